@@ -1,0 +1,85 @@
+# offhook. `make help` lists the targets; docs/hacking.md explains them.
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules
+
+# What a packager or a contributor may override.
+CXX      = $(if $(shell command -v ccache),ccache )g++
+CXXFLAGS = -O2 -g1
+PREFIX   = /usr/local
+DESTDIR  =
+# make SAN=address,undefined check    or    make SAN=thread check
+SAN      =
+# make WERROR=1: warnings are errors, as in `make test`
+WERROR   =
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1.0)
+comma   := ,
+build   := build/$(if $(SAN),$(subst $(comma),-,$(SAN)),default)
+
+bindir  = $(PREFIX)/bin
+mandir  = $(PREFIX)/share/man
+compdir = $(PREFIX)/share
+
+pkgs     := libre librem openssl opus speexdsp sndfile alsa ncursesw libsrtp2
+optional := spandsp
+have     := $(foreach p,$(optional),$(if $(shell pkg-config --exists $(p) 2>/dev/null && echo y),$(p)))
+cppflags := -Ilib -I. $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(pkgs) $(have) 2>/dev/null)) \
+            $(patsubst %,-DHAVE_%=1,$(shell echo $(have) | tr a-z A-Z))
+harden   := -fstack-protector-strong $(if $(SAN),,-D_FORTIFY_SOURCE=2)
+cxxflags := -std=c++20 -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor $(if $(WERROR),-Werror) $(harden) \
+            $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer -D_GLIBCXX_ASSERTIONS)
+ldflags  := $(if $(SAN),-fsanitize=$(SAN)) -Wl,-z,relro,-z,now
+libs     := $(shell pkg-config --libs $(pkgs) $(have) 2>/dev/null) -pthread
+ifneq ($(SAN),)
+CXXFLAGS = -O1 -g1
+endif
+
+src      := $(wildcard lib/*/*.cpp tui/*.cpp plugins/*/*.cpp)
+cmd_src  := $(wildcard cmd/*.cpp)
+test_src := $(wildcard tests/*.cpp tests/unit/*.cpp tests/integration/*.cpp tests/regressions/*.cpp tests/support/*.cpp)
+obj      := $(src:%.cpp=$(build)/%.o) $(build)/version.o
+cmd_obj  := $(cmd_src:%.cpp=$(build)/%.o)
+test_obj := $(test_src:%.cpp=$(build)/%.o)
+man_pages := $(wildcard man/*.[157])
+
+all: $(build)/offhook  ## build the program (default); the plain one is also at build/offhook
+
+$(build)/offhook: $(cmd_obj) $(obj)
+	$(CXX) $(ldflags) $(LDFLAGS) $^ $(libs) -o $@
+	$(if $(SAN),,@ln -sf default/offhook build/offhook)
+
+$(build)/offhook-tests: $(test_obj) $(filter-out $(build)/cmd/main.o,$(cmd_obj)) $(obj)
+	$(CXX) $(ldflags) $(LDFLAGS) $^ $(libs) -o $@
+
+$(build)/%.o: %.cpp
+	@mkdir -p $(@D)
+	$(CXX) $(cppflags) $(CPPFLAGS) $(cxxflags) $(CXXFLAGS) -MMD -MP -c $< -o $@
+
+# Rewritten only when the version changes, so that nothing else rebuilds.
+$(build)/version.cpp: FORCE
+	@mkdir -p $(@D)
+	@echo 'namespace offhook { extern const char *const version; const char *const version = "$(VERSION)"; }' > $@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+$(build)/version.o: $(build)/version.cpp
+	$(CXX) $(cxxflags) $(CXXFLAGS) -c $< -o $@
+
+-include $(obj:.o=.d) $(cmd_obj:.o=.d) $(test_obj:.o=.d)
+
+check: $(build)/offhook $(build)/offhook-tests  ## run every test; installs nothing
+	$(build)/offhook-tests
+	tests/layers.sh
+
+tidy:  ## clang-tidy over the library and commands
+	clang-tidy --quiet $(src) $(cmd_src) -- $(cppflags) -std=c++20
+
+format:  ## clang-format in place
+	clang-format -i $(shell git ls-files --cached --others --exclude-standard '*.cpp' '*.hpp')
+
+clean:  ## remove build/
+	rm -rf build
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+.PHONY: all check tidy format clean help FORCE

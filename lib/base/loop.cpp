@@ -1,0 +1,151 @@
+#include "base/loop.hpp"
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "base/callback.hpp"
+
+namespace offhook {
+
+namespace {
+
+constexpr int max_fds = 4096; // the first fd_setsize() wins; libre's default of 1024 is too few
+
+bool earlier(TimePoint a, std::uint64_t a_order, TimePoint b, std::uint64_t b_order) {
+    return a != b ? a < b : a_order < b_order;
+}
+
+} // namespace
+
+Loop::Loop() {
+    if (libre_init() != 0) std::abort();
+    fd_setsize(max_fds);
+    dbg_init(3, 0); // errors only; the log takes them over
+    tmr_init(&wakeup_);
+    tmr_init(&posted_timer_);
+}
+
+Loop::~Loop() {
+    tmr_cancel(&posted_timer_);
+    tmr_cancel(&wakeup_);
+    posted_.clear();
+    libre_close();
+}
+
+Result<> Loop::run() {
+    if (int err = re_main(nullptr)) return fail_errno(Errc::internal, err, "event loop");
+    return {};
+}
+
+void Loop::stop() {
+    re_cancel();
+}
+
+void Loop::post(std::function<void()> task) {
+    posted_.push_back(std::move(task));
+    tmr_start(
+        &posted_timer_, 0, [](void *arg) noexcept { guard([&] { static_cast<Loop *>(arg)->run_posted(); }); },
+        this);
+}
+
+void Loop::run_posted() {
+    for (auto &run : std::exchange(posted_, {}))
+        run();
+}
+
+void Loop::place(std::size_t at, Timer *timer) {
+    heap_[at] = timer;
+    timer->slot_ = at;
+}
+
+void Loop::sift_up(std::size_t at) {
+    Timer *moving = heap_[at];
+    while (at > 0) {
+        const std::size_t parent = (at - 1) / 2;
+        if (!earlier(moving->when_, moving->order_, heap_[parent]->when_, heap_[parent]->order_)) break;
+        place(at, heap_[parent]);
+        at = parent;
+    }
+    place(at, moving);
+}
+
+void Loop::sift_down(std::size_t at) {
+    Timer *moving = heap_[at];
+    for (std::size_t child = 2 * at + 1; child < heap_.size(); child = 2 * at + 1) {
+        if (child + 1 < heap_.size() && earlier(heap_[child + 1]->when_, heap_[child + 1]->order_,
+                                                heap_[child]->when_, heap_[child]->order_))
+            ++child;
+        if (!earlier(heap_[child]->when_, heap_[child]->order_, moving->when_, moving->order_)) break;
+        place(at, heap_[child]);
+        at = child;
+    }
+    place(at, moving);
+}
+
+void Loop::insert(Timer &timer) {
+    timer.order_ = sequence_++;
+    heap_.push_back(&timer);
+    sift_up(heap_.size() - 1);
+    arm();
+}
+
+void Loop::remove(Timer &timer) {
+    const std::size_t at = std::exchange(timer.slot_, Timer::idle);
+    Timer *last = heap_.back();
+    heap_.pop_back();
+    if (last != &timer) {
+        place(at, last);
+        sift_up(at);
+        sift_down(last->slot_);
+    }
+    arm();
+}
+
+// Wakes no earlier than needed and never later; an early wake-up after a cancelled timer re-arms.
+void Loop::arm() {
+    if (expiring_) return;
+    if (heap_.empty()) {
+        tmr_cancel(&wakeup_);
+        armed_for_ = TimePoint::max();
+        return;
+    }
+    const TimePoint next = heap_.front()->when_;
+    if (next == armed_for_) return;
+    armed_for_ = next;
+    const auto delay = std::chrono::ceil<Duration>(next - now()).count();
+    tmr_start(
+        &wakeup_, static_cast<std::uint64_t>(std::max<Duration::rep>(delay, 0)),
+        [](void *arg) noexcept { guard([&] { static_cast<Loop *>(arg)->expire(); }); }, this);
+}
+
+void Loop::expire() {
+    expiring_ = true;
+    armed_for_ = TimePoint::max();
+    const TimePoint due = now();
+    const std::uint64_t started_before = sequence_; // a timer of delay 0 started now waits for the next turn
+    while (!heap_.empty() && heap_.front()->when_ <= due && heap_.front()->order_ < started_before) {
+        Timer &timer = *heap_.front();
+        remove(timer);
+        auto expired = std::move(timer.expired_); // may destroy or restart the timer
+        expired();
+    }
+    expiring_ = false;
+    arm();
+}
+
+void Timer::start(Duration delay, std::function<void()> expired) {
+    start_at(loop_.now() + delay, std::move(expired));
+}
+
+void Timer::start_at(TimePoint when, std::function<void()> expired) {
+    cancel();
+    when_ = when;
+    expired_ = std::move(expired);
+    loop_.insert(*this);
+}
+
+void Timer::cancel() noexcept {
+    if (running()) loop_.remove(*this);
+}
+
+} // namespace offhook
