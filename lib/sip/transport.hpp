@@ -1,0 +1,102 @@
+// SIP transports: sockets and connections, nothing about transactions. UDP, TCP and TLS today; WS, WSS,
+// SCTP and DTLS fit behind the same interface.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/address.hpp"
+#include "base/loop.hpp"
+#include "base/result.hpp"
+#include "sip/message.hpp"
+
+namespace offhook::sip {
+
+enum class TransportKind : std::uint8_t { udp, tcp, tls, ws, wss };
+
+std::optional<TransportKind> parse_transport(std::string_view token) noexcept; // without case
+std::string_view via_token(TransportKind kind) noexcept;                       // "UDP"
+std::string_view uri_token(TransportKind kind) noexcept;                       // "udp"
+bool is_stream(TransportKind kind) noexcept;
+bool is_secure(TransportKind kind) noexcept;
+std::uint16_t default_port(TransportKind kind) noexcept; // 5060, 5061, 80, 443
+
+// Where to send: one resolved next hop.
+struct Hop {
+    TransportKind kind = TransportKind::udp;
+    Address address;
+    std::string host; // the name it was resolved from: SNI and the name a TLS certificate must carry
+    friend bool operator==(const Hop &, const Hop &) = default;
+};
+
+// How a message travelled, or will travel: enough to answer on the same way. A value.
+struct Flow {
+    TransportKind kind = TransportKind::udp;
+    Address local, remote;
+    std::uint64_t connection = 0; // 0 for UDP
+    friend bool operator==(const Flow &, const Flow &) = default;
+};
+
+struct TlsOptions {
+    std::string ca_file;     // PEM; empty: the system's store
+    std::string certificate; // PEM file with chain and key, for listening (and as client certificate)
+    bool insecure = false;   // verify nothing; the command line warns loudly
+};
+
+class Transports {
+public:
+    struct Listener {
+        // One framed and parsed message that passed screen(); requests to be refused were answered and
+        // dropped below. `via received/rport` of requests are already filled in (RFC 3581).
+        virtual void on_message(const Message &message, const Flow &flow) = 0;
+        // The flow cannot carry anything any more (TCP RST or connect failure, TLS failure, ICMP error for
+        // that remote address): pending transactions on it are to fail now.
+        virtual void on_flow_failed(const Flow &flow, const Error &error) = 0;
+
+    protected:
+        ~Listener() = default;
+    };
+    // Sees every message sent and received, after decryption: --trace and --pcap.
+    using Tap = std::function<void(const Flow &flow, bool sent, std::string_view bytes)>;
+
+    Transports(Loop &loop, Listener &listener);
+    ~Transports();
+    Transports(const Transports &) = delete;
+    Transports &operator=(const Transports &) = delete;
+
+    // Opens a socket (UDP) or listener (TCP, TLS: needs a certificate, else only outgoing connections).
+    // An any-address (0.0.0.0, ::) binds one UDP socket per family; the local address of a flow is then the
+    // one the kernel uses towards the peer (IP_PKTINFO). Port 0: any free port. Errors: Errc::network
+    // ("listen on udp:127.0.0.1:5060: Address already in use").
+    Result<Address> listen(TransportKind kind, const Address &bind);
+    void set_tls(TlsOptions options);
+    void set_tap(Tap tap);
+    // RFC 5626 §3.5: CRLFCRLF on streams (pong due within 10 s), CRLF on UDP, every `interval`; 0 ends it.
+    void keep_alive(const Flow &flow, Duration interval);
+
+    // Finds or makes the way to `hop`; streams are reused by (kind, address, host) and connect in the
+    // background. Errors at once: no local address or socket of that family, no route.
+    Result<Flow> open(const Hop &hop);
+    // Queues or sends. Failure at once when the connection is gone or the datagram cannot be sent
+    // (EMSGSIZE, ENETUNREACH …); later failures come as on_flow_failed.
+    Result<> send(const Flow &flow, std::string_view bytes);
+    [[nodiscard]] bool alive(const Flow &flow) const; // UDP: always
+
+    // What to write into Via sent-by and Contact for that flow: listening address and port of the same
+    // family and kind where there is one (streams: the listener's port, else the connection's own).
+    [[nodiscard]] Address contact_address(const Flow &flow) const;
+    [[nodiscard]] std::vector<Address> local_addresses(TransportKind kind) const;
+    // A host of a Via or URI that names one of our own sockets (loop and ownership checks).
+    [[nodiscard]] bool is_local(std::string_view host, std::uint16_t port) const;
+
+private:
+    struct Self;
+    std::unique_ptr<Self> self_;
+};
+
+} // namespace offhook::sip
