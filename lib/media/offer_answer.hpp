@@ -1,0 +1,75 @@
+// The offer/answer machine of RFC 3264 for one audio stream, pure: no sockets, no clock.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/address.hpp"
+#include "base/result.hpp"
+#include "media/codec.hpp"
+#include "media/sdp.hpp"
+
+namespace offhook::media {
+
+// What we are able and willing to do.
+struct LocalMedia {
+    Address rtp;                           // where we receive
+    std::string public_ip;                 // --public-address: goes into c= instead of rtp's IP; may be empty
+    std::vector<const CodecInfo *> codecs; // in order of preference
+    bool telephone_event = true;
+    unsigned ptime_ms = 20;
+};
+
+// What both sides agreed on.
+struct Negotiated {
+    const CodecInfo *codec = nullptr;
+    std::uint8_t send_payload_type = 0; // what the peer wants to see
+    std::uint8_t receive_payload_type = 0;
+    std::vector<std::pair<std::uint8_t, const CodecInfo *>> receivable; // any of these may arrive
+    std::optional<std::uint8_t> send_event_payload_type;    // telephone-event towards the peer
+    std::optional<std::uint8_t> receive_event_payload_type; // (clock rate: event_clock_rate)
+    unsigned event_clock_rate = 8000;
+    std::string fmtp;  // the peer's parameters for codec
+    Address rtp, rtcp; // the peer's; rtp.port() == 0 when it rejected or gave none
+    unsigned ptime_ms = 20;
+    Direction local_direction = Direction::sendrecv; // what WE may do: recvonly = we must not send
+    bool remote_hold = false; // the peer put us on hold: a=sendonly or inactive, or c=0.0.0.0 (RFC 2543)
+};
+
+class OfferAnswer {
+public:
+    enum class State : std::uint8_t { idle, local_offer, remote_offer, stable };
+
+    explicit OfferAnswer(LocalMedia local) : local_(std::move(local)) {}
+
+    [[nodiscard]] State state() const noexcept { return state_; }
+    [[nodiscard]] const std::optional<Negotiated> &negotiated() const noexcept { return negotiated_; }
+    [[nodiscard]] bool held_locally() const noexcept { return hold_; }
+    void set_hold(bool hold) noexcept { hold_ = hold; } // takes effect with the next offer or answer
+
+    // A new offer of ours (initial or re-INVITE; o= version grows when it differs). Errors: an exchange is
+    // already open.
+    Result<std::string> make_offer();
+    // The peer's answer to it. Errors: Errc::media (no common codec, m= refused), Errc::parse.
+    Result<> apply_answer(std::string_view sdp);
+    // The peer's offer. Errors: Errc::media with sip = 488, Errc::parse with sip = 400.
+    Result<> apply_offer(std::string_view sdp);
+    // Our answer to it: mirrors its m-lines (others refused with port 0), keeps its payload types,
+    // codecs in our order of preference reduced to the common ones.
+    Result<std::string> make_answer();
+    // The re-INVITE failed (488, 491 …): back to what was agreed before (RFC 3261 §14.1).
+    void roll_back();
+
+private:
+    LocalMedia local_;
+    State state_ = State::idle;
+    bool hold_ = false;
+    std::uint64_t session_id_ = 0, version_ = 0;
+    std::string last_body_;
+    std::optional<Sdp> remote_;
+    std::optional<Negotiated> negotiated_, before_;
+};
+
+} // namespace offhook::media
