@@ -1,0 +1,171 @@
+// Everything a Phone tells the world. The command line, the TUI, the control socket and the plugins all live
+// off this one type; event_json.hpp is its wire form (cli.md, "JSON").
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "media/leg.hpp"
+#include "sip/dialog_state.hpp"
+
+namespace offhook {
+
+enum class CallId : std::uint32_t {}; // "c1", "c2" … on the wire
+std::string to_string(CallId id);
+
+enum class CallDirection : std::uint8_t { outgoing, incoming };
+enum class EndedBy : std::uint8_t { local, remote, network, timeout };
+std::string_view name(CallDirection direction) noexcept; // "outgoing"
+std::string_view name(EndedBy by) noexcept;              // "local"
+
+// A copy of what is known of a call. Texts from the network are already sanitised (no control characters).
+struct CallView {
+    CallId id{};
+    CallDirection direction = CallDirection::outgoing;
+    std::string account;
+    std::string local, remote; // URIs without parameters
+    std::string remote_name;   // display name
+    std::string sip_call_id;
+    sip::DialogState state = sip::DialogState::trying;
+    bool held_locally = false, held_remotely = false, muted = false, recording = false, early_media = false;
+    std::string codec; // "PCMU/8000", empty before negotiation
+    std::string srtp;  // empty: none
+    std::chrono::system_clock::time_point started{};
+    Duration talk{0}; // since the answer
+};
+
+namespace event {
+struct AccountRegistering {
+    std::string account, aor, registrar;
+};
+struct AccountRegistered {
+    std::string account, aor, contact, transport;
+    std::int64_t expires_s = 0;
+};
+struct AccountFailed {
+    std::string account, aor;
+    unsigned code = 0; // SIP status, 0 for a network or TLS failure
+    std::string reason;
+    int exit = 1;
+    std::int64_t retry_ms = -1; // next attempt; -1: none
+};
+struct AccountUnregistered {
+    std::string account, aor;
+};
+struct CallIncoming {
+    CallView call;
+    std::string user_agent, subject, source; // source: "udp:192.0.2.1:5060"
+};
+struct CallOutgoing {
+    CallView call;
+    std::string target;
+};
+struct CallTrying { // 100
+    CallView call;
+};
+struct CallRinging { // 180 and other provisionals without media
+    CallView call;
+    unsigned code = 180;
+    std::string reason;
+};
+struct CallEarly { // provisional with media
+    CallView call;
+    unsigned code = 183;
+};
+struct CallAnswered {
+    CallView call;
+    std::int64_t pdd_ms = -1, setup_ms = -1;
+    std::string user_agent;
+    std::vector<std::pair<std::string, std::string>> headers; // of the answer, for --expect-header
+};
+struct CallHeld { // by us, confirmed
+    CallView call;
+};
+struct CallResumed {
+    CallView call;
+};
+struct CallRemoteHold {
+    CallView call;
+    bool on = true;
+};
+struct CallDtmf {
+    CallView call;
+    char digit = 0;
+    bool sent = false; // else received
+    std::string method; // "rfc4733", "info", "inband"
+    std::int64_t length_ms = 0;
+};
+struct CallMedia {
+    CallView call;
+    std::string what; // "first", "lost", "resumed"
+    std::string local_rtp, remote_rtp;
+    std::int64_t silent_ms = 0;
+};
+struct CallQuality { // every 5 s while media flows
+    CallView call;
+    media::LegStats stats;
+};
+struct CallTransfer {
+    CallView call;
+    std::string target;
+    unsigned code = 0;
+    bool done = false;
+};
+struct CallRecording {
+    CallView call;
+    std::string file;
+    bool on = true;
+    std::string error;
+};
+struct CallPlayback { // a --play or `play` file ran out
+    CallView call;
+    std::string file;
+};
+struct CallStep {
+    CallView call;
+    std::string step; // as written
+    bool ok = true;
+    std::string error;
+};
+struct CallEnded {
+    CallView call;
+    unsigned code = 0; // final status; 200 for an answered call that ended by BYE
+    std::string reason, reason_header; // Reason of BYE or CANCEL
+    EndedBy by = EndedBy::local;
+    int exit = 0;
+    bool answered = false;
+    std::int64_t pdd_ms = -1, setup_ms = -1, talk_ms = 0; // pdd: first 18x after INVITE; setup: 200
+    media::LegStats stats;
+    std::string redirect; // Contact of a 3xx
+};
+struct AudioLost {
+    std::string device, error;
+};
+struct AudioRestored {
+    std::string device;
+};
+struct MessageReceived {
+    std::string account, from, text;
+};
+struct Log {
+    std::string level, text; // "warning"
+};
+} // namespace event
+
+using Event = std::variant<event::AccountRegistering, event::AccountRegistered, event::AccountFailed,
+                           event::AccountUnregistered, event::CallIncoming, event::CallOutgoing, event::CallTrying,
+                           event::CallRinging, event::CallEarly, event::CallAnswered, event::CallHeld,
+                           event::CallResumed, event::CallRemoteHold, event::CallDtmf, event::CallMedia,
+                           event::CallQuality, event::CallTransfer, event::CallRecording, event::CallPlayback,
+                           event::CallStep, event::CallEnded, event::AudioLost, event::AudioRestored,
+                           event::MessageReceived, event::Log>;
+
+std::string_view name(const Event &event) noexcept;         // "call.answered"
+const CallView *call_of(const Event &event) noexcept;       // nullptr when it is not about a call
+
+} // namespace offhook

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/loop.hpp"
+#include "base/observers.hpp"
+#include "base/result.hpp"
+#include "media/call_audio.hpp"
+#include "phone/event.hpp"
+#include "phone/settings.hpp"
+
+namespace offhook {
+
+struct DialOptions {
+    std::string account;                                      // empty: by the target's domain, else the first, else peer-to-peer
+    std::vector<std::pair<std::string, std::string>> headers; // --header
+    std::string subject;
+    Duration ring_timeout{0}; // CANCEL after so long without an answer; 0: none. Ends with exit 11
+    bool follow = false;      // 3xx: --follow (at most 5 hops, sip and sips only)
+    EarlyMedia early_media = EarlyMedia::play;
+    DtmfMode dtmf_mode = DtmfMode::automatic;
+};
+
+// The telephone: accounts, calls and their media. Everything a user can do is a member function here;
+// everything that happens is an Event. Single-threaded; events come from the loop, never from inside a member
+// function call.
+class Phone {
+public:
+    // Opens sockets and the sound device; registers nothing yet. Errors: network, tls, device, config.
+    static Result<std::unique_ptr<Phone>> open(Loop &loop, PhoneSettings settings);
+    ~Phone(); // abrupt: use shut_down() first
+    Phone(const Phone &) = delete;
+    Phone &operator=(const Phone &) = delete;
+
+    Observers<Event> &events();
+
+    // Turns what the user typed (URI, tel:, number, host, contact name; cli.md TARGET) into a URI.
+    [[nodiscard]] Result<std::string> resolve_target(std::string_view target, std::string_view account = {}) const;
+    Result<CallId> dial(std::string_view target, DialOptions options = {});
+    Result<> answer(CallId call);
+    Result<> reject(CallId call, unsigned status, std::string_view reason = {}); // 300..699, unanswered incoming
+    Result<> hang_up(CallId call); // CANCEL, 603 or BYE, as the state asks
+    Result<> hold(CallId call, bool on); // re-INVITE; event when confirmed
+    Result<> mute(CallId call, bool on);
+    Result<> send_dtmf(CallId call, std::string_view digits, std::optional<DtmfMode> mode = {});
+    [[nodiscard]] bool dtmf_busy(CallId call) const;
+    Result<> play(CallId call, const std::string &path); // "-": stdin
+    Result<> record(CallId call, const std::string &path);
+    Result<> stop_record(CallId call);
+    Result<> echo(CallId call, bool on);
+    Result<> watch_tone(CallId call, std::vector<double> hz, std::function<void()> heard);
+    void set_ringing_tone(CallId call, bool on); // local ring for an incoming call
+
+    // Registration of one account; on = false sends un-REGISTER.
+    Result<> register_account(std::string_view account, bool on);
+    [[nodiscard]] bool registered(std::string_view account) const;
+    // Bindings at the registrar, one Contact per line with its expiry.
+    Result<> query_bindings(std::string_view account, std::function<void(Result<std::vector<std::string>>)> done);
+    [[nodiscard]] const std::vector<AccountSettings> &accounts() const;
+
+    [[nodiscard]] std::vector<CallView> calls() const;
+    [[nodiscard]] std::optional<CallView> call(CallId id) const;
+    [[nodiscard]] std::optional<media::LegStats> stats(CallId id) const;
+    [[nodiscard]] const media::CallAudio *audio(CallId id) const; // levels and silence; nullptr before media
+    [[nodiscard]] std::string audio_name() const;                  // the open device: "none", "alsa:default"
+    [[nodiscard]] std::vector<std::string> listening() const;      // "udp:192.0.2.1:5060"
+
+    // BYE or CANCEL to all calls, un-REGISTER; `done` when answered, at the latest after 2 s.
+    void shut_down(std::function<void()> done);
+
+    // --trace and --pcap: every SIP message and RTP packet.
+    void set_taps(sip::Transports::Tap sip, media::MediaLeg::Tap rtp);
+
+private:
+    struct Self;
+    explicit Phone(std::unique_ptr<Self> self);
+    std::unique_ptr<Self> self_;
+};
+
+} // namespace offhook

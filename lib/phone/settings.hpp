@@ -1,0 +1,61 @@
+// Everything a Phone needs to know before it starts, merged by cmd: flag > environment > file > default.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/address.hpp"
+#include "base/clock.hpp"
+#include "base/result.hpp"
+#include "sip/transport.hpp"
+
+namespace offhook {
+
+enum class DtmfMode : std::uint8_t { automatic, rfc4733, info, inband };
+enum class EarlyMedia : std::uint8_t { play, ignore };
+
+struct AccountSettings {
+    std::string name;         // [account.NAME]; "" for the peer-to-peer account that always exists
+    std::string aor;          // sip:alice@example.com
+    std::string display_name; // From
+    bool registers = true;    // register it when the phone runs
+    std::string registrar;    // URI; empty: sip:DOMAIN of the AOR
+    std::string proxy;        // outbound proxy URI (a Route with lr); empty: none
+    std::string auth_user;    // empty: user of the AOR
+    std::string password;     // already resolved from password_file or password_command
+    std::string realm;        // empty: whatever the account's own servers ask for
+    std::optional<sip::TransportKind> transport;
+    Duration expires{600'000};
+    std::string public_address; // IP for Contact and SDP
+    std::vector<std::string> codecs; // keys; empty: the phone's
+};
+
+struct ContactSettings {
+    std::string name, uri, account;
+};
+
+struct ListenSettings {
+    std::optional<sip::TransportKind> kind; // none: udp and tcp
+    Address address;                        // port 0: any free one
+};
+
+struct PhoneSettings {
+    std::vector<AccountSettings> accounts;
+    std::vector<ContactSettings> contacts;
+    std::vector<ListenSettings> listen; // empty: udp and tcp on any free port of 0.0.0.0 and, if there, ::
+    sip::TlsOptions tls;
+    std::string audio = "auto"; // --audio
+    std::string pipe_format = "s16le,16000";
+    std::vector<std::string> codecs{"opus", "g722", "pcma", "pcmu", "l16"};
+    unsigned ptime_ms = 20;
+    int opus_complexity = 5;
+    std::uint16_t rtp_port_min = 0, rtp_port_max = 0;
+    DtmfMode dtmf_mode = DtmfMode::automatic;
+    Duration rtp_timeout{30'000}; // no RTP for so long in an established, unheld call ends it; 0 = never
+    bool verbose_sip = false;
+};
+
+} // namespace offhook
