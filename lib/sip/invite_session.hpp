@@ -1,0 +1,153 @@
+// InviteSession: one INVITE dialog usage (RFC 3261 §13–15, RFC 5057) of either side. It moves offers and
+// answers but does not read them. The owner destroys it after on_ended (from Loop::post, never from inside a
+// listener call); destroying a live one sends CANCEL or BYE and listens no more.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sip/dialog_state.hpp"
+#include "sip/user_agent.hpp"
+
+namespace offhook::sip {
+
+struct SessionEnd {
+    enum class By : std::uint8_t { local, remote, network, timeout } by = By::local;
+    unsigned status = 0; // final status of the INVITE; 200 when it was answered and ended by BYE
+    std::string reason;  // phrase, or the error's words
+    std::string reason_header;          // Reason of BYE or CANCEL (RFC 3326), as received
+    std::vector<std::string> redirect;  // Contacts of a 3xx, best q first
+    std::optional<Error> error;         // network, TLS, timeout
+    bool authenticated = false;         // we had sent credentials
+};
+
+class InviteSession final : private UserAgent::Usage {
+public:
+    struct Listener {
+        // The peer offers (re-INVITE): return the answer, or an error whose `sip` becomes the status (488).
+        virtual Result<std::string> on_offer(std::string_view sdp) = 0;
+        // The peer asks for an offer of ours (re-INVITE without one).
+        virtual Result<std::string> make_offer() = 0;
+        // The answer to our offer: in a 18x or 2xx, or in the ACK. An error ends the session with BYE.
+        virtual Result<> on_answer(std::string_view sdp) = 0;
+        // Our re-INVITE ended; on failure the old session description is in force again.
+        virtual void on_reinvited(const Result<> &outcome) = 0;
+        virtual void on_progress(const Message &provisional) = 0; // 100..199, UAC
+        // UAC: 2xx came, ACK is on its way. UAS: ACK came.
+        virtual void on_confirmed(const Message &message) = 0;
+        // INFO inside the dialog: the status to answer.
+        virtual unsigned on_info(const Message &info) = 0;
+        virtual void on_ended(const SessionEnd &end) = 0;
+
+    protected:
+        ~Listener() = default;
+    };
+
+    struct Options {
+        NameAddr from;                  // local identity, without tag
+        std::string contact_user;       // user part of Contact
+        std::string public_address;     // host for Contact instead of the flow's; may be empty
+        std::vector<std::string> route; // Route values before the dialog's own: outbound proxy, Service-Route
+        std::optional<TransportKind> transport;
+        std::optional<Flow> flow; // send on this one (registered flow)
+        std::shared_ptr<Authenticator> authenticator;
+        bool trusted = false; // the next hop is the account's own server: it may ask for credentials
+        std::vector<std::pair<std::string, std::string>> headers; // of the INVITE
+    };
+
+    // UAC. `offer` empty: late offer, the answer goes into the ACK (make_answer via on_offer).
+    static std::unique_ptr<InviteSession> outgoing(UserAgent &ua, const NameAddr &target, std::string offer,
+                                                   Options options, Listener &listener);
+    // UAS. Errors: the request makes no dialog (it was answered 400).
+    static Result<std::unique_ptr<InviteSession>> incoming(UserAgent &ua, const Message &invite, const Flow &flow,
+                                                           ServerTransaction transaction, Options options,
+                                                           Listener &listener);
+    ~InviteSession();
+    InviteSession(const InviteSession &) = delete;
+    InviteSession &operator=(const InviteSession &) = delete;
+
+    // UAS, before the final answer. `sdp` in accept() is the answer, or our offer when the INVITE had none.
+    void ring(unsigned status = 180, std::string_view sdp = {});
+    void accept(std::string sdp);
+    void reject(unsigned status, std::string_view reason = {},
+                const std::vector<std::pair<std::string, std::string>> &headers = {});
+
+    // Ends it whatever the state: CANCEL, 603, or BYE. on_ended follows when the peer has answered (or gave up).
+    void hang_up(std::string_view reason_header = {});
+    // Sends a re-INVITE with make_offer(); refused while another exchange is open (then tried after it).
+    void reinvite();
+    // INFO inside the dialog; `done` gets the final status or the error.
+    void send_info(std::string_view content_type, std::string_view body, std::function<void(Result<unsigned>)> done);
+
+    [[nodiscard]] DialogState state() const noexcept { return state_; }
+    [[nodiscard]] bool incoming_side() const noexcept { return uas_; }
+    [[nodiscard]] const Message &invite() const noexcept { return invite_; } // UAS: as received
+    [[nodiscard]] std::string_view offer() const noexcept;                   // of the received INVITE; may be empty
+    [[nodiscard]] const std::string &call_id() const noexcept { return call_id_; }
+    [[nodiscard]] const std::optional<Dialog> &dialog() const noexcept { return dialog_; }
+
+private:
+    struct Pending; // see invite_session.cpp
+    InviteSession(UserAgent &ua, Options options, Listener &listener);
+
+    void on_request(const Message &request, const Flow &flow, ServerTransaction transaction) override;
+    void on_cancel(const ServerTransaction &invite, const Message &cancel) override;
+    void on_server_failure(const ServerTransaction &transaction, const Error &error) override;
+
+    // UAC (invite_session_uac.cpp)
+    void send_invite(const NameAddr &target, std::string offer);
+    void on_provisional(const Message &response, const Flow &flow);
+    void on_final(const ClientRequest::Outcome &outcome);
+    void on_success(const Message &response, const Flow &flow);
+    void acknowledge(const Message &response, const Flow &flow, std::string_view sdp);
+    void early_dialog(const Message &response);
+    bool take_answer(const Message &response);
+    void set_dialog(Dialog dialog);
+    // UAS (invite_session_uas.cpp)
+    void retransmit_success();
+    void on_ack(const Message &ack);
+    void on_reinvite(const Message &request, const ServerTransaction &transaction);
+    void on_bye(const Message &request, const ServerTransaction &transaction);
+    Draft answer_draft(const ServerTransaction &transaction, unsigned status, std::string_view sdp);
+    // re-INVITE of ours (invite_session_modify.cpp)
+    void send_reinvite();
+    void on_reinvite_final(const ClientRequest::Outcome &outcome);
+    void reinvite_failed(Error error);
+    // both
+    ClientRequest::Options in_dialog(Draft draft);
+    void send_bye(std::string_view reason_header);
+    void finish(SessionEnd end);
+    void apply(DialogEvent event) { state_ = step(state_, event); }
+    [[nodiscard]] std::string contact_for(const Flow &flow) const;
+
+    UserAgent &ua_;
+    Options options_;
+    Listener *listener_; // nullptr after on_ended
+    DialogState state_ = DialogState::trying;
+    bool uas_ = false;
+    std::string call_id_, local_tag_;
+    Message invite_;
+    std::optional<Dialog> dialog_;
+    Flow flow_;
+
+    std::unique_ptr<ClientRequest> invite_request_, modify_request_, bye_request_;
+    std::vector<std::unique_ptr<ClientRequest>> info_requests_;
+    std::string ack_bytes_;
+    Flow ack_flow_;
+    std::uint32_t invite_cseq_ = 0;
+    bool offer_sent_ = false, answered_offer_ = false;
+    bool hanging_up_ = false, reinvite_wanted_ = false;
+    std::string hang_up_reason_;
+
+    ServerTransaction server_;
+    bool ack_pending_ = false; // 2xx sent, ACK outstanding
+    std::string success_bytes_;
+    Duration success_interval_{0};
+    Timer success_timer_, success_limit_, retry_timer_, bye_limit_;
+};
+
+} // namespace offhook::sip
