@@ -62,6 +62,7 @@ std::optional<std::uint64_t> parse_number(std::string_view text) noexcept;
 
 // Splits at top-level commas (outside quotes and <>), trims white space; empty elements are dropped.
 std::vector<std::string_view> split_list(std::string_view text);
+std::string_view first_element(std::string_view text) noexcept; // the same, only the first; "" when none
 
 bool iequals(std::string_view a, std::string_view b) noexcept; // ASCII, without case
 std::string_view trim(std::string_view text) noexcept;         // SP, HTAB, CR, LF
