@@ -39,8 +39,9 @@ public:
     Message() = default;
 
     // One whole message: start line, headers, empty line (its absence at the very end is tolerated and
-    // reported by complete()), body. For datagrams the body is what follows; Content-Length is checked by
-    // screen(). Only the line structure is judged here. Limits (shared reliability notes §0): request line
+    // reported by complete()), body. The body is what follows, as far as Content-Length says; one that says
+    // more than there is, is screen()'s to refuse. A header line that is none keeps an empty name, so that
+    // screen() can refuse it too. Only the line structure is judged here. Limits (shared reliability notes §0): request line
     // 2 kB, header line 8 kB, 256 header lines, 64 KiB in all. Errors: Errc::parse.
     static Result<Message> parse(std::string bytes);
 
@@ -76,6 +77,8 @@ public:
     [[nodiscard]] Result<std::vector<NameAddr>> addresses(HeaderId id) const; // Contact, Route, …; may be empty
 
 private:
+    Result<> set_start_line(std::string_view line);
+
     struct Index {
         std::string bytes;
         std::vector<Header> headers;
