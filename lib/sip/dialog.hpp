@@ -47,7 +47,7 @@ struct Dialog {
 template <>
 struct std::hash<offhook::sip::DialogId> {
     std::size_t operator()(const offhook::sip::DialogId &id) const noexcept {
-        const std::hash<std::string> hash;
-        return hash(id.call_id) ^ (hash(id.local_tag) * 31) ^ (hash(id.remote_tag) * 131);
+        const std::hash<std::string> of_text;
+        return of_text(id.call_id) ^ (of_text(id.local_tag) * 31) ^ (of_text(id.remote_tag) * 131);
     }
 };

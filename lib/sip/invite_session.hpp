@@ -91,7 +91,6 @@ public:
     [[nodiscard]] const std::optional<Dialog> &dialog() const noexcept { return dialog_; }
 
 private:
-    struct Pending; // see invite_session.cpp
     InviteSession(UserAgent &ua, Options options, Listener &listener);
 
     void on_request(const Message &request, const Flow &flow, ServerTransaction transaction) override;
@@ -104,10 +103,10 @@ private:
     void on_final(const ClientRequest::Outcome &outcome);
     void on_success(const Message &response, const Flow &flow);
     void acknowledge(const Message &response, const Flow &flow, std::string_view sdp);
-    void early_dialog(const Message &response);
-    bool take_answer(const Message &response);
+    void confirm(const Message &response, const Flow &flow, const std::string &tag);
     void set_dialog(Dialog dialog);
     // UAS (invite_session_uas.cpp)
+    void send_success(const ServerTransaction &transaction, const std::string &sdp);
     void retransmit_success();
     void on_ack(const Message &ack);
     void on_reinvite(const Message &request, const ServerTransaction &transaction);
@@ -116,6 +115,7 @@ private:
     // re-INVITE of ours (invite_session_modify.cpp)
     void send_reinvite();
     void on_reinvite_final(const ClientRequest::Outcome &outcome);
+    void on_reinvite_success(const Message &response, const Flow &flow);
     void reinvite_failed(Error error);
     // both
     ClientRequest::Options in_dialog(Draft draft);
@@ -129,23 +129,26 @@ private:
     Listener *listener_; // nullptr after on_ended
     DialogState state_ = DialogState::trying;
     bool uas_ = false;
-    std::string call_id_, local_tag_;
+    std::string call_id_, local_tag_, early_tag_; // early_tag_: the fork whose early answer is in force
     Message invite_;
     std::optional<Dialog> dialog_;
     Flow flow_;
 
     std::unique_ptr<ClientRequest> invite_request_, modify_request_, bye_request_;
+    std::unique_ptr<ClientRequest> finished_modify_; // still absorbs repeated 2xx of our last re-INVITE
     std::vector<std::unique_ptr<ClientRequest>> info_requests_;
     std::string ack_bytes_;
     Flow ack_flow_;
     std::uint32_t invite_cseq_ = 0;
     bool offer_sent_ = false, answered_offer_ = false;
-    bool hanging_up_ = false, reinvite_wanted_ = false;
+    bool hanging_up_ = false;
+    bool reinvite_wanted_ = false; // as soon as the exchange under way is over
+    bool offer_in_success_ = false; // our 2xx holds an offer: the ACK brings the answer
     std::string hang_up_reason_;
 
     ServerTransaction server_;
     bool ack_pending_ = false; // 2xx sent, ACK outstanding
-    std::string success_bytes_;
+    std::optional<Draft> success_;
     Duration success_interval_{0};
     Timer success_timer_, success_limit_, retry_timer_, bye_limit_;
 };

@@ -29,6 +29,9 @@ public:
     void respond(unsigned status, std::string_view reason = {}, std::string_view to_tag = {}) const;
     [[nodiscard]] bool answered() const; // a final response was sent
     explicit operator bool() const noexcept { return !shared_.expired(); }
+    friend bool operator==(const ServerTransaction &a, const ServerTransaction &b) noexcept {
+        return !a.shared_.owner_before(b.shared_) && !b.shared_.owner_before(a.shared_);
+    }
 
 private:
     friend class TransactionLayer;

@@ -59,6 +59,7 @@ public:
     void remove_usage(const DialogId &id);
     // The INVITE that made a UAS dialog, so that CANCEL and timer H find the usage.
     void watch_invite(const ServerTransaction &invite, Usage &usage);
+    void unwatch(const Usage &usage); // before the usage dies
 
     // A request of ours; kept alive by the returned object.
     [[nodiscard]] std::unique_ptr<ClientRequest> request(ClientRequest::Options options,
@@ -71,6 +72,12 @@ public:
                   std::function<void(const std::string &bytes, const Flow &flow)> sent);
     // A 2xx of a fork nobody wants: ACK, then BYE (RFC 3261 §13.2.2.4).
     void refuse_fork(const Draft &invite, const Message &response, const Flow &flow);
+
+    // True when a request for `next_hop` may go by `flow`: alive, same address, a transport no weaker than asked.
+    [[nodiscard]] bool leads_to(const Flow &flow, const Uri &next_hop);
+
+    // Sees a request through to its end without anybody listening (a BYE whose session is gone).
+    void keep_until_final(ClientRequest::Options options);
 
     // Adds User-Agent/Server, Allow and Supported as RFC 3261 §20.5 wants them.
     void add_capabilities(Draft &draft) const;
@@ -87,8 +94,8 @@ private:
     bool refuse(const Message &request, const Flow &flow, const ServerTransaction &transaction);
     void answer_options(const ServerTransaction &transaction);
     bool merged(const Message &request);
+    bool accepted(const Flow &flow);
     Usage *usage_of(const ServerTransaction &transaction) const;
-    void keep_until_final(ClientRequest::Options options);
 
     struct Watched {
         ServerTransaction invite;

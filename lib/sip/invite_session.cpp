@@ -1,0 +1,151 @@
+// What both sides of a session share: its life and death, requests inside the dialog. The UAC's INVITE is in
+// invite_session_uac.cpp, the UAS's in invite_session_uas.cpp, re-INVITEs in invite_session_modify.cpp.
+#include "sip/invite_session.hpp"
+
+#include <algorithm>
+
+namespace offhook::sip {
+
+namespace {
+
+constexpr Duration bye_patience{32'000}; // 64*T1: timer F of the BYE; then the call is over all the same
+
+constexpr std::size_t max_infos = 32; // INFO requests remembered; older ones are answered long ago
+
+} // namespace
+
+InviteSession::InviteSession(UserAgent &ua, Options options, Listener &listener)
+    : ua_(ua), options_(std::move(options)), listener_(&listener), success_timer_(ua.loop()),
+      success_limit_(ua.loop()), retry_timer_(ua.loop()), bye_limit_(ua.loop()) {}
+
+InviteSession::~InviteSession() {
+    listener_ = nullptr;
+    if (state_ != DialogState::terminated && !hanging_up_) hang_up();
+    if (dialog_) ua_.remove_usage(dialog_->id);
+    ua_.unwatch(*this);
+}
+
+std::string_view InviteSession::offer() const noexcept {
+    return uas_ ? invite_.body() : std::string_view{};
+}
+
+void InviteSession::set_dialog(Dialog dialog) {
+    if (dialog_) ua_.remove_usage(dialog_->id);
+    dialog_ = std::move(dialog);
+    ua_.add_usage(dialog_->id, *this);
+}
+
+// Contact names where requests of the peer reach us: the flow's listening address, or the public one.
+std::string InviteSession::contact_for(const Flow &flow) const {
+    const Address local = ua_.transports().contact_address(flow);
+    NameAddr contact;
+    contact.uri.scheme = "sip";
+    contact.uri.user = options_.contact_user;
+    contact.uri.host = options_.public_address.empty() ? local.ip() : options_.public_address;
+    contact.uri.port = local.port();
+    if (flow.kind != TransportKind::udp) contact.uri.params.set("transport", uri_token(flow.kind));
+    return contact.encode();
+}
+
+ClientRequest::Options InviteSession::in_dialog(Draft draft) {
+    ClientRequest::Options options;
+    if (auto next_hop = dialog_->next_hop()) options.next_hop = std::move(*next_hop);
+    options.transport = flow_.kind;
+    if (ua_.leads_to(flow_, options.next_hop)) options.flow = flow_;
+    options.authenticator = options_.authenticator;
+    options.trusted = options_.trusted && !dialog_->route.empty();
+    ua_.add_capabilities(draft);
+    options.draft = std::move(draft);
+    options.prepare = [this](Draft &request, const Flow &flow) {
+        if (request.method == "INVITE") request.set("Contact", contact_for(flow));
+    };
+    return options;
+}
+
+void InviteSession::hang_up(std::string_view reason_header) {
+    if (hanging_up_ || state_ == DialogState::terminated) return;
+    if (uas_ && state_ != DialogState::confirmed && !ack_pending_) return reject(603);
+    hanging_up_ = true;
+    hang_up_reason_ = reason_header;
+    if (!uas_ && state_ != DialogState::confirmed) {
+        if (invite_request_) invite_request_->cancel(hang_up_reason_);
+        return;
+    }
+    // RFC 3261 §15: the callee must not send BYE before the ACK came (or 64*T1 passed).
+    if (!ack_pending_) send_bye(hang_up_reason_);
+}
+
+void InviteSession::send_bye(std::string_view reason_header) {
+    hanging_up_ = true;
+    Draft bye = dialog_->request("BYE");
+    if (!reason_header.empty()) bye.add("Reason", reason_header);
+    ClientRequest::Options options = in_dialog(std::move(bye));
+    if (listener_ == nullptr) { // destroyed while alive: the user agent sees the BYE through
+        options.prepare = nullptr;
+        return ua_.keep_until_final(std::move(options));
+    }
+    bye_limit_.start(bye_patience, [this] { finish({.by = SessionEnd::By::local, .status = 200}); });
+    bye_request_ = ua_.request(std::move(options), {}, [this](const ClientRequest::Outcome &) {
+        finish({.by = SessionEnd::By::local, .status = 200});
+    });
+}
+
+void InviteSession::finish(SessionEnd end) {
+    if (state_ == DialogState::terminated) return;
+    apply(DialogEvent::ended);
+    success_timer_.cancel();
+    success_limit_.cancel();
+    retry_timer_.cancel();
+    bye_limit_.cancel();
+    if (end.reason.empty() && end.status != 0) end.reason = reason_phrase(end.status);
+    if (Listener *listener = std::exchange(listener_, nullptr)) listener->on_ended(end);
+}
+
+void InviteSession::send_info(std::string_view content_type, std::string_view body,
+                              std::function<void(Result<unsigned>)> done) {
+    if (state_ != DialogState::confirmed || hanging_up_) {
+        ua_.loop().post([done = std::move(done)] { done(fail(Errc::rejected, "the call is not established")); });
+        return;
+    }
+    Draft info = dialog_->request("INFO");
+    info.set_body(content_type, body);
+    if (info_requests_.size() >= max_infos) info_requests_.erase(info_requests_.begin());
+    info_requests_.push_back(
+        ua_.request(in_dialog(std::move(info)), {}, [done = std::move(done)](const ClientRequest::Outcome &outcome) {
+            if (outcome.response)
+                done(outcome.response->status());
+            else
+                done(fail(outcome.response.error()));
+        }));
+}
+
+void InviteSession::on_request(const Message &request, const Flow &flow, ServerTransaction transaction) {
+    if (request.method() == Method::ack) return on_ack(request);
+    const auto cseq = request.cseq();
+    if (!cseq || !dialog_->accept_cseq(cseq->number)) return transaction.respond(500, "CSeq out of order");
+    if (is_stream(flow.kind) || !is_stream(flow_.kind)) flow_ = flow; // the peer's newest way to us
+    switch (request.method()) {
+    case Method::bye:
+        return on_bye(request, transaction);
+    case Method::invite:
+        return on_reinvite(request, transaction);
+    case Method::info:
+        return transaction.respond(listener_ != nullptr ? listener_->on_info(request) : 481);
+    default: { // OPTIONS inside the dialog
+        Draft draft = Draft::response(request, 200);
+        ua_.add_capabilities(draft);
+        draft.set("Accept", "application/sdp");
+        transaction.respond(draft);
+    }
+    }
+}
+
+void InviteSession::on_bye(const Message &request, const ServerTransaction &transaction) {
+    transaction.respond(200);
+    if (server_ && !server_.answered()) server_.respond(487, {}, local_tag_); // RFC 3261 §15.1.2
+    finish({.by = hanging_up_ ? SessionEnd::By::local : SessionEnd::By::remote,
+            .status = 200,
+            .reason_header = std::string(request.value(HeaderId::reason))});
+}
+
+} // namespace offhook::sip

@@ -1,0 +1,69 @@
+// Our re-INVITEs (RFC 3261 §14.1): one exchange at a time, 491 retried in the window the RFC gives.
+#include "sip/invite_session.hpp"
+
+namespace offhook::sip {
+
+void InviteSession::reinvite() {
+    if (state_ != DialogState::confirmed || hanging_up_ || listener_ == nullptr) return;
+    reinvite_wanted_ = true;
+    if (modify_request_ || ack_pending_ || retry_timer_.running()) return; // done as soon as that is over
+    send_reinvite();
+}
+
+void InviteSession::send_reinvite() {
+    reinvite_wanted_ = false;
+    auto offer = listener_->make_offer();
+    if (!offer) return reinvite_failed(offer.error());
+    Draft draft = dialog_->request("INVITE");
+    draft.set_body("application/sdp", *offer);
+    modify_request_ =
+        ua_.request(in_dialog(std::move(draft)), {},
+                    [this](const ClientRequest::Outcome &outcome) { on_reinvite_final(outcome); });
+}
+
+void InviteSession::on_reinvite_final(const ClientRequest::Outcome &outcome) {
+    if (outcome.response && outcome.response->status() / 100 == 2)
+        return on_reinvite_success(*outcome.response, outcome.flow);
+    const Error error = outcome.response
+                            ? Error{Errc::rejected,
+                                    "the peer refused the change: " + std::to_string(outcome.response->status()) +
+                                        " " + std::string(outcome.response->reason()),
+                                    outcome.response->status()}
+                            : outcome.response.error();
+    ua_.loop().post([request = std::shared_ptr<ClientRequest>(std::move(modify_request_))] {});
+    if (listener_ == nullptr || state_ == DialogState::terminated) return;
+    // RFC 3261 §14.1 and RFC 5057 §5.1: these two mean that the dialog itself is gone.
+    if (error.sip == 481 || error.sip == 408 || error.code == Errc::timeout) {
+        send_bye({});
+        return finish({.by = SessionEnd::By::network, .status = 200, .reason = error.what, .error = error});
+    }
+    if (error.sip == 491) {
+        listener_->on_reinvited(fail(error));
+        // The owner of the Call-ID waits 2.1–4 s, the other side 0–2 s, in steps of 10 ms.
+        const Duration wait{uas_ ? 10 * random_number(200) : 2100 + 10 * random_number(190)};
+        return retry_timer_.start(wait, [this] { send_reinvite(); });
+    }
+    reinvite_failed(error);
+}
+
+void InviteSession::on_reinvite_success(const Message &response, const Flow &flow) {
+    if (!modify_request_) { // a retransmitted 2xx
+        if (!ack_bytes_.empty()) ua_.transactions().resend(ack_flow_, ack_bytes_);
+        return;
+    }
+    acknowledge(response, flow, {});
+    dialog_->refresh_target(response);
+    finished_modify_ = std::move(modify_request_); // keeps absorbing repeated 2xx
+    if (listener_ == nullptr || state_ == DialogState::terminated) return;
+    auto taken = listener_->on_answer(response.body());
+    if (!taken) return reinvite_failed(taken.error());
+    listener_->on_reinvited({});
+    if (reinvite_wanted_) reinvite();
+}
+
+void InviteSession::reinvite_failed(Error error) {
+    if (listener_ != nullptr) listener_->on_reinvited(fail(std::move(error)));
+    if (reinvite_wanted_) reinvite();
+}
+
+} // namespace offhook::sip
