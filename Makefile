@@ -27,7 +27,7 @@ have     := $(foreach p,$(optional),$(if $(shell pkg-config --exists $(p) 2>/dev
 cppflags := -Ilib -I. $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(pkgs) $(have) 2>/dev/null)) \
             $(patsubst %,-DHAVE_%=1,$(shell echo $(have) | tr a-z A-Z))
 harden   := -fstack-protector-strong $(if $(SAN),,-D_FORTIFY_SOURCE=2)
-cxxflags := -std=c++20 -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor $(if $(WERROR),-Werror) $(harden) \
+cxxflags := -std=c++20 -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers $(if $(WERROR),-Werror) $(harden) \
             $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer -D_GLIBCXX_ASSERTIONS)
 ldflags  := $(if $(SAN),-fsanitize=$(SAN)) -Wl,-z,relro,-z,now
 libs     := $(shell pkg-config --libs $(pkgs) $(have) 2>/dev/null) -pthread

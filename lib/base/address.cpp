@@ -1,6 +1,7 @@
 #include "base/address.hpp"
 
 #include <cstring>
+
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -55,7 +56,8 @@ std::string Address::to_string() const {
 Result<Address> local_address_towards(const Address &remote) {
     const int fd = socket(remote.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0) return fail_errno(Errc::network, errno, "reach " + remote.ip());
-    const Address target = remote.port() != 0 ? remote : remote.with_port(9); // any port will do: nothing is sent
+    const Address target =
+        remote.port() != 0 ? remote : remote.with_port(9); // any port will do: nothing is sent
     sockaddr_storage local{};
     socklen_t length = sizeof local;
     int err = 0;

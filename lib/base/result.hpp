@@ -23,7 +23,7 @@ enum class Errc {
     device,           // sound card or audio file
     not_found,
     not_supported,
-    expectation,      // an --expect-* or a step failed
+    expectation, // an --expect-* or a step failed
 };
 
 // What went wrong, in words a user can act on. `sip` is the status code when a peer said no, else 0.

@@ -94,7 +94,8 @@ Result<Uri> Dialog::next_hop() const {
     auto top = NameAddr::parse(route.front());
     if (!top) return fail(top.error());
     if (!top->uri.params.has("lr"))
-        return fail(Errc::not_supported, "the proxy " + top->uri.host + " is a strict router (no lr), RFC 2543 style");
+        return fail(Errc::not_supported,
+                    "the proxy " + top->uri.host + " is a strict router (no lr), RFC 2543 style");
     return std::move(top->uri);
 }
 

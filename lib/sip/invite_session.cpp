@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "sip/status.hpp"
+
 namespace offhook::sip {
 
 namespace {
@@ -104,19 +106,20 @@ void InviteSession::finish(SessionEnd end) {
 void InviteSession::send_info(std::string_view content_type, std::string_view body,
                               std::function<void(Result<unsigned>)> done) {
     if (state_ != DialogState::confirmed || hanging_up_) {
-        ua_.loop().post([done = std::move(done)] { done(fail(Errc::rejected, "the call is not established")); });
+        ua_.loop().post(
+            [done = std::move(done)] { done(fail(Errc::rejected, "the call is not established")); });
         return;
     }
     Draft info = dialog_->request("INFO");
     info.set_body(content_type, body);
     if (info_requests_.size() >= max_infos) info_requests_.erase(info_requests_.begin());
-    info_requests_.push_back(
-        ua_.request(in_dialog(std::move(info)), {}, [done = std::move(done)](const ClientRequest::Outcome &outcome) {
-            if (outcome.response)
-                done(outcome.response->status());
-            else
-                done(fail(outcome.response.error()));
-        }));
+    info_requests_.push_back(ua_.request(in_dialog(std::move(info)), {},
+                                         [done = std::move(done)](const ClientRequest::Outcome &outcome) {
+                                             if (outcome.response)
+                                                 done(outcome.response->status());
+                                             else
+                                                 done(fail(outcome.response.error()));
+                                         }));
 }
 
 void InviteSession::on_request(const Message &request, const Flow &flow, ServerTransaction transaction) {

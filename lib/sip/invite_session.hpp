@@ -17,12 +17,12 @@ namespace offhook::sip {
 
 struct SessionEnd {
     enum class By : std::uint8_t { local, remote, network, timeout } by = By::local;
-    unsigned status = 0; // final status of the INVITE; 200 when it was answered and ended by BYE
-    std::string reason;  // phrase, or the error's words
-    std::string reason_header;          // Reason of BYE or CANCEL (RFC 3326), as received
-    std::vector<std::string> redirect;  // Contacts of a 3xx, best q first
-    std::optional<Error> error;         // network, TLS, timeout
-    bool authenticated = false;         // we had sent credentials
+    unsigned status = 0;       // final status of the INVITE; 200 when it was answered and ended by BYE
+    std::string reason;        // phrase, or the error's words
+    std::string reason_header; // Reason of BYE or CANCEL (RFC 3326), as received
+    std::vector<std::string> redirect; // Contacts of a 3xx, best q first
+    std::optional<Error> error;        // network, TLS, timeout
+    bool authenticated = false;        // we had sent credentials
 };
 
 class InviteSession final : private UserAgent::Usage {
@@ -63,9 +63,9 @@ public:
     static std::unique_ptr<InviteSession> outgoing(UserAgent &ua, const NameAddr &target, std::string offer,
                                                    Options options, Listener &listener);
     // UAS. Errors: the request makes no dialog (it was answered 400).
-    static Result<std::unique_ptr<InviteSession>> incoming(UserAgent &ua, const Message &invite, const Flow &flow,
-                                                           ServerTransaction transaction, Options options,
-                                                           Listener &listener);
+    static Result<std::unique_ptr<InviteSession>> incoming(UserAgent &ua, const Message &invite,
+                                                           const Flow &flow, ServerTransaction transaction,
+                                                           Options options, Listener &listener);
     ~InviteSession();
     InviteSession(const InviteSession &) = delete;
     InviteSession &operator=(const InviteSession &) = delete;
@@ -76,17 +76,19 @@ public:
     void reject(unsigned status, std::string_view reason = {},
                 const std::vector<std::pair<std::string, std::string>> &headers = {});
 
-    // Ends it whatever the state: CANCEL, 603, or BYE. on_ended follows when the peer has answered (or gave up).
+    // Ends it whatever the state: CANCEL, 603, or BYE. on_ended follows when the peer has answered (or gave
+    // up).
     void hang_up(std::string_view reason_header = {});
     // Sends a re-INVITE with make_offer(); refused while another exchange is open (then tried after it).
     void reinvite();
     // INFO inside the dialog; `done` gets the final status or the error.
-    void send_info(std::string_view content_type, std::string_view body, std::function<void(Result<unsigned>)> done);
+    void send_info(std::string_view content_type, std::string_view body,
+                   std::function<void(Result<unsigned>)> done);
 
     [[nodiscard]] DialogState state() const noexcept { return state_; }
     [[nodiscard]] bool incoming_side() const noexcept { return uas_; }
     [[nodiscard]] const Message &invite() const noexcept { return invite_; } // UAS: as received
-    [[nodiscard]] std::string_view offer() const noexcept;                   // of the received INVITE; may be empty
+    [[nodiscard]] std::string_view offer() const noexcept; // of the received INVITE; may be empty
     [[nodiscard]] const std::string &call_id() const noexcept { return call_id_; }
     [[nodiscard]] const std::optional<Dialog> &dialog() const noexcept { return dialog_; }
 
@@ -142,7 +144,7 @@ private:
     std::uint32_t invite_cseq_ = 0;
     bool offer_sent_ = false, answered_offer_ = false;
     bool hanging_up_ = false;
-    bool reinvite_wanted_ = false; // as soon as the exchange under way is over
+    bool reinvite_wanted_ = false;  // as soon as the exchange under way is over
     bool offer_in_success_ = false; // our 2xx holds an offer: the ACK brings the answer
     std::string hang_up_reason_;
 

@@ -1,4 +1,5 @@
 // Our re-INVITEs (RFC 3261 §14.1): one exchange at a time, 491 retried in the window the RFC gives.
+#include "base/random.hpp"
 #include "sip/invite_session.hpp"
 
 namespace offhook::sip {
@@ -24,12 +25,13 @@ void InviteSession::send_reinvite() {
 void InviteSession::on_reinvite_final(const ClientRequest::Outcome &outcome) {
     if (outcome.response && outcome.response->status() / 100 == 2)
         return on_reinvite_success(*outcome.response, outcome.flow);
-    const Error error = outcome.response
-                            ? Error{Errc::rejected,
-                                    "the peer refused the change: " + std::to_string(outcome.response->status()) +
-                                        " " + std::string(outcome.response->reason()),
-                                    outcome.response->status()}
-                            : outcome.response.error();
+    const Error error =
+        outcome.response
+            ? Error{Errc::rejected,
+                    "the peer refused the change: " + std::to_string(outcome.response->status()) + " " +
+                        std::string(outcome.response->reason()),
+                    outcome.response->status()}
+            : outcome.response.error();
     ua_.loop().post([request = std::shared_ptr<ClientRequest>(std::move(modify_request_))] {});
     if (listener_ == nullptr || state_ == DialogState::terminated) return;
     // RFC 3261 §14.1 and RFC 5057 §5.1: these two mean that the dialog itself is gone.
@@ -40,7 +42,7 @@ void InviteSession::on_reinvite_final(const ClientRequest::Outcome &outcome) {
     if (error.sip == 491) {
         listener_->on_reinvited(fail(error));
         // The owner of the Call-ID waits 2.1–4 s, the other side 0–2 s, in steps of 10 ms.
-        const Duration wait{uas_ ? 10 * random_number(200) : 2100 + 10 * random_number(190)};
+        const Duration wait{10 * static_cast<int>(uas_ ? random_below(200) : 210 + random_below(190))};
         return retry_timer_.start(wait, [this] { send_reinvite(); });
     }
     reinvite_failed(error);

@@ -30,8 +30,9 @@ bool holds_sdp(const Message &message) {
 
 } // namespace
 
-std::unique_ptr<InviteSession> InviteSession::outgoing(UserAgent &ua, const NameAddr &target, std::string offer,
-                                                       Options options, Listener &listener) {
+std::unique_ptr<InviteSession> InviteSession::outgoing(UserAgent &ua, const NameAddr &target,
+                                                       std::string offer, Options options,
+                                                       Listener &listener) {
     std::unique_ptr<InviteSession> session(new InviteSession(ua, std::move(options), listener));
     session->send_invite(target, std::move(offer));
     return session;
@@ -72,7 +73,8 @@ void InviteSession::send_invite(const NameAddr &target, std::string offer) {
         flow_ = flow;
     };
     invite_request_ = ua_.request(
-        std::move(request), [this](const Message &response, const Flow &flow) { on_provisional(response, flow); },
+        std::move(request),
+        [this](const Message &response, const Flow &flow) { on_provisional(response, flow); },
         [this](const ClientRequest::Outcome &outcome) { on_final(outcome); });
 }
 
@@ -91,13 +93,14 @@ void InviteSession::on_provisional(const Message &response, const Flow &flow) {
 }
 
 void InviteSession::on_final(const ClientRequest::Outcome &outcome) {
-    if (outcome.response && outcome.response->status() / 100 == 2) return on_success(*outcome.response, outcome.flow);
+    if (outcome.response && outcome.response->status() / 100 == 2)
+        return on_success(*outcome.response, outcome.flow);
     if (state_ == DialogState::confirmed || state_ == DialogState::terminated) return;
     SessionEnd end;
     end.authenticated = outcome.authenticated;
     if (!outcome.response) {
         const Error &error = outcome.response.error();
-        end.by = hanging_up_                    ? SessionEnd::By::local
+        end.by = hanging_up_                   ? SessionEnd::By::local
                  : error.code == Errc::timeout ? SessionEnd::By::timeout
                                                : SessionEnd::By::network;
         end.status = hanging_up_ ? 487 : 0;

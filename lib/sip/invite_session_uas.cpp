@@ -1,9 +1,11 @@
 // The callee's side: ringing, 2xx until the ACK, CANCEL, and the peer's re-INVITEs (RFC 3261 §13.3, §14.2).
+#include "base/random.hpp"
 #include "sip/invite_session.hpp"
 
 namespace offhook::sip {
 
-Result<std::unique_ptr<InviteSession>> InviteSession::incoming(UserAgent &ua, const Message &invite, const Flow &flow,
+Result<std::unique_ptr<InviteSession>> InviteSession::incoming(UserAgent &ua, const Message &invite,
+                                                               const Flow &flow,
                                                                ServerTransaction transaction, Options options,
                                                                Listener &listener) {
     std::string tag = random_token(8);
@@ -25,7 +27,8 @@ Result<std::unique_ptr<InviteSession>> InviteSession::incoming(UserAgent &ua, co
     return session;
 }
 
-Draft InviteSession::answer_draft(const ServerTransaction &transaction, unsigned status, std::string_view sdp) {
+Draft InviteSession::answer_draft(const ServerTransaction &transaction, unsigned status,
+                                  std::string_view sdp) {
     Draft draft = Draft::response(transaction.request(), status, {}, local_tag_);
     if (status < 300) draft.add("Contact", contact_for(transaction.flow()));
     ua_.add_capabilities(draft);
@@ -122,7 +125,7 @@ void InviteSession::on_reinvite(const Message &request, const ServerTransaction 
     if (modify_request_) return transaction.respond(491); // RFC 3261 §14.2: glare
     if ((server_ && !server_.answered()) || ack_pending_) {
         Draft busy = Draft::response(request, 500);
-        busy.add("Retry-After", std::to_string(random_number(10)));
+        busy.add("Retry-After", std::to_string(random_below(10)));
         return transaction.respond(busy);
     }
     if (listener_ == nullptr || hanging_up_) return transaction.respond(481);

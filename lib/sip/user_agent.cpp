@@ -99,8 +99,8 @@ UserAgent::Usage *UserAgent::usage_of(const ServerTransaction &transaction) cons
 std::unique_ptr<ClientRequest> UserAgent::request(ClientRequest::Options options,
                                                   ClientRequest::OnProvisional provisional,
                                                   ClientRequest::OnFinal final) {
-    return std::make_unique<ClientRequest>(layer_, resolver_, loop_, std::move(options), std::move(provisional),
-                                           std::move(final));
+    return std::make_unique<ClientRequest>(layer_, resolver_, loop_, std::move(options),
+                                           std::move(provisional), std::move(final));
 }
 
 void UserAgent::add_capabilities(Draft &draft) const {
@@ -136,7 +136,8 @@ void UserAgent::in_dialog(const Message &request, const Flow &flow, const Server
     transaction.respond(481);
 }
 
-void UserAgent::out_of_dialog(const Message &request, const Flow &flow, const ServerTransaction &transaction) {
+void UserAgent::out_of_dialog(const Message &request, const Flow &flow,
+                              const ServerTransaction &transaction) {
     if (request.method() == Method::ack) return;
     if (merged(request)) return transaction.respond(482);
     if (refuse(request, flow, transaction)) return;
@@ -166,14 +167,16 @@ bool UserAgent::refuse(const Message &request, const Flow &, const ServerTransac
     };
     const Method method = request.method();
     if (method == Method::other) return answer(501, "Allow", allowed_methods());
-    static constexpr std::array served{Method::invite, Method::bye, Method::options, Method::info, Method::cancel};
+    static constexpr std::array served{Method::invite, Method::bye, Method::options, Method::info,
+                                       Method::cancel};
     if (std::find(served.begin(), served.end(), method) == served.end())
         return answer(405, "Allow", allowed_methods());
     if (method != Method::cancel)
         if (const std::string missing = unsupported_extensions(request); !missing.empty())
             return answer(420, "Unsupported", missing);
     if (method == Method::invite) {
-        if (!has_known_body(request) && !body_is_optional(request)) return answer(415, "Accept", "application/sdp");
+        if (!has_known_body(request) && !body_is_optional(request))
+            return answer(415, "Accept", "application/sdp");
         if (!accepts_sdp(request)) {
             transaction.respond(406, {}, random_token());
             return true;
@@ -224,17 +227,19 @@ void UserAgent::send_ack(Draft ack, const Uri &next_hop, const Flow &flow,
         return;
     }
     const std::uint64_t key = next_unattended_++;
-    ack_queries_[key] = resolver_.resolve(
-        next_hop, flow.kind,
-        [this, key, draft = std::move(ack), flow, sent = std::move(sent)](const Result<std::vector<Hop>> &hops) {
-            auto query = std::move(ack_queries_[key]);
-            ack_queries_.erase(key);
-            // Where the name cannot be resolved, the way the 2xx came by is better than no ACK at all.
-            Flow way = flow;
-            if (hops && !hops->empty())
-                if (auto opened = transports().open(hops->front())) way = *opened;
-            if (auto bytes = layer_.send_ack(draft, way)) sent(*bytes, way);
-        });
+    ack_queries_[key] = resolver_.resolve(next_hop, flow.kind,
+                                          [this, key, draft = std::move(ack), flow,
+                                           sent = std::move(sent)](const Result<std::vector<Hop>> &hops) {
+                                              auto query = std::move(ack_queries_[key]);
+                                              ack_queries_.erase(key);
+                                              // Where the name cannot be resolved, the way the 2xx came by is
+                                              // better than no ACK at all.
+                                              Flow way = flow;
+                                              if (hops && !hops->empty())
+                                                  if (auto opened = transports().open(hops->front()))
+                                                      way = *opened;
+                                              if (auto bytes = layer_.send_ack(draft, way)) sent(*bytes, way);
+                                          });
 }
 
 // A connection the peer opened has its ephemeral port at the far end; ours lead to the peer's listening port.

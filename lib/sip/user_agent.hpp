@@ -1,6 +1,6 @@
 // UserAgent: the UA core of RFC 3261 §8. One per process or test party. It owns transports, transactions and
-// the resolver, refuses what cannot be served (405, 420, 415, 481, 482 …), answers OPTIONS, and hands requests
-// inside dialogs to their usages.
+// the resolver, refuses what cannot be served (405, 420, 415, 481, 482 …), answers OPTIONS, and hands
+// requests inside dialogs to their usages.
 #pragma once
 
 #include <deque>
@@ -66,14 +66,15 @@ public:
                                                          ClientRequest::OnProvisional provisional,
                                                          ClientRequest::OnFinal final);
 
-    // Sends the ACK of a 2xx towards `next_hop` (by `flow` when that leads there); `sent` gets what to repeat for
-    // retransmitted 2xx.
+    // Sends the ACK of a 2xx towards `next_hop` (by `flow` when that leads there); `sent` gets what to repeat
+    // for retransmitted 2xx.
     void send_ack(Draft ack, const Uri &next_hop, const Flow &flow,
                   std::function<void(const std::string &bytes, const Flow &flow)> sent);
     // A 2xx of a fork nobody wants: ACK, then BYE (RFC 3261 §13.2.2.4).
     void refuse_fork(const Draft &invite, const Message &response, const Flow &flow);
 
-    // True when a request for `next_hop` may go by `flow`: alive, same address, a transport no weaker than asked.
+    // True when a request for `next_hop` may go by `flow`: alive, same address, a transport no weaker than
+    // asked.
     [[nodiscard]] bool leads_to(const Flow &flow, const Uri &next_hop);
 
     // Sees a request through to its end without anybody listening (a BYE whose session is gone).
@@ -116,7 +117,7 @@ private:
 };
 
 // The methods and extensions offhook serves, as header values.
-std::string_view allowed_methods() noexcept;     // "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO"
+std::string_view allowed_methods() noexcept;      // "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO"
 std::string_view supported_extensions() noexcept; // may be empty
 bool supports_extension(std::string_view tag) noexcept;
 
