@@ -1,0 +1,272 @@
+#include "sip/stream_connection.hpp"
+
+#include <array>
+#include <cerrno>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+namespace offhook::sip {
+
+namespace {
+
+constexpr std::size_t read_size = 16 * 1024;
+constexpr int reads_per_wakeup = 8;       // then timers and other sockets have their turn
+constexpr int unacknowledged_ms = 30'000; // a vanished peer is noticed no later than this
+constexpr Duration linger{2'000};         // for the peer to read our last words
+
+void set_options(int fd) {
+    const int yes = 1;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged_ms, sizeof unacknowledged_ms);
+}
+
+bool try_again(int err) {
+    return err == EAGAIN || err == EWOULDBLOCK || err == EINTR;
+}
+
+} // namespace
+
+Result<std::shared_ptr<StreamConnection>> StreamConnection::connect(Loop &loop, Listener &listener, Peer peer,
+                                                                    Limits limits) {
+    Fd fd(socket(peer.remote.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    if (!fd) return fail_errno(Errc::network, errno, "connect to " + peer.remote.to_string());
+    std::shared_ptr<StreamConnection> result(
+        new StreamConnection(loop, listener, std::move(peer), limits, std::move(fd), false));
+    if (auto begun = result->begin_connect(); !begun) return fail(begun.error());
+    return result;
+}
+
+Result<std::shared_ptr<StreamConnection>> StreamConnection::accept(Loop &loop, Listener &listener, Peer peer,
+                                                                   Limits limits, Fd fd) {
+    std::shared_ptr<StreamConnection> result(
+        new StreamConnection(loop, listener, std::move(peer), limits, std::move(fd), true));
+    result->read_local_address();
+    result->connected();
+    if (auto watched = result->watch(); !watched) return fail(watched.error());
+    return result;
+}
+
+StreamConnection::StreamConnection(Loop &loop, Listener &listener, Peer peer, Limits limits, Fd fd,
+                                   bool incoming)
+    : loop_(loop), listener_(listener), limits_(limits), fd_(std::move(fd)), tls_(std::move(peer.tls)),
+      state_(State::connecting), incoming_(incoming), deadline_(loop), breaking_(loop) {
+    flow_ = {peer.kind, {}, peer.remote, peer.id};
+    set_options(fd_.get());
+}
+
+StreamConnection::~StreamConnection() {
+    if (tls_ && tls_->established() && state_ == State::open) {
+        tls_->shut_down();
+        collect_output();
+        (void)flush();
+    }
+}
+
+std::string StreamConnection::where() const {
+    return std::string(uri_token(flow_.kind)) + ":" + flow_.remote.to_string();
+}
+
+Result<> StreamConnection::begin_connect() {
+    if (::connect(fd_.get(), flow_.remote.sockaddr_ptr(), flow_.remote.sockaddr_len()) != 0 &&
+        errno != EINPROGRESS)
+        return fail_errno(Errc::network, errno, where());
+    read_local_address();
+    deadline(limits_.connect, "no answer to the connection attempt");
+    return watch();
+}
+
+void StreamConnection::read_local_address() {
+    sockaddr_storage local{};
+    socklen_t length = sizeof local;
+    if (getsockname(fd_.get(), reinterpret_cast<sockaddr *>(&local), &length) == 0)
+        flow_.local = Address::from_sockaddr(reinterpret_cast<const sockaddr *>(&local));
+}
+
+void StreamConnection::connected() {
+    if (!tls_) return established();
+    state_ = State::handshaking;
+    deadline(limits_.handshake, "the TLS handshake took too long");
+    if (auto started = tls_->start(); !started) return fail_later(started.error());
+    collect_output();
+}
+
+void StreamConnection::established() {
+    state_ = State::open;
+    deadline_.cancel();
+    if (incoming_) deadline(limits_.first_message, "no SIP message came");
+    if (tls_ && !waiting_.empty()) {
+        if (auto sent = tls_->send(waiting_); !sent) return fail_later(sent.error());
+        collect_output();
+        waiting_.clear();
+    }
+}
+
+Result<> StreamConnection::watch() {
+    const bool writing = state_ == State::connecting || sent_ < out_.size();
+    if (watch_.fd() >= 0 && writing == watching_write_) return {};
+    watching_write_ = writing;
+    return watch_.start(fd_.get(), FdWatch::read | (writing ? FdWatch::write : 0),
+                        [this](int flags) { ready(flags); });
+}
+
+void StreamConnection::ready(int flags) {
+    const auto self = shared_from_this(); // the listener lets go of us in on_closed()
+    if (state_ == State::connecting) finish_connect();
+    if (state_ == State::closed || broken_ || state_ == State::connecting) return;
+    if ((flags & (FdWatch::read | FdWatch::except)) != 0) receive();
+    if (state_ == State::closed || broken_) return;
+    if (auto flushed = flush(); !flushed) return close(flushed.error());
+    if (state_ == State::draining && out_.empty()) drained();
+}
+
+void StreamConnection::finish_connect() {
+    int err = 0;
+    socklen_t length = sizeof err;
+    if (getsockopt(fd_.get(), SOL_SOCKET, SO_ERROR, &err, &length) != 0) err = errno;
+    if (err != 0) return close(fail_errno(Errc::network, err, where()).value());
+    sockaddr_storage peer{};
+    socklen_t peer_length = sizeof peer;
+    if (getpeername(fd_.get(), reinterpret_cast<sockaddr *>(&peer), &peer_length) != 0)
+        return; // woken too early
+    read_local_address();
+    connected();
+}
+
+void StreamConnection::receive() {
+    for (int i = 0; i < reads_per_wakeup; ++i)
+        if (!receive_once() || state_ == State::closed || broken_) return;
+}
+
+bool StreamConnection::receive_once() {
+    std::array<char, read_size> buffer; // NOLINT(cppcoreguidelines-pro-type-member-init): filled by recv()
+    const ssize_t size = recv(fd_.get(), buffer.data(), buffer.size(), 0);
+    if (size < 0) {
+        if (!try_again(errno)) close(fail_errno(Errc::network, errno, where()).value());
+        return false;
+    }
+    if (state_ == State::draining) {
+        if (size == 0) close(end_);
+        return size > 0;
+    }
+    if (size == 0) {
+        close({Errc::network, where() + ": connection closed by the peer"});
+        return false;
+    }
+    const std::string_view bytes(buffer.data(), static_cast<std::size_t>(size));
+    if (tls_)
+        decrypt(bytes);
+    else
+        deliver(bytes);
+    return true;
+}
+
+void StreamConnection::decrypt(std::string_view bytes) {
+    auto received = tls_->receive(bytes);
+    collect_output();
+    if (!received) {
+        (void)flush(); // the alert
+        return close({received.error().code, where() + ": " + received.error().what});
+    }
+    if (state_ == State::handshaking && tls_->established()) established();
+    if (!received->plaintext.empty()) deliver(received->plaintext);
+    if (received->closed && state_ != State::closed)
+        close({Errc::network, where() + ": connection closed by the peer"});
+}
+
+void StreamConnection::deliver(std::string_view plaintext) {
+    framer_.push(plaintext);
+    while (state_ == State::open && !broken_) {
+        auto item = framer_.next();
+        if (!item) return close({item.error().code, where() + ": " + item.error().what});
+        if (!*item) return;
+        heard_item();
+        listener_.on_item(*this, std::move(**item));
+    }
+}
+
+void StreamConnection::heard_item() {
+    heard_ = true;
+    if (incoming_) deadline(limits_.idle_incoming, "nothing came for 15 minutes");
+}
+
+void StreamConnection::collect_output() {
+    if (tls_) out_ += tls_->take_output();
+}
+
+Result<> StreamConnection::send(std::string_view bytes) {
+    if (!usable()) return fail(Errc::network, where() + ": the connection is closed");
+    if (out_.size() - sent_ + waiting_.size() + bytes.size() > limits_.queue)
+        return fail(Errc::network, where() + ": the peer does not read what is sent to it");
+    if (tls_ && state_ == State::open) {
+        if (auto sent = tls_->send(bytes); !sent) return sent;
+        collect_output();
+    } else if (tls_) {
+        waiting_ += bytes;
+    } else {
+        out_ += bytes;
+    }
+    if (state_ == State::connecting) return {};
+    auto flushed = flush();
+    if (!flushed) fail_later(flushed.error());
+    return flushed;
+}
+
+Result<> StreamConnection::flush() {
+    while (sent_ < out_.size()) {
+        const ssize_t size = ::send(fd_.get(), out_.data() + sent_, out_.size() - sent_, MSG_NOSIGNAL);
+        if (size < 0 && !try_again(errno)) return fail_errno(Errc::network, errno, where());
+        if (size < 0) break;
+        sent_ += static_cast<std::size_t>(size);
+    }
+    if (sent_ == out_.size()) {
+        out_.clear();
+        sent_ = 0;
+    }
+    return watch();
+}
+
+void StreamConnection::finish(Error error) {
+    if (state_ >= State::draining) return;
+    if (state_ == State::open && tls_) {
+        tls_->shut_down();
+        collect_output();
+    }
+    state_ = State::draining;
+    end_ = std::move(error);
+    deadline_.start(linger, [this] { close(end_); });
+    if (auto flushed = flush(); !flushed) return fail_later(end_);
+    if (out_.empty()) drained();
+}
+
+// Our last words are with the kernel. Closing with unread input would send RST and could destroy them on the
+// other side, so the peer gets a moment to close first.
+void StreamConnection::drained() {
+    (void)shutdown(fd_.get(), SHUT_WR);
+}
+
+void StreamConnection::deadline(Duration delay, std::string why) {
+    deadline_.start(delay, [this, why = std::move(why)] {
+        close({tls_ && state_ == State::handshaking ? Errc::tls : Errc::network, where() + ": " + why});
+    });
+}
+
+void StreamConnection::fail_later(Error error) {
+    if (broken_ || state_ == State::closed) return;
+    broken_ = true;
+    breaking_.start(Duration(0), [this, error = std::move(error)] { close(error); });
+}
+
+void StreamConnection::close(Error error) {
+    if (state_ == State::closed) return;
+    const auto self = shared_from_this();
+    state_ = State::closed;
+    deadline_.cancel();
+    breaking_.cancel();
+    watch_.stop();
+    fd_.reset();
+    listener_.on_closed(*this, error);
+}
+
+} // namespace offhook::sip
