@@ -50,12 +50,17 @@ struct TlsOptions {
 
 class Transports {
 public:
+    // RFC 3261 §18.1.1: a request larger than this goes over a stream transport (path MTU unknown).
+    static constexpr std::size_t udp_limit = 1300;
+
     struct Listener {
         // One framed and parsed message that passed screen(); requests to be refused were answered and
-        // dropped below. `via received/rport` of requests are already filled in (RFC 3581).
+        // dropped below. `via received/rport` of requests are already filled in (RFC 3581). For a UDP request
+        // without rport flow.remote has the port of its Via: where responses are due (RFC 3261 §18.2.2).
         virtual void on_message(const Message &message, const Flow &flow) = 0;
         // The flow cannot carry anything any more (TCP RST or connect failure, TLS failure, ICMP error for
-        // that remote address): pending transactions on it are to fail now.
+        // that remote address; compare kind, remote and connection): pending transactions on it are to fail
+        // now. Never called from inside open() or send(). Nobody may destroy Transports from a callback.
         virtual void on_flow_failed(const Flow &flow, const Error &error) = 0;
 
     protected:

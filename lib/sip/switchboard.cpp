@@ -1,0 +1,257 @@
+#include "sip/switchboard.hpp"
+
+#include <algorithm>
+#include <functional>
+
+#include "sip/draft.hpp"
+#include "sip/response_route.hpp"
+#include "sip/screen.hpp"
+
+namespace offhook::sip {
+
+namespace {
+
+constexpr std::string_view line_ends = "\r\n";
+
+// Only a connection whose certificate was checked for that very name may be used for it (CVE-2020-15260).
+std::string reuse_key(const Hop &hop) {
+    std::string key = std::string(uri_token(hop.kind)) + " " + hop.address.to_string();
+    return is_secure(hop.kind) ? key + " " + hop.host : key;
+}
+
+// A stateless answer has the same To tag for each retransmission of the request (RFC 3261 §8.2.7).
+std::string stateless_tag(const Message &request) {
+    static const std::string salt = std::to_string(rand_u64());
+    std::string text = salt;
+    text.append(request.value(HeaderId::via)).append(request.call_id()).append(request.value(HeaderId::cseq));
+    return std::to_string(std::hash<std::string>{}(text));
+}
+
+bool only_line_ends(std::string_view bytes) {
+    return bytes.find_first_not_of(line_ends) == std::string_view::npos;
+}
+
+} // namespace
+
+Transports::Self::Self(Loop &loop_, Transports::Listener &listener_)
+    : loop(loop_), listener(listener_),
+      keep_alive(
+          loop_, [this](const Flow &flow, std::string_view bytes) { (void)send(flow, bytes); },
+          [this](const Flow &flow) { keep_alive_failed(flow); }) {}
+
+Transports::Self::~Self() = default;
+
+void Transports::Self::set_tls(TlsOptions options) {
+    tls = TlsContext(std::move(options));
+    // Connections made under other rules live on for their dialogs, but are not offered for anything new.
+    std::erase_if(reusable_, [](const auto &entry) { return entry.first.starts_with("tls "); });
+}
+
+Result<Address> Transports::Self::listen_udp(const Address &bind) {
+    auto socket = UdpSocket::open(loop, bind, *this);
+    if (!socket) return fail(socket.error());
+    sockets.push_back(std::move(*socket));
+    return sockets.back()->address();
+}
+
+Result<Address> Transports::Self::listen_stream(TransportKind kind, const Address &bind) {
+    if (is_secure(kind))
+        if (auto ready = tls.prepare_server(); !ready) return fail(ready.error());
+    auto opened =
+        StreamListener::open(loop, kind, bind, [this](StreamListener &from, Fd fd, const Address &remote) {
+            accepted(from, std::move(fd), remote);
+        });
+    if (!opened) return fail(opened.error());
+    listeners.push_back(std::move(*opened));
+    return listeners.back()->address();
+}
+
+std::size_t Transports::Self::half_open(const Address &remote) const {
+    return static_cast<std::size_t>(std::ranges::count_if(connections, [&](const auto &entry) {
+        return entry.second->half_open() && entry.second->flow().remote.same_ip(remote);
+    }));
+}
+
+void Transports::Self::accepted(StreamListener &from, Fd fd, const Address &remote) {
+    if (connections.size() >= connections_at_most || half_open(remote) >= half_open_per_address) return;
+    StreamConnection::Peer peer{next_connection_++, from.kind(), remote, nullptr};
+    if (is_secure(from.kind())) {
+        auto session = tls.server();
+        if (!session) return;
+        peer.tls = std::move(*session);
+    }
+    auto connection = StreamConnection::accept(loop, *this, std::move(peer), {}, std::move(fd));
+    if (connection) connections.emplace((*connection)->flow().connection, std::move(*connection));
+}
+
+UdpSocket *Transports::Self::socket_of(const Address &local) const {
+    UdpSocket *any = nullptr;
+    for (const auto &socket : sockets) {
+        if (socket->address() == local) return socket.get();
+        const Address &bound = socket->address();
+        if (bound.is_any() && bound.family() == local.family() && bound.port() == local.port())
+            any = socket.get();
+    }
+    return any;
+}
+
+// The socket bound to the address the kernel would use, else one bound to any, else one that can get there at
+// all (what is bound to loopback cannot leave it).
+UdpSocket *Transports::Self::socket_towards(const Address &remote) const {
+    const auto source = local_address_towards(remote);
+    UdpSocket *best = nullptr;
+    int best_rank = 0;
+    for (const auto &socket : sockets) {
+        const Address &bound = socket->address();
+        if (bound.family() != remote.family()) continue;
+        int rank = bound.is_loopback() && !remote.is_loopback() ? 0 : 1;
+        if (bound.is_any()) rank = 2;
+        if (source && source->same_ip(bound)) rank = 3;
+        if (rank <= best_rank) continue;
+        best_rank = rank;
+        best = socket.get();
+    }
+    return best;
+}
+
+Result<Flow> Transports::Self::open_udp(const Hop &hop) {
+    UdpSocket *socket = socket_towards(hop.address);
+    if (socket == nullptr)
+        return fail(Errc::network,
+                    "udp:" + hop.address.to_string() + ": no UDP socket of ours reaches this address");
+    auto local = socket->source_towards(hop.address);
+    if (!local) return fail(local.error());
+    return Flow{TransportKind::udp, *local, hop.address, 0};
+}
+
+Result<Flow> Transports::Self::open_stream(const Hop &hop) {
+    if (hop.kind != TransportKind::tcp && hop.kind != TransportKind::tls)
+        return fail(Errc::not_supported,
+                    "transport " + std::string(uri_token(hop.kind)) + " is not available");
+    Hop named = hop;
+    if (named.host.empty()) named.host = hop.address.ip();
+    const std::string key = reuse_key(named);
+    if (const auto known = reusable_.find(key); known != reusable_.end())
+        if (const StreamConnection *connection = find(known->second); connection && connection->usable())
+            return connection->flow();
+    if (connections.size() >= connections_at_most) return fail(Errc::network, "too many connections");
+    StreamConnection::Peer peer{next_connection_++, hop.kind, hop.address, nullptr};
+    if (is_secure(hop.kind)) {
+        auto session = tls.client(named.host);
+        if (!session) return fail(session.error());
+        peer.tls = std::move(*session);
+    }
+    auto connection = StreamConnection::connect(loop, *this, std::move(peer), {});
+    if (!connection) return fail(connection.error());
+    return remember(std::move(*connection), key);
+}
+
+Result<Flow> Transports::Self::remember(std::shared_ptr<StreamConnection> connection,
+                                        const std::string &key) {
+    const Flow flow = connection->flow();
+    reusable_[key] = flow.connection;
+    keys_[flow.connection] = key;
+    connections.emplace(flow.connection, std::move(connection));
+    return flow;
+}
+
+StreamConnection *Transports::Self::find(std::uint64_t connection) const {
+    const auto found = connections.find(connection);
+    return found == connections.end() ? nullptr : found->second.get();
+}
+
+Result<> Transports::Self::send(const Flow &flow, std::string_view bytes) {
+    Result<> sent;
+    if (is_stream(flow.kind)) {
+        StreamConnection *connection = find(flow.connection);
+        if (connection == nullptr)
+            return fail(Errc::network, std::string(uri_token(flow.kind)) + ":" + flow.remote.to_string() +
+                                           ": the connection is closed");
+        sent = connection->send(bytes);
+    } else {
+        UdpSocket *socket = socket_of(flow.local);
+        if (socket == nullptr)
+            return fail(Errc::network, "udp:" + flow.local.to_string() + ": no such socket");
+        sent = socket->send(flow.local, flow.remote, bytes);
+    }
+    if (sent && tap && !only_line_ends(bytes)) tap(flow, true, bytes);
+    return sent;
+}
+
+void Transports::Self::on_datagram(UdpSocket &socket, std::string_view bytes, const Address &local,
+                                   const Address &remote) {
+    if (only_line_ends(bytes)) return; // keep-alives, also the empty datagram
+    const Flow flow{TransportKind::udp, local.is_set() ? local : socket.address(), remote, 0};
+    received(std::string(bytes), flow);
+}
+
+void Transports::Self::on_unreachable(UdpSocket &socket, const Address &remote, int err) {
+    const Address local = socket.source_towards(remote).value_or(socket.address());
+    listener.on_flow_failed({TransportKind::udp, local, remote, 0},
+                            fail_errno(Errc::network, err, "udp:" + remote.to_string()).value());
+}
+
+void Transports::Self::on_item(StreamConnection &connection, StreamFramer::Item item) {
+    const Flow flow = connection.flow();
+    switch (item.kind) {
+    case StreamFramer::Item::Kind::ping:
+        (void)connection.send(line_ends);
+        return;
+    case StreamFramer::Item::Kind::pong:
+        keep_alive.pong(flow);
+        return;
+    case StreamFramer::Item::Kind::message:
+        received(std::move(item.bytes), flow);
+        return;
+    }
+}
+
+void Transports::Self::on_closed(StreamConnection &connection, const Error &error) {
+    const Flow flow = connection.flow();
+    // Strangers that never said anything are nobody's concern.
+    const bool known = !connection.incoming() || connection.heard();
+    keep_alive.forget(flow);
+    if (const auto key = keys_.find(flow.connection); key != keys_.end()) {
+        const auto reusable = reusable_.find(key->second);
+        if (reusable != reusable_.end() && reusable->second == flow.connection) reusable_.erase(reusable);
+        keys_.erase(key);
+    }
+    connections.erase(flow.connection);
+    if (known) listener.on_flow_failed(flow, error);
+}
+
+void Transports::Self::keep_alive_failed(const Flow &flow) {
+    if (StreamConnection *connection = find(flow.connection))
+        connection->abort({Errc::network, connection->where() + ": the keep-alive was not answered"});
+}
+
+void Transports::Self::received(std::string bytes, const Flow &flow) {
+    if (tap) tap(flow, false, bytes);
+    auto parsed = Message::parse(std::move(bytes));
+    StreamConnection *connection = find(flow.connection);
+    if (!parsed) {
+        if (connection != nullptr)
+            connection->finish({Errc::parse, connection->where() + ": " + parsed.error().what});
+        return;
+    }
+    const Screening screening = screen(*parsed, is_stream(flow.kind));
+    Message message = std::move(*parsed);
+    if (message.is_request() && (screening.verdict == Verdict::pass || screening.status != 0)) {
+        auto stamped = stamp_source(message, flow.remote);
+        if (!stamped) return; // no Via to answer along
+        message = std::move(*stamped);
+    }
+    const Flow route = message.is_request() ? response_route(message, flow) : flow;
+    if (screening.verdict == Verdict::pass) return listener.on_message(message, route);
+    if (screening.status != 0) refuse(message, route, screening.status, screening.reason);
+    if (screening.verdict == Verdict::close && connection != nullptr)
+        connection->finish({Errc::parse, connection->where() + ": " + screening.reason});
+}
+
+void Transports::Self::refuse(const Message &request, const Flow &flow, unsigned status,
+                              const std::string &reason) {
+    if (!request.is_request() || request.method() == Method::ack) return;
+    (void)send(flow, Draft::response(request, status, reason, stateless_tag(request)).encode());
+}
+
+} // namespace offhook::sip

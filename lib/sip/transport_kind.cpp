@@ -1,0 +1,58 @@
+// The names and numbers of the transports.
+#include <array>
+
+#include "sip/headers.hpp"
+#include "sip/transport.hpp"
+
+namespace offhook::sip {
+
+namespace {
+
+struct Row {
+    TransportKind kind;
+    std::string_view via, uri;
+    bool stream, secure;
+    std::uint16_t port; // RFC 3261 §19.1.2, RFC 7118 §5.4
+};
+
+constexpr std::array rows{
+    Row{TransportKind::udp, "UDP", "udp", false, false, 5060},
+    Row{TransportKind::tcp, "TCP", "tcp", true, false, 5060},
+    Row{TransportKind::tls, "TLS", "tls", true, true, 5061},
+    Row{TransportKind::ws, "WS", "ws", true, false, 80},
+    Row{TransportKind::wss, "WSS", "wss", true, true, 443},
+};
+
+const Row &row(TransportKind kind) noexcept {
+    return rows[static_cast<std::size_t>(kind)];
+}
+
+} // namespace
+
+std::optional<TransportKind> parse_transport(std::string_view token) noexcept {
+    for (const Row &candidate : rows)
+        if (iequals(token, candidate.uri)) return candidate.kind;
+    return std::nullopt;
+}
+
+std::string_view via_token(TransportKind kind) noexcept {
+    return row(kind).via;
+}
+
+std::string_view uri_token(TransportKind kind) noexcept {
+    return row(kind).uri;
+}
+
+bool is_stream(TransportKind kind) noexcept {
+    return row(kind).stream;
+}
+
+bool is_secure(TransportKind kind) noexcept {
+    return row(kind).secure;
+}
+
+std::uint16_t default_port(TransportKind kind) noexcept {
+    return row(kind).port;
+}
+
+} // namespace offhook::sip
