@@ -14,7 +14,15 @@ namespace offhook::sip {
 
 class Resolver {
 public:
-    explicit Resolver(Loop &loop);
+    struct Options {
+        // Ask these DNS servers for everything, addresses included. Empty: those of /etc/resolv.conf for
+        // NAPTR and SRV, and the system (getaddrinfo) for addresses.
+        std::vector<Address> nameservers;
+        Duration deadline{5'000};
+    };
+
+    explicit Resolver(Loop &loop) : Resolver(loop, Options()) {}
+    Resolver(Loop &loop, Options options);
     ~Resolver();
     Resolver(const Resolver &) = delete;
     Resolver &operator=(const Resolver &) = delete;
@@ -31,7 +39,8 @@ public:
     // transport=tls mean TLS). Numeric hosts and explicit ports skip NAPTR/SRV (RFC 3263 §4.1, §4.2).
     // Own deadline 5 s. `done` is never called before resolve() returns. Errors: Errc::network
     // ("no address for pbx.example.com: Name or service not known").
-    [[nodiscard]] std::unique_ptr<Query> resolve(const Uri &uri, std::optional<TransportKind> preferred, Done done);
+    [[nodiscard]] std::unique_ptr<Query> resolve(const Uri &uri, std::optional<TransportKind> preferred,
+                                                 Done done);
 
 private:
     struct Self;
