@@ -35,7 +35,7 @@ void KeepAlive::schedule(Entry &entry) {
 void KeepAlive::ping(Entry &entry) {
     schedule(entry);
     if (is_stream(entry.flow.kind) && !entry.due.running())
-        entry.due.start(pong_due, [this, flow = entry.flow] {
+        entry.due.start(pong_due_, [this, flow = entry.flow] {
             forget(flow);
             failed_(flow);
         });

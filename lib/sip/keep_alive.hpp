@@ -14,13 +14,12 @@ namespace offhook::sip {
 
 class KeepAlive {
 public:
-    static constexpr Duration pong_due{10'000}; // RFC 5626 §4.4.1
-
     using Ping = std::function<void(const Flow &flow, std::string_view bytes)>;
     using Failed = std::function<void(const Flow &flow)>; // no pong in time; the flow is forgotten already
 
-    KeepAlive(Loop &loop, Ping ping, Failed failed)
-        : loop_(loop), ping_(std::move(ping)), failed_(std::move(failed)) {}
+    // `pong_due`: RFC 5626 §4.4.1 says 10 s.
+    KeepAlive(Loop &loop, Ping ping, Failed failed, Duration pong_due = Duration(10'000))
+        : loop_(loop), ping_(std::move(ping)), failed_(std::move(failed)), pong_due_(pong_due) {}
 
     void set(const Flow &flow, Duration interval); // 0 ends it
     void pong(const Flow &flow);
@@ -42,6 +41,7 @@ private:
     Loop &loop_;
     Ping ping_;
     Failed failed_;
+    Duration pong_due_;
     std::vector<std::unique_ptr<Entry>> entries_;
 };
 

@@ -1,0 +1,56 @@
+#include <doctest/doctest.h>
+
+#include "sip/keep_alive.hpp"
+
+using namespace offhook;
+using namespace offhook::sip;
+
+namespace {
+
+struct Fixture {
+    void run(Duration time) {
+        Timer end(loop);
+        end.start(time, [&] { loop.stop(); });
+        REQUIRE(loop.run());
+    }
+
+    Loop loop;
+    Flow stream{TransportKind::tcp, {}, {}, 1}, datagram{TransportKind::udp, {}, {}, 0};
+    std::vector<std::string> sent;
+    std::vector<Flow> failed;
+    bool answering = true;
+    KeepAlive keep_alive{loop,
+                         [this](const Flow &flow, std::string_view bytes) {
+                             sent.emplace_back(bytes);
+                             if (answering) keep_alive.pong(flow);
+                         },
+                         [this](const Flow &flow) { failed.push_back(flow); }, Duration(30)};
+};
+
+} // namespace
+
+TEST_SUITE("transport") {
+
+    TEST_CASE_FIXTURE(Fixture, "keep-alive: answered pings go on, and end when told to") {
+        keep_alive.set(stream, Duration(10));
+        run(Duration(120));
+        CHECK(sent.size() >= 3);
+        CHECK(sent.front() == "\r\n\r\n");
+        CHECK(failed.empty());
+        keep_alive.set(stream, Duration(0));
+        const std::size_t before = sent.size();
+        run(Duration(50));
+        CHECK(sent.size() == before);
+    }
+
+    TEST_CASE_FIXTURE(Fixture, "keep-alive: a stream without pong has failed, a UDP flow has not") {
+        answering = false;
+        keep_alive.set(stream, Duration(10));
+        keep_alive.set(datagram, Duration(10));
+        run(Duration(150));
+        REQUIRE(failed.size() == 1);
+        CHECK(failed.front() == stream);
+        CHECK(sent.back() == "\r\n"); // the stream's pings ended, those of UDP did not
+    }
+
+} // TEST_SUITE
