@@ -15,7 +15,8 @@ struct Fixture {
     }
 
     Loop loop;
-    Flow stream{TransportKind::tcp, {}, {}, 1}, datagram{TransportKind::udp, {}, {}, 0};
+    Address here = Address::parse("192.0.2.1", 5060).value(), there = here.with_port(5070);
+    Flow stream{TransportKind::tcp, here, there, 1}, datagram{TransportKind::udp, here, there, 0};
     std::vector<std::string> sent;
     std::vector<Flow> failed;
     bool answering = true;
