@@ -1,0 +1,40 @@
+#!/bin/sh
+# Installs with apt-get what is missing of the packages to build offhook and to test it; nothing when all is
+# there. Services that such a package brings are not started, and their ports stay free.
+set -eu
+
+build="g++ make pkg-config git libre-dev librem-dev libssl-dev libopus-dev libspeexdsp-dev libsndfile1-dev \
+libasound2-dev libncurses-dev libsrtp2-dev libspandsp-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev \
+libexpected-dev doctest-dev"
+test="python3 openssl baresip-core sip-tester kamailio kamailio-tls-modules espeak-ng mandoc"
+
+case "${1:-all}" in
+build) wanted=$build ;;
+all) wanted="$build $test" ;;
+*) echo "usage: deps.sh [build|all]" >&2; exit 2 ;;
+esac
+
+command -v dpkg-query >/dev/null || { echo "no dpkg here: install what docs/hacking.md lists by hand" >&2; exit 0; }
+missing=
+for package in $wanted; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+root=
+[ "$(id -u)" = 0 ] || root=sudo
+echo "installing:$missing" >&2
+
+# invoke-rc.d asks /usr/sbin/policy-rc.d before it starts a service; ours says no, and goes away again.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+    trap '$root rm -f $policy' EXIT
+    trap 'exit 130' INT TERM
+    printf '#!/bin/sh\nexit 101\n' | $root tee $policy >/dev/null
+    $root chmod +x $policy
+fi
+install() {
+    # shellcheck disable=SC2086
+    $root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -qy --no-install-recommends $missing >&2
+}
+install || { $root apt-get update -q >&2 && install; }

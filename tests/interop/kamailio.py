@@ -1,0 +1,142 @@
+"""Kamailio as registrar and proxy: an own configuration on free loopback ports, never the package's service."""
+
+import socket
+
+from processes import Failure, Process, free_port, need, wait_until, workdir
+
+CONFIG = """#!KAMAILIO
+debug=2
+log_stderror=yes
+fork=yes
+children=1
+tcp_children=1
+auto_aliases=no
+dns=no
+rev_dns=no
+listen=udp:127.0.0.1:{port}
+listen=tcp:127.0.0.1:{port}
+{tls_listen}
+server_header="Server: registrar"
+loadmodule "tm.so"
+loadmodule "sl.so"
+loadmodule "rr.so"
+loadmodule "pv.so"
+loadmodule "maxfwd.so"
+loadmodule "textops.so"
+loadmodule "siputils.so"
+loadmodule "usrloc.so"
+loadmodule "registrar.so"
+loadmodule "xlog.so"
+loadmodule "auth.so"
+{tls_module}
+modparam("auth", "algorithm", "{algorithm}")
+modparam("auth", "nonce_expire", 300)
+modparam("usrloc", "db_mode", 0)
+modparam("usrloc", "timer_procs", 0)
+modparam("registrar", "min_expires", {min_expires})
+modparam("registrar", "default_expires", 60)
+modparam("rr", "enable_full_lr", 1)
+
+request_route {{
+    xlog("L_ERR", "SEEN $rm from $si:$sp $proto\\n");
+    if (!mf_process_maxfwd_header("10")) {{ sl_send_reply("483", "Too Many Hops"); exit; }}
+    if (is_method("CANCEL")) {{ if (t_check_trans()) t_relay(); exit; }}
+    if (has_totag()) {{
+        if (loose_route()) {{ t_relay(); exit; }}
+        if (is_method("ACK")) {{ if (t_check_trans()) t_relay(); exit; }}
+        sl_send_reply("404", "Not here");
+        exit;
+    }}
+    if (is_method("OPTIONS")) {{ sl_send_reply("200", "OK"); exit; }}
+    if (is_method("REGISTER")) {{
+        if (!pv_www_authenticate("{realm}", "{password}", "0")) {{ www_challenge("{realm}", "0"); exit; }}
+        consume_credentials();
+        save("location");
+        exit;
+    }}
+    if (is_method("INVITE") && {challenge_calls}) {{
+        if (!pv_proxy_authenticate("{realm}", "{password}", "0")) {{ proxy_challenge("{realm}", "0"); exit; }}
+        consume_credentials();
+    }}
+    record_route();
+    if (!lookup("location")) {{ sl_send_reply("404", "Not Found"); exit; }}
+    t_relay();
+}}
+"""
+
+
+class Kamailio:
+    """The registrar of realm and domain 127.0.0.1:PORT; every user's password is `password`. stop() and start()
+    keep the port; the bindings are in memory only and are lost."""
+
+    def __init__(self, password="secret", algorithm="MD5", challenge_calls=True, certificate=None, min_expires=1):
+        self.password, self.algorithm = password, algorithm
+        self.challenge_calls, self.certificate, self.min_expires = challenge_calls, certificate, min_expires
+        self.realm = "loopback.test"
+        self.process, self._seen = None, []
+        for _ in range(5):
+            self.port, self.tls_port = free_port(), free_port()
+            if self.start():
+                return
+        raise Failure(f"kamailio does not start: {self.process.stderr()[-800:]}")
+
+    def _config(self):
+        tls_module = tls_listen = ""
+        if self.certificate:
+            tls_listen = f"enable_tls=yes\nlisten=tls:127.0.0.1:{self.tls_port}"
+            tls = workdir() / f"tls-{self.port}.cfg"
+            tls.write_text("[server:default]\nmethod = TLSv1.2+\nverify_certificate = no\n"
+                           f"private_key = {self.certificate}\ncertificate = {self.certificate}\n"
+                           "[client:default]\nmethod = TLSv1.2+\nverify_certificate = no\n")
+            tls_module = f'loadmodule "tls.so"\nmodparam("tls", "config", "{tls}")'
+        values = dict(port=self.port, tls_listen=tls_listen, tls_module=tls_module, realm=self.realm,
+                      algorithm=self.algorithm, password=self.password, min_expires=self.min_expires,
+                      challenge_calls=1 if self.challenge_calls else "$rU == \"\"")
+        return CONFIG.format(**values)
+
+    def start(self):
+        """False when it could not bind its ports."""
+        directory = workdir() / f"kamailio-{self.port}"
+        directory.mkdir(exist_ok=True)
+        config = directory / "kamailio.cfg"
+        config.write_text(self._config())
+        self.process = Process([need("kamailio"), "-f", config, "-DD", "-E", "-m", "32", "-M", "8", "-w", directory,
+                                "-Y", directory, "-P", directory / "pid"], "kamailio")
+        def look():
+            if not self.process.alive():
+                return "ended"
+            return self._answers() and "answers"
+        return wait_until(look, "kamailio answers", 15, step=0.05) == "answers"
+
+    def _answers(self):
+        request = (f"OPTIONS sip:127.0.0.1:{self.port} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{{port}};"
+                   "branch=z9hG4bKprobe;rport\r\nFrom: <sip:probe@127.0.0.1>;tag=1\r\nTo: <sip:127.0.0.1>\r\n"
+                   "Call-ID: probe\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 5\r\nContent-Length: 0\r\n\r\n")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect(("127.0.0.1", self.port))
+            probe.settimeout(0.3)
+            try:
+                probe.send(request.format(port=probe.getsockname()[1]).encode())
+                return probe.recv(4096).startswith(b"SIP/2.0 200")
+            except OSError:
+                return False
+
+    def stop(self):
+        self._seen += self._log()
+        self.process.stop()
+
+    def restart(self):
+        self.stop()
+        if not self.start():
+            raise Failure(f"kamailio does not start again: {self.process.stderr()[-800:]}")
+
+    def _log(self):
+        return [line.split("SEEN ", 1)[1] for line in self.process.stderr().splitlines() if "SEEN " in line]
+
+    def seen(self, method):
+        """How many requests of that method arrived."""
+        return sum(1 for line in self._seen + self._log() if line.startswith(method + " "))
+
+    def uri(self, transport="udp"):
+        port = self.tls_port if transport == "tls" else self.port
+        return f"sip:127.0.0.1:{port};transport={transport}"
