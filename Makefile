@@ -10,6 +10,8 @@ PREFIX   = /usr/local
 DESTDIR  =
 # make SAN=address,undefined check    or    make SAN=thread check
 SAN      =
+# make TESTFLAGS='-k busy' check: only some tests, see tests/run --help
+TESTFLAGS =
 # make WERROR=1: warnings are errors, as in `make test`
 WERROR   =
 
@@ -41,6 +43,7 @@ test_src := $(wildcard tests/*.cpp tests/unit/*.cpp tests/integration/*.cpp test
 obj      := $(src:%.cpp=$(build)/%.o) $(build)/version.o
 cmd_obj  := $(cmd_src:%.cpp=$(build)/%.o)
 test_obj := $(test_src:%.cpp=$(build)/%.o)
+jobs     := $(shell nproc 2>/dev/null || echo 2)
 man_pages := $(wildcard man/*.[157])
 
 all: $(build)/offhook  ## build the program (default); the plain one is also at build/offhook
@@ -66,9 +69,20 @@ $(build)/version.o: $(build)/version.cpp
 
 -include $(obj:.o=.d) $(cmd_obj:.o=.d) $(test_obj:.o=.d)
 
-check: $(build)/offhook $(build)/offhook-tests  ## run every test; installs nothing
-	$(build)/offhook-tests
-	tests/layers.sh
+# What measures time runs the plain build, the rest this variant's.
+check: $(build)/offhook $(build)/offhook-tests build/default/offhook  ## run every test; installs nothing
+	OFFHOOK=$(build)/offhook OFFHOOK_PLAIN=build/default/offhook OFFHOOK_TESTS=$(build)/offhook-tests tests/run $(TESTFLAGS)
+
+ifneq ($(SAN),)
+build/default/offhook: FORCE
+	+$(MAKE) --no-print-directory SAN= $@
+endif
+
+test: deps  ## install what is missing, build with sanitizers and warnings as errors, run every test
+	$(MAKE) --no-print-directory -j$(jobs) SAN=address,undefined WERROR=1 check
+
+deps:  ## install the packages that are missing (apt-get, with sudo when not root)
+	tests/deps.sh
 
 tidy:  ## clang-tidy over the library and commands
 	clang-tidy --quiet $(src) $(cmd_src) -- $(cppflags) -std=c++20
@@ -82,4 +96,4 @@ clean:  ## remove build/
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-.PHONY: all check tidy format clean help FORCE
+.PHONY: all check test deps tidy format clean help FORCE
