@@ -18,14 +18,15 @@ class Authenticator {
 public:
     struct Options {
         Credentials credentials;
-        std::string realm; // empty: whatever the account's own registrar or proxy asks for
+        std::string realm;      // empty: whatever the account's own registrar or proxy asks for
         bool allow_weak = true; // MD5 without qop
     };
     explicit Authenticator(Options options) : options_(std::move(options)) {}
 
-    // Adds Authorization / Proxy-Authorization for the challenges in `response` (401 or 407), strongest first.
-    // `trusted`: the response came from the account's registrar or proxy; a challenge from anybody else gets
-    // nothing. False when nothing could be added (no credentials, foreign realm, already tried and not stale).
+    // Adds Authorization / Proxy-Authorization for the challenges in `response` (401 or 407), strongest
+    // first. `trusted`: the response came from the account's registrar or proxy; a challenge from anybody
+    // else gets nothing. False when nothing could be added (no credentials, foreign realm, already tried and
+    // not stale).
     bool answer(const Message &response, bool trusted, Draft &request);
     // Repeats what the last challenge taught us (nonce reuse, nc + 1) without waiting for another 401.
     void apply_cached(bool trusted, Draft &request);
@@ -36,8 +37,11 @@ private:
     struct Known {
         Challenge challenge;
         ClientNonce nonce;
-        bool tried = false;
+        std::vector<std::string> tried; // Call-IDs of requests that answered it
     };
+    [[nodiscard]] bool acceptable(const Challenge &challenge) const;
+    bool learn(const Challenge &challenge, std::string_view call_id);
+
     Options options_;
     std::vector<Known> known_; // by realm and kind
 };
@@ -45,10 +49,10 @@ private:
 class ClientRequest {
 public:
     struct Options {
-        Draft draft;                                // without Via; Contact may be set by `prepare`
-        Uri next_hop;                               // first Route or Request-URI
-        std::optional<TransportKind> transport;     // the account's preference
-        std::optional<Flow> flow;                   // use this live flow instead of resolving
+        Draft draft;                                  // without Via; Contact may be set by `prepare`
+        Uri next_hop;                                 // first Route or Request-URI
+        std::optional<TransportKind> transport;       // the account's preference
+        std::optional<Flow> flow;                     // use this live flow instead of resolving
         std::shared_ptr<Authenticator> authenticator; // may be null
         bool trusted = true; // next_hop is the account's registrar/proxy (or in its domain)
         Duration total{0};   // give up after this with Errc::timeout; 0 = transaction timers only
@@ -64,8 +68,8 @@ public:
     using OnFinal = std::function<void(const Outcome &)>;
 
     // For INVITE every further 2xx comes to `final` again (forking).
-    ClientRequest(TransactionLayer &layer, Resolver &resolver, Loop &loop, Options options, OnProvisional provisional,
-                  OnFinal final);
+    ClientRequest(TransactionLayer &layer, Resolver &resolver, Loop &loop, Options options,
+                  OnProvisional provisional, OnFinal final);
     ~ClientRequest(); // detaches; an INVITE should be cancelled first
     ClientRequest(const ClientRequest &) = delete;
     ClientRequest &operator=(const ClientRequest &) = delete;

@@ -28,6 +28,7 @@ public:
     void respond(const Draft &response) const;
     void respond(unsigned status, std::string_view reason = {}, std::string_view to_tag = {}) const;
     [[nodiscard]] bool answered() const; // a final response was sent
+    void drop() const;                   // forgets an unanswered request: strangers get no answer at all
     explicit operator bool() const noexcept { return !shared_.expired(); }
     friend bool operator==(const ServerTransaction &a, const ServerTransaction &b) noexcept {
         return !a.shared_.owner_before(b.shared_) && !b.shared_.owner_before(a.shared_);
@@ -64,18 +65,21 @@ private:
     std::shared_ptr<Shared> shared_;
 };
 
-class TransactionLayer final : private Transports::Listener {
+class TransactionLayer final {
 public:
     struct Listener {
-        // A new request outside any server transaction (never ACK for non-2xx, never CANCEL that matched).
+        // A new request outside any server transaction (never ACK for non-2xx, never CANCEL). An INVITE not
+        // answered (nor dropped) when this returns gets 100 Trying.
         // An ACK for a 2xx comes here with an empty transaction.
         virtual void on_request(const Message &request, const Flow &flow, ServerTransaction transaction) = 0;
         // CANCEL for an INVITE not finally answered; the CANCEL itself was answered 200. The user answers the
         // INVITE with 487. `cancel` carries its Reason header.
         virtual void on_cancel(const ServerTransaction &invite, const Message &cancel) = 0;
-        // A 2xx to an INVITE that matched no client transaction: a late or forked answer (RFC 3261 §13.2.2.4).
+        // A 2xx to an INVITE that matched no client transaction: a late or forked answer (RFC 3261
+        // §13.2.2.4).
         virtual void on_stray_response(const Message &response, const Flow &flow) = 0;
-        // INVITE server transaction ended without ACK (timer H) or transport failure.
+        // INVITE server transaction ended without ACK (timer H), or a response could not be sent. A lost
+        // stream alone is no failure: the response then goes to the Via sent-by address (RFC 3261 §18.2.2).
         virtual void on_server_failure(const ServerTransaction &transaction, const Error &error) = 0;
         virtual void on_flow_failed(const Flow &flow, const Error &error) = 0;
 
@@ -85,6 +89,8 @@ public:
 
     TransactionLayer(Loop &loop, Listener &listener, TimerValues timers = {});
     ~TransactionLayer();
+    TransactionLayer(const TransactionLayer &) = delete;
+    TransactionLayer &operator=(const TransactionLayer &) = delete;
 
     [[nodiscard]] Transports &transports();
     [[nodiscard]] const TimerValues &timers() const;
@@ -92,7 +98,8 @@ public:
     // Sends `request` over `flow`: sets the top Via (sent-by of the flow, fresh branch, rport) and, when
     // missing, Max-Forwards. ACK for a 2xx is not a transaction: send_ack(). Failures at once also come by
     // `failure`, after this returned.
-    [[nodiscard]] ClientTransaction request(Draft request, const Flow &flow, ClientTransaction::OnResponse response,
+    [[nodiscard]] ClientTransaction request(Draft request, const Flow &flow,
+                                            ClientTransaction::OnResponse response,
                                             ClientTransaction::OnFailure failure);
     // The ACK of a 2xx (a new branch each time it is built); keep the bytes for retransmissions.
     Result<std::string> send_ack(Draft ack, const Flow &flow);
@@ -101,11 +108,11 @@ public:
     [[nodiscard]] std::size_t size() const; // live transactions
 
 private:
-    void on_message(const Message &message, const Flow &flow) override;
-    void on_flow_failed(const Flow &flow, const Error &error) override;
+    friend class ClientTransaction;
+    friend class ServerTransaction;
 
     struct Self;
-    std::unique_ptr<Self> self_;
+    std::shared_ptr<Self> self_;
 };
 
 } // namespace offhook::sip
