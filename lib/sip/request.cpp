@@ -11,7 +11,7 @@ namespace offhook::sip {
 namespace {
 
 constexpr unsigned max_attempts = 3;        // transmissions with different credentials
-constexpr std::size_t max_datagram = 1300;  // RFC 3261 §18.1.1, path MTU unknown
+constexpr std::size_t udp_limit = 1300;     // RFC 3261 §18.1.1, path MTU unknown
 constexpr std::size_t stamp_size = 48 + 72; // Max-Forwards and Via with the longest address
 
 // One place to try: a live flow, or a hop to open.
@@ -148,7 +148,7 @@ bool ClientRequest::Self::try_way() {
 // RFC 3261 §18.1.1: what is too long for a datagram goes by TCP, and by UDP only when TCP is refused.
 bool ClientRequest::Self::prefer_stream(const Flow &over) {
     if (over.kind != TransportKind::udp || current.stream_tried) return false;
-    if (draft.encode().size() + stamp_size <= max_datagram) return false;
+    if (draft.encode().size() + stamp_size <= udp_limit) return false;
     current.stream_tried = true;
     Way stream{{TransportKind::tcp, over.remote, current.hop.host}, {}};
     ways.push_front(current);

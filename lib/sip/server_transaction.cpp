@@ -1,7 +1,6 @@
 #include <utility>
 
 #include "sip/digest.hpp"
-#include "sip/response_route.hpp"
 #include "sip/transaction_table.hpp"
 
 namespace offhook::sip {
@@ -18,8 +17,7 @@ Transaction machine_for(const Message &request, const Flow &flow) {
 
 ServerTransaction::Shared::Shared(TransactionLayer::Self &owner, Message message, const Flow &way)
     : TransactionRunner(owner.loop, owner.timers, machine_for(message, way)), layer(&owner),
-      request(std::move(message)), arrived(way), route_(response_route(request, way)),
-      unanswered_(owner.loop) {
+      request(std::move(message)), arrived(way), route_(way), unanswered_(owner.loop) {
     // The client of a non-INVITE gives up after timer F: whoever forgot to answer must not fill the table.
     if (request.method() != Method::invite)
         unanswered_.start(give_up(), [this] {

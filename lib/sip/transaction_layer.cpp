@@ -4,7 +4,6 @@
 #include <vector>
 
 #include "sip/digest.hpp"
-#include "sip/response_route.hpp"
 #include "sip/transaction_key.hpp"
 #include "sip/transaction_table.hpp"
 
@@ -29,7 +28,8 @@ copy_of(const std::unordered_map<std::string, std::shared_ptr<Shared>> &table) {
 bool same_way(const Flow &a, const Flow &b) noexcept {
     if (a.kind != b.kind) return false;
     if (is_stream(a.kind)) return a.connection == b.connection;
-    return a.remote == b.remote && a.local.port() == b.local.port();
+    return a.remote == b.remote &&
+           (a.local.port() == b.local.port() || a.local.port() == 0 || b.local.port() == 0);
 }
 
 std::string describe(const Flow &flow) {
@@ -83,7 +83,7 @@ void TransactionLayer::Self::receive_request(const Message &request, const Flow 
 
 void TransactionLayer::Self::receive_new(const Message &request, const Flow &flow, const std::string &key) {
     if (servers.size() >= max_server_transactions)
-        return answer_statelessly(request, flow, Draft::response(request, 503).add("Retry-After", "5"));
+        return answer_statelessly(flow, Draft::response(request, 503).add("Retry-After", "5"));
     const auto transaction = std::make_shared<ServerTransaction::Shared>(*this, request, flow);
     transaction->key = key;
     servers.emplace(key, transaction);
@@ -116,9 +116,9 @@ void TransactionLayer::Self::receive_cancel(const Message &cancel, const Flow &f
     const auto theirs = cancel.cseq();
     if (!invite || !ours || !theirs || ours->number != theirs->number ||
         invite->request.call_id() != cancel.call_id())
-        return answer_statelessly(cancel, flow, Draft::response(cancel, 481, {}, random_token(8)));
+        return answer_statelessly(flow, Draft::response(cancel, 481, {}, random_token(8)));
     if (invite->to_tag.empty()) invite->to_tag = random_token(8); // §9.2: one tag for all answers to a CANCEL
-    answer_statelessly(cancel, flow, Draft::response(cancel, 200, {}, invite->to_tag));
+    answer_statelessly(flow, Draft::response(cancel, 200, {}, invite->to_tag));
     if (!invite->answered && !std::exchange(invite->cancelled, true))
         listener.on_cancel(invite->handle(), cancel);
 }
@@ -126,7 +126,7 @@ void TransactionLayer::Self::receive_cancel(const Message &cancel, const Flow &f
 void TransactionLayer::Self::answer_statelessly(const Message &request, const Flow &flow,
                                                 const Draft &response) {
     // Whoever cannot be reached sends the request again.
-    static_cast<void>(transports.send(response_route(request, flow), response.encode()));
+    static_cast<void>(transports.send(flow, response.encode()));
 }
 
 void TransactionLayer::Self::on_flow_failed(const Flow &flow, const Error &error) {

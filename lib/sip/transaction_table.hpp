@@ -96,7 +96,7 @@ struct TransactionLayer::Self final : Transports::Listener, std::enable_shared_f
     void receive_new(const Message &request, const Flow &flow, const std::string &key);
     void receive_ack(const Message &ack, const Flow &flow, const std::string &key);
     void receive_cancel(const Message &cancel, const Flow &flow, const std::string &key);
-    void answer_statelessly(const Message &request, const Flow &flow, const Draft &response);
+    void answer_statelessly(const Flow &flow, const Draft &response);
     std::shared_ptr<ClientTransaction::Shared>
     start(Draft request, const Flow &flow, std::shared_ptr<ClientTransaction::Shared::Callbacks> callbacks);
     void stamp(Draft &request, const Flow &flow) const; // Via and Max-Forwards
