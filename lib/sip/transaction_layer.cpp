@@ -123,8 +123,7 @@ void TransactionLayer::Self::receive_cancel(const Message &cancel, const Flow &f
         listener.on_cancel(invite->handle(), cancel);
 }
 
-void TransactionLayer::Self::answer_statelessly(const Message &request, const Flow &flow,
-                                                const Draft &response) {
+void TransactionLayer::Self::answer_statelessly(const Flow &flow, const Draft &response) {
     // Whoever cannot be reached sends the request again.
     static_cast<void>(transports.send(flow, response.encode()));
 }
