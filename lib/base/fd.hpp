@@ -11,6 +11,8 @@ class Fd {
 public:
     Fd() = default;
     explicit Fd(int adopted) noexcept : fd_(adopted) {}
+    Fd(const Fd &) = delete;
+    Fd &operator=(const Fd &) = delete;
     Fd(Fd &&other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
     Fd &operator=(Fd &&other) noexcept {
         std::swap(fd_, other.fd_);

@@ -18,6 +18,7 @@ public:
 
     // `changed` runs from the loop. Errors: Errc::network (no netlink).
     static Result<std::unique_ptr<LinkWatch>> open(Loop &loop, std::function<void()> changed);
+    ~LinkWatch() = default;
     LinkWatch(const LinkWatch &) = delete;
     LinkWatch &operator=(const LinkWatch &) = delete;
 

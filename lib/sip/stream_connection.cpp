@@ -11,7 +11,7 @@ namespace offhook::sip {
 
 namespace {
 
-constexpr std::size_t read_size = 16 * 1024;
+constexpr std::size_t read_size = 16'384;
 constexpr int reads_per_wakeup = 8;       // then timers and other sockets have their turn
 constexpr int unacknowledged_ms = 30'000; // a vanished peer is noticed no later than this
 constexpr Duration linger{2'000};         // for the peer to read our last words
@@ -51,7 +51,7 @@ Result<std::shared_ptr<StreamConnection>> StreamConnection::accept(Loop &loop, L
 StreamConnection::StreamConnection(Loop &loop, Listener &listener, Peer peer, Limits limits, Fd fd,
                                    bool incoming)
     : loop_(loop), listener_(listener), limits_(limits), fd_(std::move(fd)), tls_(std::move(peer.tls)),
-      state_(State::connecting), incoming_(incoming), deadline_(loop), breaking_(loop) {
+      incoming_(incoming), deadline_(loop), breaking_(loop) {
     flow_ = {peer.kind, {}, peer.remote, peer.id};
     set_options(fd_.get());
 }
@@ -258,7 +258,7 @@ void StreamConnection::fail_later(Error error) {
     breaking_.start(Duration(0), [this, error = std::move(error)] { close(error); });
 }
 
-void StreamConnection::close(Error error) {
+void StreamConnection::close(const Error &error) {
     if (state_ == State::closed) return;
     const auto self = shared_from_this();
     state_ = State::closed;

@@ -29,7 +29,7 @@ public:
     };
     struct Limits { // times after which the connection is given up
         Duration connect{10'000}, handshake{5'000}, first_message{32'000}, idle_incoming{15 * 60'000};
-        std::size_t queue = 1024 * 1024; // bytes waiting to be sent
+        std::size_t queue = std::size_t{1024} * 1024; // bytes waiting to be sent
     };
     struct Peer {
         std::uint64_t id = 0;
@@ -57,7 +57,7 @@ public:
     Result<> send(std::string_view bytes);
     // Sends what waits, then ends the connection with `error`; nothing more is read from it.
     void finish(Error error);
-    void abort(Error error) { close(std::move(error)); } // at once; on_closed() comes from inside
+    void abort(const Error &error) { close(error); } // at once; on_closed() comes from inside
 
 private:
     enum class State : std::uint8_t { connecting, handshaking, open, draining, closed };
@@ -80,7 +80,7 @@ private:
     void drained();
     void deadline(Duration delay, std::string why);
     void fail_later(Error error);
-    void close(Error error);
+    void close(const Error &error);
 
     Loop &loop_;
     Listener &listener_;
@@ -92,7 +92,7 @@ private:
     std::string waiting_; // plaintext for after the handshake
     std::string out_;     // bytes for the socket
     std::size_t sent_ = 0;
-    State state_;
+    State state_ = State::connecting;
     bool incoming_;
     bool heard_ = false;
     bool watching_write_ = false;

@@ -18,6 +18,7 @@ public:
     // Errors: Errc::network.
     static Result<std::unique_ptr<StreamListener>> open(Loop &loop, TransportKind kind, const Address &bind,
                                                         Accepted accepted);
+    ~StreamListener() = default;
     StreamListener(const StreamListener &) = delete;
     StreamListener &operator=(const StreamListener &) = delete;
 

@@ -132,7 +132,8 @@ Result<Flow> Transports::Self::open_stream(const Hop &hop) {
     if (named.host.empty()) named.host = hop.address.ip();
     const std::string key = reuse_key(named);
     if (const auto known = reusable_.find(key); known != reusable_.end())
-        if (const StreamConnection *connection = find(known->second); connection && connection->usable())
+        if (const StreamConnection *connection = find(known->second);
+            connection != nullptr && connection->usable())
             return connection->flow();
     if (connections.size() >= connections_at_most) return fail(Errc::network, "too many connections");
     StreamConnection::Peer peer{next_connection_++, hop.kind, hop.address, nullptr};
@@ -160,7 +161,7 @@ StreamConnection *Transports::Self::find(std::uint64_t connection) const {
     return found == connections.end() ? nullptr : found->second.get();
 }
 
-Result<> Transports::Self::send(const Flow &flow, std::string_view bytes) {
+Result<> Transports::Self::send(const Flow &flow, std::string_view bytes) const {
     Result<> sent;
     if (is_stream(flow.kind)) {
         StreamConnection *connection = find(flow.connection);
@@ -220,7 +221,7 @@ void Transports::Self::on_closed(StreamConnection &connection, const Error &erro
     if (known) listener.on_flow_failed(flow, error);
 }
 
-void Transports::Self::keep_alive_failed(const Flow &flow) {
+void Transports::Self::keep_alive_failed(const Flow &flow) const {
     if (StreamConnection *connection = find(flow.connection))
         connection->abort({Errc::network, connection->where() + ": the keep-alive was not answered"});
 }

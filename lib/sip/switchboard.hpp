@@ -25,7 +25,7 @@ struct Transports::Self final : UdpSocket::Listener, StreamConnection::Listener 
     Result<Address> listen_stream(TransportKind kind, const Address &bind);
     Result<Flow> open_udp(const Hop &hop);
     Result<Flow> open_stream(const Hop &hop);
-    Result<> send(const Flow &flow, std::string_view bytes);
+    Result<> send(const Flow &flow, std::string_view bytes) const;
     void set_tls(TlsOptions options);
     [[nodiscard]] StreamConnection *find(std::uint64_t connection) const;
     [[nodiscard]] UdpSocket *socket_of(const Address &local) const;
@@ -52,7 +52,7 @@ private:
     Result<Flow> remember(std::shared_ptr<StreamConnection> connection, const std::string &key);
     void received(std::string bytes, const Flow &flow);
     void refuse(const Message &request, const Flow &flow, unsigned status, const std::string &reason);
-    void keep_alive_failed(const Flow &flow);
+    void keep_alive_failed(const Flow &flow) const;
 
     std::unordered_map<std::string, std::uint64_t> reusable_; // "tls 192.0.2.1:5061 pbx.example.com"
     std::unordered_map<std::uint64_t, std::string> keys_;     // the other way round

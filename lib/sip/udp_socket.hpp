@@ -28,6 +28,7 @@ public:
 
     // Errors: Errc::network.
     static Result<std::unique_ptr<UdpSocket>> open(Loop &loop, const Address &bind, Listener &listener);
+    ~UdpSocket() = default;
     UdpSocket(const UdpSocket &) = delete;
     UdpSocket &operator=(const UdpSocket &) = delete;
 
@@ -41,7 +42,7 @@ public:
 private:
     struct Refusal {
         Address remote;
-        int err;
+        int err = 0;
     };
 
     UdpSocket(Loop &loop, Fd fd, const Address &address, Listener &listener);
