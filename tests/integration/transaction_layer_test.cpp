@@ -1,0 +1,422 @@
+#include <chrono>
+#include <memory>
+
+#include "tests/integration/transaction_fixture.hpp"
+
+using namespace offhook;
+using namespace offhook::test;
+using namespace offhook::sip;
+using Statuses = std::vector<unsigned>;
+
+namespace {
+
+struct Layers {
+    Loop loop;
+    Party caller{loop}, callee{loop};
+    bool until(const std::function<bool()> &done) { return run_until(loop, done); }
+};
+
+struct LayerAndBare {
+    Loop loop;
+    Party caller{loop};
+    Bare peer{loop};
+    bool until(const std::function<bool()> &done) { return run_until(loop, done); }
+};
+
+const std::vector<TransportKind> kinds{TransportKind::udp, TransportKind::tcp};
+
+} // namespace
+
+TEST_SUITE("transaction layer") {
+
+    TEST_CASE("a request is answered, over UDP and TCP, and both tables empty again") {
+        for (const auto kind : kinds) {
+            CAPTURE(uri_token(kind));
+            Layers ends;
+            ends.caller.listen(kind);
+            const Address to = ends.callee.listen(kind);
+            ends.callee.serve = [](const Message &, const Flow &, const ServerTransaction &t) {
+                t.respond(200);
+            };
+            Asked asked(ends.caller, request_to(to, "OPTIONS", kind), open(ends.caller, to, kind));
+            REQUIRE(ends.until([&] { return !asked.responses.empty(); }));
+            CHECK(asked.statuses() == Statuses{200});
+            CHECK(!asked.responses.front().to()->tag().empty());
+            CHECK(!asked.transaction.running());
+            CHECK(ends.callee.requests.front().value(HeaderId::max_forwards) == "70");
+            CHECK(ends.until([&] { return ends.caller.layer.size() + ends.callee.layer.size() == 0; }));
+        }
+    }
+
+    TEST_CASE("a request whose datagrams are lost is repeated until it is answered") {
+        LayerAndBare ends;
+        ends.caller.listen();
+        const Address to = ends.peer.listen();
+        for (const auto *method : {"INVITE", "OPTIONS"}) {
+            ends.peer.messages.clear();
+            ends.peer.serve = [&](const Message &m, const Flow &flow) {
+                if (ends.peer.count(method) == 4 && m.method() != Method::ack) ends.peer.answer(m, flow, 486);
+            };
+            Asked asked(ends.caller, request_to(to, method, TransportKind::udp), open(ends.caller, to));
+            REQUIRE(ends.until([&] { return !asked.responses.empty(); }));
+            CHECK(ends.peer.count(method) == 4);
+            CHECK(ends.peer.messages[0].bytes() == ends.peer.messages[3].bytes());
+        }
+    }
+
+    TEST_CASE("silence ends in a timeout after 64*T1") {
+        LayerAndBare ends;
+        ends.caller.listen();
+        const Address to = ends.peer.listen();
+        for (const auto *method : {"INVITE", "OPTIONS"}) {
+            const auto begun = ends.loop.now();
+            Asked asked(ends.caller, request_to(to, method, TransportKind::udp), open(ends.caller, to));
+            REQUIRE(ends.until([&] { return !asked.errors.empty(); }));
+            CHECK(ends.loop.now() - begun >= Duration(320));
+            CHECK(asked.errors.front().code == Errc::timeout);
+            CHECK(asked.responses.empty());
+        }
+        CHECK(ends.caller.layer.size() == 0);
+    }
+
+    TEST_CASE("a closed port fails a request at once") {
+        for (const auto kind : kinds) {
+            CAPTURE(uri_token(kind));
+            Layers ends;
+            ends.caller.listen(kind);
+            Address closed;
+            {
+                Bare gone(ends.loop);
+                closed = gone.listen(kind);
+            }
+            const auto begun = ends.loop.now();
+            Asked asked(ends.caller, request_to(closed, "INVITE", kind), open(ends.caller, closed, kind));
+            REQUIRE(ends.until([&] { return !asked.errors.empty(); }));
+            CHECK(asked.errors.front().code == Errc::network);
+            CHECK(ends.loop.now() - begun < Duration(200));
+            CHECK(ends.caller.layer.size() == 0);
+        }
+    }
+
+    TEST_CASE("an INVITE gets 100 at once, its refusal is acknowledged, and repeated until then") {
+        for (const auto kind : kinds) {
+            CAPTURE(uri_token(kind));
+            Layers ends;
+            ends.caller.listen(kind);
+            const Address to = ends.callee.listen(kind);
+            ServerTransaction ringing;
+            ends.callee.serve = [&](const Message &, const Flow &, const ServerTransaction &t) {
+                ringing = t;
+            };
+            Asked asked(ends.caller, request_to(to, "INVITE", kind), open(ends.caller, to, kind));
+            REQUIRE(ends.until([&] { return asked.responses.size() == 1; }));
+            CHECK(asked.statuses() == Statuses{100});
+            ringing.respond(180);
+            ringing.respond(486);
+            CHECK(ringing.answered());
+            REQUIRE(ends.until([&] { return asked.responses.size() == 3; }));
+            CHECK(asked.statuses() == Statuses{100, 180, 486});
+            CHECK(ends.until([&] { return ends.caller.layer.size() + ends.callee.layer.size() == 0; }));
+            CHECK(ends.callee.failures.empty());     // the ACK came
+            CHECK(ends.callee.requests.size() == 1); // and nobody above heard of it
+        }
+    }
+
+    TEST_CASE("the ACK of a refusal has the Via and Route of the INVITE and the To of the response") {
+        LayerAndBare ends;
+        ends.caller.listen();
+        const Address to = ends.peer.listen();
+        ends.peer.serve = [&](const Message &m, const Flow &flow) {
+            if (m.method() == Method::invite) ends.peer.answer(m, flow, 603, "decline");
+        };
+        Draft invite = request_to(to, "INVITE", TransportKind::udp);
+        invite.add("Route", "<sip:one.example.com;lr>").add("Route", "<sip:two.example.com;lr>");
+        Asked asked(ends.caller, invite, open(ends.caller, to));
+        REQUIRE(ends.until([&] { return ends.peer.count("ACK") > 0; }));
+        const Message &sent = ends.peer.messages.front();
+        const Message &ack = ends.peer.messages.back();
+        CHECK(ack.request_uri() == sent.request_uri());
+        CHECK(ack.value(HeaderId::via) == sent.value(HeaderId::via));
+        CHECK(ack.count(HeaderId::via) == 1);
+        CHECK(ack.list(HeaderId::route) == sent.list(HeaderId::route));
+        CHECK(ack.to()->tag() == "decline");
+        CHECK(ack.value(HeaderId::from) == sent.value(HeaderId::from));
+        CHECK(ack.value(HeaderId::cseq) == "7 ACK");
+    }
+
+    TEST_CASE("a refusal without ACK is repeated, then reported") {
+        LayerAndBare ends;
+        Party &callee = ends.caller;
+        const Address to = callee.listen();
+        ends.peer.listen();
+        callee.serve = [](const Message &, const Flow &, const ServerTransaction &t) { t.respond(404); };
+        const Flow flow = ends.peer.transports.open({TransportKind::udp, to, ""}).value();
+        Draft invite = request_to(to, "INVITE", TransportKind::udp);
+        const Address from = ends.peer.transports.contact_address(flow);
+        invite.prepend("Via", "SIP/2.0/UDP " + from.to_string() + ";branch=z9hG4bKnoack");
+        REQUIRE(ends.peer.transports.send(flow, invite.encode()).has_value());
+        REQUIRE(ends.until([&] { return !callee.failures.empty(); }));
+        CHECK(callee.failures.front().code == Errc::timeout);
+        CHECK(ends.peer.messages.size() >= 5);
+        CHECK(callee.layer.size() == 0);
+    }
+
+    TEST_CASE("CANCEL waits for a provisional response") {
+        LayerAndBare ends;
+        ends.caller.listen();
+        const Address to = ends.peer.listen();
+        Flow back;
+        ends.peer.serve = [&](const Message &, const Flow &flow) { back = flow; };
+        Asked asked(ends.caller, request_to(to, "INVITE", TransportKind::udp), open(ends.caller, to));
+        asked.transaction.cancel("SIP;cause=200");
+        REQUIRE(ends.until([&] { return ends.peer.count("INVITE") >= 3; }));
+        CHECK(ends.peer.count("CANCEL") == 0);
+        const Message invite = ends.peer.messages.front();
+        ends.peer.answer(invite, back, 180);
+        REQUIRE(ends.until([&] { return ends.peer.count("CANCEL") > 0; }));
+        const Message &cancel = ends.peer.messages.back();
+        CHECK(cancel.value(HeaderId::via) == invite.value(HeaderId::via));
+        CHECK(cancel.value(HeaderId::cseq) == "7 CANCEL");
+        CHECK(cancel.value(HeaderId::reason) == "SIP;cause=200");
+        CHECK(cancel.value(HeaderId::to) == invite.value(HeaderId::to));
+        // Nobody answers: 64*T1 after the CANCEL it is over.
+        REQUIRE(ends.until([&] { return !asked.errors.empty(); }));
+        CHECK(asked.errors.front().code == Errc::timeout);
+    }
+
+    TEST_CASE("a cancelled INVITE ends with 487 on both sides") {
+        for (const auto kind : kinds) {
+            CAPTURE(uri_token(kind));
+            Layers ends;
+            ends.caller.listen(kind);
+            const Address to = ends.callee.listen(kind);
+            ends.callee.serve = [](const Message &, const Flow &, const ServerTransaction &t) {
+                t.respond(180);
+            };
+            Asked asked(ends.caller, request_to(to, "INVITE", kind), open(ends.caller, to, kind));
+            REQUIRE(ends.until([&] { return asked.responses.size() == 1; }));
+            asked.transaction.cancel();
+            asked.transaction.cancel();
+            REQUIRE(ends.until([&] { return asked.responses.size() == 2; }));
+            CHECK(asked.statuses() == Statuses{180, 487});
+            CHECK(ends.callee.cancels.size() == 1);
+            CHECK(ends.until([&] { return ends.caller.layer.size() + ends.callee.layer.size() == 0; }));
+            CHECK(asked.errors.empty());
+        }
+    }
+
+    TEST_CASE("a CANCEL that matches nothing gets 481") {
+        LayerAndBare ends;
+        const Address to = ends.caller.listen();
+        ends.peer.listen();
+        const Flow flow = ends.peer.transports.open({TransportKind::udp, to, ""}).value();
+        Draft cancel = request_to(to, "CANCEL", TransportKind::udp);
+        cancel.prepend("Via", "SIP/2.0/UDP " + ends.peer.transports.contact_address(flow).to_string() +
+                                  ";branch=z9hG4bKnothing");
+        REQUIRE(ends.peer.transports.send(flow, cancel.encode()).has_value());
+        REQUIRE(ends.until([&] { return !ends.peer.messages.empty(); }));
+        CHECK(ends.peer.messages.front().status() == 481);
+        CHECK(ends.caller.requests.empty());
+        CHECK(ends.caller.cancels.empty());
+    }
+
+    TEST_CASE("every 2xx of a forked INVITE is passed up, and later ones as strays") {
+        LayerAndBare ends;
+        ends.caller.listen();
+        const Address to = ends.peer.listen();
+        Flow back;
+        ends.peer.serve = [&](const Message &m, const Flow &flow) {
+            back = flow;
+            if (m.method() != Method::invite) return;
+            ends.peer.answer(m, flow, 200, "first");
+            ends.peer.answer(m, flow, 200, "second");
+        };
+        Asked asked(ends.caller, request_to(to, "INVITE", TransportKind::udp), open(ends.caller, to));
+        REQUIRE(ends.until([&] { return asked.responses.size() >= 2; }));
+        CHECK(asked.responses[0].to()->tag() == "first");
+        CHECK(asked.responses[1].to()->tag() == "second");
+        REQUIRE(ends.until([&] { return ends.caller.layer.size() == 0; })); // timer M
+        ends.peer.answer(ends.peer.messages.front(), back, 200, "late");
+        REQUIRE(ends.until([&] { return !ends.caller.strays.empty(); }));
+        CHECK(ends.caller.strays.front().to()->tag() == "late");
+    }
+
+    TEST_CASE("responses that do not fit the request are ignored") {
+        LayerAndBare ends;
+        ends.caller.listen();
+        const Address to = ends.peer.listen();
+        ends.peer.serve = [&](const Message &m, const Flow &flow) {
+            Draft wrong = Draft::response(m, 200, {}, "x");
+            for (const auto &[header, value] : std::vector<std::pair<std::string, std::string>>{
+                     {"CSeq", "8 OPTIONS"},
+                     {"CSeq", "7 INFO"},
+                     {"Call-ID", "another"},
+                     {"Via", "SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bKother"}}) {
+                Draft one = wrong;
+                REQUIRE(ends.peer.transports.send(flow, one.set(header, value).encode()).has_value());
+            }
+            ends.peer.answer(m, flow, 404);
+        };
+        Asked asked(ends.caller, request_to(to, "OPTIONS", TransportKind::udp), open(ends.caller, to));
+        REQUIRE(ends.until([&] { return !asked.responses.empty(); }));
+        CHECK(asked.statuses() == Statuses{404});
+    }
+
+    TEST_CASE("requests without the magic cookie are matched by RFC 2543 rules") {
+        LayerAndBare ends;
+        Party &callee = ends.caller;
+        const Address to = callee.listen();
+        ends.peer.listen();
+        callee.serve = [](const Message &, const Flow &, const ServerTransaction &t) {
+            if (t) t.respond(486, {}, "callee");
+        };
+        const Flow flow = ends.peer.transports.open({TransportKind::udp, to, ""}).value();
+        Draft invite = request_to(to, "INVITE", TransportKind::udp);
+        invite.prepend("Via",
+                       "SIP/2.0/UDP " + ends.peer.transports.contact_address(flow).to_string() + ";branch=1");
+        REQUIRE(ends.peer.transports.send(flow, invite.encode()).has_value());
+        REQUIRE(ends.peer.transports.send(flow, invite.encode()).has_value());
+        REQUIRE(ends.until([&] { return ends.peer.messages.size() >= 2; }));
+        CHECK(callee.requests.size() == 1); // the second was a retransmission
+        Draft ack = invite;
+        ack.method = "ACK";
+        ack.set("CSeq", "7 ACK").set("To", std::string(invite.get("To")) + ";tag=callee");
+        REQUIRE(ends.peer.transports.send(flow, ack.encode()).has_value());
+        REQUIRE(ends.until([&] { return callee.layer.size() == 0; }));
+        CHECK(callee.failures.empty());
+        CHECK(callee.requests.size() == 1);
+    }
+
+    TEST_CASE("a response finds its way when the connection of the request is lost") {
+        Loop loop;
+        Party callee(loop);
+        const Address to = callee.listen(TransportKind::tcp);
+        ServerTransaction waiting;
+        callee.serve = [&](const Message &, const Flow &, const ServerTransaction &t) { waiting = t; };
+        Bare listening(loop);
+        const Address sent_by = listening.listen(TransportKind::tcp);
+        auto first = std::make_unique<Bare>(loop);
+        const Flow flow = first->transports.open({TransportKind::tcp, to, ""}).value();
+        Draft invite = request_to(to, "INVITE", TransportKind::tcp);
+        invite.prepend("Via", "SIP/2.0/TCP " + sent_by.to_string() + ";branch=z9hG4bKmoved");
+        REQUIRE(first->transports.send(flow, invite.encode()).has_value());
+        REQUIRE(run_until(loop, [&] { return static_cast<bool>(waiting); }));
+        first.reset();
+        REQUIRE(run_until(loop, [&] { return !callee.failed_flows.empty(); }));
+        CHECK(callee.failures.empty());
+        waiting.respond(200);
+        REQUIRE(run_until(loop, [&] { return !listening.messages.empty(); }));
+        CHECK(listening.messages.front().status() == 200);
+    }
+
+    TEST_CASE("a response nobody can be given is reported") {
+        Loop loop;
+        Party callee(loop);
+        const Address to = callee.listen(TransportKind::tcp);
+        ServerTransaction waiting;
+        callee.serve = [&](const Message &, const Flow &, const ServerTransaction &t) { waiting = t; };
+        auto first = std::make_unique<Bare>(loop);
+        const Address gone = first->listen(TransportKind::tcp);
+        const Flow flow = first->transports.open({TransportKind::tcp, to, ""}).value();
+        Draft invite = request_to(to, "INVITE", TransportKind::tcp);
+        invite.prepend("Via", "SIP/2.0/TCP " + gone.to_string() + ";branch=z9hG4bKlost");
+        REQUIRE(first->transports.send(flow, invite.encode()).has_value());
+        REQUIRE(run_until(loop, [&] { return static_cast<bool>(waiting); }));
+        first.reset();
+        REQUIRE(run_until(loop, [&] { return !callee.failed_flows.empty(); }));
+        waiting.respond(486);
+        REQUIRE(run_until(loop, [&] { return !callee.failures.empty(); }));
+        CHECK(callee.failures.front().code == Errc::network);
+        CHECK(!waiting);
+        CHECK(callee.layer.size() == 0);
+    }
+
+    TEST_CASE("a dropped request is not answered") {
+        LayerAndBare ends;
+        const Address to = ends.caller.listen();
+        ends.peer.listen();
+        ends.caller.serve = [](const Message &m, const Flow &, const ServerTransaction &t) {
+            if (m.method() == Method::invite)
+                t.drop();
+            else
+                t.respond(200);
+        };
+        const Flow flow = ends.peer.transports.open({TransportKind::udp, to, ""}).value();
+        for (const auto *method : {"INVITE", "OPTIONS"}) {
+            Draft draft = request_to(to, method, TransportKind::udp);
+            draft.prepend("Via", "SIP/2.0/UDP " + ends.peer.transports.contact_address(flow).to_string() +
+                                     ";branch=z9hG4bK" + method);
+            REQUIRE(ends.peer.transports.send(flow, draft.encode()).has_value());
+        }
+        REQUIRE(ends.until([&] { return !ends.peer.messages.empty(); }));
+        CHECK(ends.peer.messages.front().value(HeaderId::cseq) == "7 OPTIONS");
+    }
+
+    TEST_CASE("callbacks may destroy the transaction, and a detached INVITE's answer is a stray") {
+        LayerAndBare ends;
+        ends.caller.listen();
+        const Address to = ends.peer.listen();
+        Flow back;
+        ends.peer.serve = [&](const Message &m, const Flow &flow) {
+            back = flow;
+            if (m.method() == Method::invite) ends.peer.answer(m, flow, 180);
+        };
+        auto asked = std::make_unique<ClientTransaction>();
+        bool told = false;
+        *asked = ends.caller.layer.request(
+            request_to(to, "INVITE", TransportKind::udp), open(ends.caller, to),
+            [&](const Message &, const Flow &) {
+                asked.reset();
+                told = true;
+            },
+            [](const Error &) {});
+        REQUIRE(ends.until([&] { return told; }));
+        ends.peer.answer(ends.peer.messages.front(), back, 200);
+        REQUIRE(ends.until([&] { return !ends.caller.strays.empty(); }));
+    }
+
+    TEST_CASE("a callback may destroy the layer") {
+        Loop loop;
+        auto caller = std::make_unique<Party>(loop);
+        Bare peer(loop);
+        caller->listen();
+        const Address to = peer.listen();
+        peer.serve = [&](const Message &m, const Flow &flow) { peer.answer(m, flow, 200); };
+        bool told = false;
+        auto transaction = caller->layer.request(
+            request_to(to, "OPTIONS", TransportKind::udp), open(*caller, to),
+            [&](const Message &, const Flow &) {
+                caller.reset();
+                told = true;
+            },
+            [](const Error &) {});
+        REQUIRE(run_until(loop, [&] { return told; }));
+        CHECK(!transaction.running());
+        transaction.cancel();
+    }
+
+    TEST_CASE("a full table refuses new requests with 503") {
+        LayerAndBare ends;
+        Party &callee = ends.caller;
+        const Address to = callee.listen(TransportKind::tcp);
+        std::size_t open_requests = 0;
+        callee.serve = [&](const Message &, const Flow &, const ServerTransaction &) { ++open_requests; };
+        const Flow flow = ends.peer.transports.open({TransportKind::tcp, to, ""}).value();
+        Draft invite = request_to(to, "INVITE", TransportKind::tcp);
+        std::size_t sent = 0, refused = 0;
+        ends.peer.serve = [&](const Message &m, const Flow &) {
+            if (m.status() == 503) ++refused;
+        };
+        while (sent < 10'010) {
+            for (const std::size_t batch = sent + 500; sent < batch && sent < 10'010; ++sent) {
+                Draft one = invite;
+                one.prepend("Via", "SIP/2.0/TCP 127.0.0.1:9;branch=z9hG4bK" + std::to_string(sent));
+                REQUIRE(ends.peer.transports.send(flow, one.encode()).has_value());
+            }
+            REQUIRE(ends.until([&] { return ends.peer.messages.size() == sent; }));
+        }
+        CHECK(open_requests == 10'000);
+        CHECK(refused == 10);
+    }
+
+} // TEST_SUITE
