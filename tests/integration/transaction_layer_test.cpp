@@ -49,11 +49,10 @@ TEST_SUITE("transaction layer") {
     }
 
     TEST_CASE("a request whose datagrams are lost is repeated until it is answered") {
-        LayerAndBare ends;
-        ends.caller.listen();
-        const Address to = ends.peer.listen();
         for (const auto *method : {"INVITE", "OPTIONS"}) {
-            ends.peer.messages.clear();
+            LayerAndBare ends;
+            ends.caller.listen();
+            const Address to = ends.peer.listen();
             ends.peer.serve = [&](const Message &m, const Flow &flow) {
                 if (ends.peer.count(method) == 4 && m.method() != Method::ack) ends.peer.answer(m, flow, 486);
             };
