@@ -24,9 +24,12 @@ public:
     Result<std::optional<Item>> next();
 
 private:
+    std::optional<Item> take(Item::Kind kind, std::size_t size);
+
     std::string buffer_;
     std::size_t start_ = 0;   // first byte not handed out
     std::size_t scanned_ = 0; // no end of headers before this
+    std::size_t needed_ = 0;  // size of the message at start_, 0 while its headers are incomplete
 };
 
 } // namespace offhook::sip
