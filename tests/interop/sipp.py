@@ -2,6 +2,7 @@
 
 import pathlib
 import re
+import time
 
 from processes import Failure, Process, expect_equal, free_port, need, sockets, wait_until, workdir
 
@@ -10,22 +11,25 @@ HERE = pathlib.Path(__file__).resolve().parent / "sipp"
 
 class Sipp(Process):
     """Runs `scenario` (a file of sipp/ without .xml, or a path). target: HOST:PORT, for UAC scenarios.
-    keys: values for [name] in the scenario."""
+    keys: values for {{name}} in the scenario."""
 
     def __init__(self, scenario, target=None, transport="u1", calls=1, timeout=40, keys=None, options=(),
                  host="127.0.0.1"):
         path = pathlib.Path(scenario)
         self.path = path if path.exists() else HERE / f"{scenario}.xml"
         self.scenario = self.path.stem
+        text = self.path.read_text()
+        for key, value in (keys or {}).items():
+            text = text.replace("{{" + key + "}}", str(value))
+        filled = workdir() / f"{self.scenario}-{time.monotonic_ns()}.xml"
+        filled.write_text(text)
         self.host = host
         for _ in range(5):
             self.port = free_port(host)
-            argv = [need("sipp"), "-sf", self.path, "-m", calls, "-i", host, "-p", self.port, "-nostdin",
+            argv = [need("sipp"), "-sf", filled, "-m", calls, "-i", host, "-p", self.port, "-nostdin",
                     "-t", transport, "-timeout", timeout, "-timeout_error", "-trace_err", "-trace_msg",
                     "-message_file", self._file("messages"), "-error_file", self._file("errors"), "-cid_str",
                     "%u-%p@sipp"]
-            for key, value in (keys or {}).items():
-                argv += ["-key", key, value]
             argv += list(options)
             if target:
                 argv.append(target)
