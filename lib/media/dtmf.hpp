@@ -4,10 +4,10 @@
 #include <array>
 #include <cstdint>
 #include <deque>
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/clock.hpp"
@@ -36,9 +36,22 @@ public:
     [[nodiscard]] bool active() const noexcept;
 
 private:
+    struct Event {
+        std::uint32_t ssrc = 0, first_timestamp = 0,
+                      last_timestamp = 0; // more than one: segments of a long event
+        std::uint8_t code = 0;
+        std::uint32_t units = 0; // of finished segments
+        std::uint16_t duration = 0;
+        TimePoint last_seen{};
+    };
+    [[nodiscard]] bool known(std::uint32_t ssrc, std::uint32_t timestamp) const noexcept;
+    void remember(std::uint32_t ssrc, std::uint32_t timestamp);
+    DtmfEvent finish();
+
     unsigned clock_rate_;
     Duration patience_;
-    // The implementation adds what it needs.
+    std::optional<Event> current_;
+    std::deque<std::pair<std::uint32_t, std::uint32_t>> past_; // (SSRC, timestamp) already told
 };
 
 // Digits to send: a queue of tones and pauses, polled every ptime for the payload to send instead of audio.
@@ -55,15 +68,26 @@ public:
         bool marker;
     };
     explicit DtmfSender(Options options) : options_(options) {}
-    Result<> send(std::string_view digits); // 0-9 * # A-D a-d , w; Errors: invalid_argument naming the character
+    Result<>
+    send(std::string_view digits); // 0-9 * # A-D a-d , w; Errors: invalid_argument naming the character
     // `timestamp`: RTP time of this tick. Nothing when audio may flow. Each end is sent three times.
     std::optional<Payload> poll(std::uint32_t timestamp);
-    [[nodiscard]] bool busy() const noexcept { return !queue_.empty(); }
+    [[nodiscard]] bool busy() const noexcept { return state_ != State::idle || !queue_.empty(); }
+    // The digit whose tone just began, once per digit: for events and logs.
+    std::optional<char> take_started() noexcept { return std::exchange(started_, std::nullopt); }
 
 private:
+    enum class State : std::uint8_t { idle, tone, end, gap };
+    void next(std::uint32_t timestamp);
+
     Options options_;
     std::deque<char> queue_;
-    // The implementation adds what it needs.
+    State state_ = State::idle;
+    std::uint8_t code_ = 0;
+    std::uint32_t start_ = 0, wait_until_ = 0;
+    int ends_left_ = 0;
+    bool first_ = false;
+    std::optional<char> started_;
 };
 
 // INFO bodies. `content_type`: application/dtmf-relay, application/dtmf, audio/telephone-event.

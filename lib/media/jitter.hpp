@@ -23,12 +23,13 @@ public:
         std::uint8_t payload_type = 0;
         std::uint32_t timestamp = 0;
         std::vector<std::uint8_t> payload;
+        bool passed = false; // no audio in it
     };
     struct Pull {
         enum class Kind : std::uint8_t {
-            frame,  // play it
-            lost,   // conceal; `next` may hold the following packet for FEC
-            empty   // nothing is flowing (before the start, DTX, the peer stopped): silence
+            frame, // play it
+            lost,  // conceal; `next` may hold the following packet for FEC
+            empty  // nothing is flowing (before the start, DTX, the peer stopped): silence
         } kind = Kind::empty;
         Frame frame;
         const Frame *next = nullptr; // valid until the next call
@@ -38,18 +39,40 @@ public:
     };
 
     explicit JitterBuffer(Options options) : options_(options) {}
+    [[nodiscard]] const Options &options() const noexcept { return options_; }
     void push(const RtpPacket &packet, TimePoint arrival);
-    Pull pull(TimePoint now); // once per ptime
-    void reset();             // SSRC change, hold
-    [[nodiscard]] Duration delay() const noexcept; // current target depth
+    // A packet of the same stream that is no audio (telephone-event): a gap in the numbers, not in the sound.
+    void pass(const RtpHeader &header);
+    Pull pull(TimePoint now);                                        // once per ptime
+    void reset();                                                    // SSRC change, hold
+    void set_ptime(unsigned ms) noexcept { options_.ptime_ms = ms; } // what the peer really sends
+    [[nodiscard]] Duration delay() const noexcept;                   // current target depth
     [[nodiscard]] const Counters &counters() const noexcept { return counters_; }
     [[nodiscard]] std::size_t depth() const noexcept { return frames_.size(); }
 
 private:
     Options options_;
     Counters counters_;
-    std::map<std::uint64_t, Frame> frames_; // by extended sequence number
-    // The implementation adds what it needs.
+    [[nodiscard]] std::int64_t extend(std::uint16_t sequence) const noexcept;
+    [[nodiscard]] Duration wanted() const noexcept;
+    void measure(std::uint32_t timestamp, TimePoint arrival) noexcept;
+    void restart() noexcept;
+    void shrink_when_idle();
+    Pull gap();
+
+    std::map<std::int64_t, Frame> frames_; // by extended sequence number
+    Frame following_;                      // what Pull::next points at
+    std::optional<std::uint32_t> ssrc_;
+    std::int64_t newest_ = 0, next_ = 0; // extended sequence: highest received, next to play
+    bool playing_ = false;
+    unsigned gap_run_ = 0;  // pulls without a frame, in a row
+    unsigned deep_run_ = 0; // pulls during which the buffer was deeper than wanted
+    unsigned jump_run_ = 0; // packets in a row far from the expected sequence
+    double jitter_ms_ = 0;  // smoothed |deviation| of the transit time, grows fast, falls slowly
+    double transit_ms_ = 0; // of the packet before, relative
+    bool has_transit_ = false;
+    std::uint32_t last_timestamp_ = 0;
+    TimePoint last_arrival_{};
 };
 
 } // namespace offhook::media

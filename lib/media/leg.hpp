@@ -1,5 +1,6 @@
-// MediaLeg: one end of an RTP session. Sockets, RTCP, jitter buffer, codec, DTMF; it knows neither devices nor
-// SIP. Its owner gives it one frame and takes one frame per ptime (CallAudio paces by the monotonic clock).
+// MediaLeg: one end of an RTP session. Sockets, RTCP, jitter buffer, codec, DTMF; it knows neither devices
+// nor SIP. Its owner gives it one frame and takes one frame per ptime (CallAudio paces by the monotonic
+// clock).
 #pragma once
 
 #include <functional>

@@ -28,8 +28,8 @@ struct Negotiated {
     std::uint8_t send_payload_type = 0; // what the peer wants to see
     std::uint8_t receive_payload_type = 0;
     std::vector<std::pair<std::uint8_t, const CodecInfo *>> receivable; // any of these may arrive
-    std::optional<std::uint8_t> send_event_payload_type;    // telephone-event towards the peer
-    std::optional<std::uint8_t> receive_event_payload_type; // (clock rate: event_clock_rate)
+    std::optional<std::uint8_t> send_event_payload_type;                // telephone-event towards the peer
+    std::optional<std::uint8_t> receive_event_payload_type;             // (clock rate: event_clock_rate)
     unsigned event_clock_rate = 8000;
     std::string fmtp;  // the peer's parameters for codec
     Address rtp, rtcp; // the peer's; rtp.port() == 0 when it rejected or gave none
@@ -59,17 +59,46 @@ public:
     // Our answer to it: mirrors its m-lines (others refused with port 0), keeps its payload types,
     // codecs in our order of preference reduced to the common ones.
     Result<std::string> make_answer();
-    // The re-INVITE failed (488, 491 …): back to what was agreed before (RFC 3261 §14.1).
+    // The re-INVITE failed (488, 491 …): back to what was agreed before (RFC 3261 §14.1), hold included: call
+    // set_hold() again before another attempt.
     void roll_back();
 
 private:
+    // What an exchange may change and a failed one restores.
+    struct Agreed {
+        std::optional<Negotiated> negotiated;
+        std::vector<SdpMedia> layout; // the m= lines of the session, in order (RFC 3264 §8: never fewer)
+        std::size_t audio_index = 0;  // which of them is ours
+        bool hold = false;
+    };
+    // One format of an m= line as offered.
+    struct Format {
+        std::uint8_t payload_type = 0;
+        std::string encoding; // "opus"
+        unsigned clock_rate = 0;
+        std::string fmtp;
+    };
+
+    static std::vector<Format> formats_of(const SdpMedia &media);
+    [[nodiscard]] SdpMedia own_audio() const;
+    void add_formats(SdpMedia &media, const std::vector<std::pair<std::uint8_t, const CodecInfo *>> &codecs,
+                     const std::vector<std::pair<std::uint8_t, unsigned>> &events) const;
+    [[nodiscard]] std::uint8_t own_payload_type(const CodecInfo &codec) const noexcept;
+    [[nodiscard]] std::string describe(SdpMedia audio);
+    Result<Negotiated> agree(const SdpMedia &remote_media, const Sdp &remote) const;
+    static void read_addresses(const SdpMedia &media, const Sdp &sdp, Negotiated &out);
+    static Direction direction_of(const SdpMedia &media, const Sdp &sdp) noexcept;
+
     LocalMedia local_;
     State state_ = State::idle;
     bool hold_ = false;
     std::uint64_t session_id_ = 0, version_ = 0;
     std::string last_body_;
-    std::optional<Sdp> remote_;
-    std::optional<Negotiated> negotiated_, before_;
+    std::optional<Negotiated> negotiated_;
+    Agreed current_, before_;
+    std::optional<Negotiated> pending_; // from the peer's offer, until make_answer()
+    std::vector<SdpMedia> pending_layout_;
+    std::size_t pending_index_ = 0;
 };
 
 } // namespace offhook::media

@@ -45,14 +45,20 @@ public:
     [[nodiscard]] std::uint32_t jitter_units() const noexcept;
     // Fraction lost since the last call, in 1/256 (for reports).
     std::uint8_t fraction_lost_since_last() noexcept;
+    void set_clock_rate(unsigned clock_rate) noexcept; // another codec: the jitter is carried over
 
 private:
+    void restart(const RtpHeader &header) noexcept; // another SSRC, or numbers that start anew
+    bool update_sequence(const RtpHeader &header) noexcept;
+    void update_jitter(std::uint32_t timestamp, TimePoint arrival) noexcept;
+    [[nodiscard]] std::uint64_t expected_now() const noexcept;
+
     unsigned clock_rate_;
-    bool started_ = false;
+    bool started_ = false, has_transit_ = false;
     std::uint16_t max_sequence_ = 0;
-    std::uint32_t cycles_ = 0, base_sequence_ = 0, bad_sequence_ = 0;
-    std::uint64_t packets_ = 0, bytes_ = 0, expected_prior_ = 0, received_prior_ = 0;
-    std::int64_t transit_ = 0;
+    std::uint32_t ssrc_ = 0, cycles_ = 0, base_sequence_ = 0, bad_sequence_ = 0, last_timestamp_ = 0;
+    std::uint64_t packets_ = 0, bytes_ = 0, expected_before_ = 0, expected_prior_ = 0, received_prior_ = 0;
+    TimePoint last_arrival_;
     double jitter_ = 0;
 };
 

@@ -1,0 +1,359 @@
+#include "media/leg.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/random.hpp"
+#include "media/quality.hpp"
+#include "media/receiver.hpp"
+#include "media/rtp_sockets.hpp"
+
+namespace offhook::media {
+
+namespace {
+
+constexpr Duration first_report{1000};                       // early, so that short calls have figures too
+constexpr int report_min_ms = 2500, report_spread_ms = 5000; // RFC 3550 §6.2: 5 s, times 0.5 to 1.5
+constexpr std::size_t longest_datagram = 1500;
+
+} // namespace
+
+struct MediaLeg::Self {
+    Self(Loop &l, Options o, Events e)
+        : loop(l), options(std::move(o)), events(std::move(e)), receiver(options.ptime_ms), report_timer(l) {}
+
+    Loop &loop;
+    Options options;
+    Events events;
+    std::unique_ptr<RtpSockets> sockets;
+    std::optional<OfferAnswer> offer_answer;
+    Receiver receiver;
+    Timer report_timer;
+    Tap tap;
+
+    // sending
+    std::unique_ptr<Encoder> encoder;
+    const CodecInfo *codec = nullptr;
+    unsigned ptime_ms = 20;
+    std::string fmtp;
+    std::optional<DtmfSender> dtmf;
+    unsigned event_clock_rate = 8000;
+    std::uint32_t event_clock = 0;     // in event_clock_rate units
+    std::uint32_t event_timestamp = 0; // RTP timestamp of the event being sent
+    RtpHeader next;                    // of the packet to send
+    bool talking = false;              // the packet before was audio too
+    std::uint64_t packets_sent = 0, bytes_sent = 0;
+    std::optional<Address> locked; // where the peer's RTP really comes from
+    std::array<std::uint8_t, longest_datagram> datagram{};
+
+    // what the peer reports
+    double remote_loss = 0, remote_jitter_ms = 0, round_trip_ms = -1;
+    std::int64_t remote_lost = 0;
+    std::uint32_t last_sr = 0;
+    TimePoint last_sr_at{};
+
+    [[nodiscard]] const std::optional<Negotiated> &agreed() const { return offer_answer->negotiated(); }
+    void negotiated();
+    void on_rtp(const Address &from, std::span<std::uint8_t> bytes);
+    void on_rtcp(const Address &from, std::span<std::uint8_t> bytes);
+    bool admit(const Address &from);
+    void tell(const std::vector<DtmfEvent> &list) const;
+    void transmit(std::uint8_t type, bool marker, std::uint32_t timestamp, Bytes payload);
+    void advance();
+    bool send_event();
+    void report(bool bye);
+    void schedule_report();
+    [[nodiscard]] unsigned clock_rate() const { return codec != nullptr ? codec->clock_rate : 8000; }
+};
+
+void MediaLeg::Self::negotiated() {
+    const Negotiated &now = *agreed();
+    receiver.configure(now);
+    if (codec != now.codec || ptime_ms != now.ptime_ms || fmtp != now.fmtp) {
+        codec = now.codec;
+        ptime_ms = now.ptime_ms;
+        fmtp = now.fmtp;
+        auto made = make_encoder(
+            *codec, {.ptime_ms = ptime_ms, .fmtp = fmtp, .opus_complexity = options.opus_complexity});
+        encoder = made ? std::move(*made) : nullptr;
+        talking = false;
+    }
+    if (!dtmf || event_clock_rate != now.event_clock_rate) {
+        event_clock_rate = now.event_clock_rate;
+        dtmf.emplace(DtmfSender::Options{.clock_rate = event_clock_rate, .ptime_ms = ptime_ms});
+    }
+    if (locked && !locked->same_ip(now.rtp)) locked.reset(); // the stream moved to another host
+    if (!report_timer.running()) report_timer.start(first_report, [this] { schedule_report(); });
+    if (events.codec_changed) events.codec_changed();
+}
+
+// RTP bleed (CVE-2017-14099): packets are taken from the host that was signalled, and once a port of it has
+// been seen, from that port alone.
+bool MediaLeg::Self::admit(const Address &from) {
+    if (!agreed() || !from.same_ip(agreed()->rtp)) return false;
+    if (!locked) locked = from;
+    return *locked == from;
+}
+
+void MediaLeg::Self::tell(const std::vector<DtmfEvent> &list) const {
+    for (const DtmfEvent &event : list)
+        if (events.dtmf) events.dtmf(event);
+}
+
+void MediaLeg::Self::on_rtp(const Address &from, std::span<std::uint8_t> bytes) {
+    if (looks_like_rtcp(bytes)) return on_rtcp(from, bytes); // RFC 5761: some multiplex unasked
+    const auto packet = parse_rtp(bytes);
+    if (!packet || !admit(from)) return;
+    if (tap) tap(from, sockets->rtp(), bytes);
+    const bool first = !receiver.last_packet();
+    tell(receiver.packet(*packet, loop.now()));
+    if (first && receiver.last_packet() && events.first_packet) events.first_packet();
+}
+
+void MediaLeg::Self::on_rtcp(const Address &from, std::span<std::uint8_t> bytes) {
+    if (!agreed() || !from.same_ip(agreed()->rtp)) return;
+    const auto report = parse_rtcp(bytes);
+    if (!report) return;
+    if (tap) tap(from, sockets->rtcp(), bytes);
+    if (report->sender) {
+        last_sr = ntp_middle(report->sender->ntp);
+        last_sr_at = loop.now();
+    }
+    for (const ReportBlock &block : report->blocks) {
+        if (block.ssrc != next.ssrc) continue;
+        remote_loss = block.fraction_lost * 100.0 / 256;
+        remote_lost = block.cumulative_lost;
+        remote_jitter_ms = block.jitter * 1000.0 / clock_rate();
+        if (block.last_sr == 0) continue;
+        const std::uint32_t trip = ntp_middle(ntp_now()) - block.last_sr - block.delay_since_sr; // 1/65536 s
+        if (trip < 0x80000000U) round_trip_ms = trip * 1000.0 / 65536;
+    }
+}
+
+void MediaLeg::Self::transmit(std::uint8_t type, bool marker, std::uint32_t timestamp, Bytes payload) {
+    if (payload.size() + rtp_header_size > datagram.size()) return;
+    RtpHeader header = next;
+    header.payload_type = type;
+    header.marker = marker;
+    header.timestamp = timestamp;
+    write_rtp_header(header, std::span(datagram).first<rtp_header_size>());
+    std::copy(payload.begin(), payload.end(), datagram.begin() + rtp_header_size);
+    const Bytes whole(datagram.data(), rtp_header_size + payload.size());
+    const Address to = locked.value_or(agreed()->rtp);
+    sockets->send_rtp(to, whole);
+    if (tap) tap(sockets->rtp(), to, whole);
+    ++next.sequence;
+    ++packets_sent;
+    bytes_sent += payload.size();
+}
+
+void MediaLeg::Self::advance() {
+    next.timestamp += clock_rate() / 1000 * ptime_ms;
+    event_clock += event_clock_rate / 1000 * ptime_ms;
+    tell(receiver.poll(loop.now()));
+}
+
+// True when a telephone-event took the place of audio.
+bool MediaLeg::Self::send_event() {
+    if (!dtmf || !dtmf->busy() || !agreed()->send_event_payload_type) return false;
+    const auto payload = dtmf->poll(event_clock);
+    if (!payload) return false;
+    if (payload->marker) event_timestamp = next.timestamp;
+    transmit(*agreed()->send_event_payload_type, payload->marker, event_timestamp, payload->bytes);
+    talking = false;
+    return true;
+}
+
+void MediaLeg::Self::schedule_report() {
+    report(false);
+    report_timer.start(Duration{report_min_ms + static_cast<int>(random_below(report_spread_ms))},
+                       [this] { schedule_report(); });
+}
+
+void MediaLeg::Self::report(bool bye) {
+    if (!agreed() || agreed()->rtcp.port() == 0 || agreed()->rtcp.is_any()) return;
+    RtcpReport out;
+    out.sender_ssrc = next.ssrc;
+    if (packets_sent > 0)
+        out.sender = SenderInfo{ntp_now(), next.timestamp, static_cast<std::uint32_t>(packets_sent),
+                                static_cast<std::uint32_t>(bytes_sent)};
+    if (receiver.last_packet()) {
+        ReceiverStats &stats = receiver.stats();
+        ReportBlock block{.ssrc = receiver.ssrc(),
+                          .fraction_lost = stats.fraction_lost_since_last(),
+                          .cumulative_lost = static_cast<std::int32_t>(
+                              std::clamp<std::int64_t>(stats.lost(), -0x800000, 0x7FFFFF)),
+                          .extended_sequence = stats.extended_sequence(),
+                          .jitter = stats.jitter_units(),
+                          .last_sr = last_sr};
+        if (last_sr != 0) {
+            const auto since = std::chrono::duration<double>(loop.now() - last_sr_at).count();
+            block.delay_since_sr = static_cast<std::uint32_t>(since * 65536);
+        }
+        out.blocks.push_back(block);
+    }
+    const auto bytes = build_rtcp(out, "offhook@" + sockets->rtp().ip(), bye);
+    sockets->send_rtcp(agreed()->rtcp, bytes);
+    if (tap) tap(sockets->rtcp(), agreed()->rtcp, bytes);
+}
+
+MediaLeg::MediaLeg(std::unique_ptr<Self> self) : self_(std::move(self)) {}
+
+MediaLeg::~MediaLeg() {
+    if (self_->packets_sent > 0) self_->report(true);
+}
+
+Result<std::unique_ptr<MediaLeg>> MediaLeg::open(Loop &loop, Options options, Events events) {
+    auto sockets = RtpSockets::open(options.local_ip, options.port_min, options.port_max);
+    if (!sockets) return fail(sockets.error());
+    auto self = std::make_unique<Self>(loop, std::move(options), std::move(events));
+    self->sockets = std::move(*sockets);
+    self->offer_answer.emplace(LocalMedia{.rtp = self->sockets->rtp(),
+                                          .public_ip = self->options.public_ip,
+                                          .codecs = self->options.codecs,
+                                          .ptime_ms = self->options.ptime_ms});
+    self->ptime_ms = self->options.ptime_ms;
+    self->next.ssrc = rand_u32();
+    self->next.sequence = static_cast<std::uint16_t>(random_below(0x8000)); // room before the first wrap
+    self->next.timestamp = rand_u32();
+    Self *raw = self.get();
+    auto started = raw->sockets->start(
+        [raw](const Address &from, std::span<std::uint8_t> bytes) { raw->on_rtp(from, bytes); },
+        [raw](const Address &from, std::span<std::uint8_t> bytes) { raw->on_rtcp(from, bytes); });
+    if (!started) return fail(started.error());
+    return std::unique_ptr<MediaLeg>(new MediaLeg(std::move(self)));
+}
+
+Result<std::string> MediaLeg::offer() {
+    return self_->offer_answer->make_offer();
+}
+
+Result<> MediaLeg::answered(std::string_view sdp) {
+    auto applied = self_->offer_answer->apply_answer(sdp);
+    if (applied) self_->negotiated();
+    return applied;
+}
+
+Result<std::string> MediaLeg::answer(std::string_view offer) {
+    if (auto applied = self_->offer_answer->apply_offer(offer); !applied) return fail(applied.error());
+    auto answer = self_->offer_answer->make_answer();
+    if (answer) self_->negotiated();
+    return answer;
+}
+
+void MediaLeg::roll_back() {
+    self_->offer_answer->roll_back();
+}
+
+void MediaLeg::set_hold(bool hold) {
+    self_->offer_answer->set_hold(hold);
+}
+
+const std::optional<Negotiated> &MediaLeg::negotiated() const {
+    return self_->agreed();
+}
+
+bool MediaLeg::remote_hold() const {
+    return self_->agreed() && self_->agreed()->remote_hold;
+}
+
+bool MediaLeg::sending_allowed() const {
+    if (!self_->agreed() || self_->agreed()->rtp.port() == 0 || self_->agreed()->rtp.is_any()) return false;
+    const Direction direction = self_->agreed()->local_direction;
+    return direction == Direction::sendrecv || direction == Direction::sendonly;
+}
+
+bool MediaLeg::receiving_expected() const {
+    if (!self_->agreed()) return false;
+    const Direction direction = self_->agreed()->local_direction;
+    return direction == Direction::sendrecv || direction == Direction::recvonly;
+}
+
+unsigned MediaLeg::pcm_rate() const {
+    return self_->codec != nullptr ? self_->codec->pcm_rate : 8000;
+}
+
+std::size_t MediaLeg::frame_samples() const {
+    return std::size_t{pcm_rate()} / 1000 * self_->ptime_ms;
+}
+
+void MediaLeg::send(ConstSamples frame) {
+    if (!sending_allowed() || !self_->encoder || frame.size() != frame_samples()) return skip();
+    if (!self_->send_event()) {
+        const Bytes payload = self_->encoder->encode(frame);
+        if (!payload.empty()) {
+            self_->transmit(self_->agreed()->send_payload_type, !self_->talking, self_->next.timestamp,
+                            payload);
+            self_->talking = true;
+        }
+    }
+    self_->advance();
+}
+
+void MediaLeg::skip() {
+    if (sending_allowed()) (void)self_->send_event();
+    self_->talking = false;
+    self_->advance();
+}
+
+void MediaLeg::receive(Samples frame) {
+    self_->receiver.read(frame, self_->loop.now());
+}
+
+bool MediaLeg::can_send_dtmf() const {
+    return self_->agreed() && self_->agreed()->send_event_payload_type.has_value();
+}
+
+Result<> MediaLeg::send_dtmf(std::string_view digits) {
+    if (!can_send_dtmf()) return fail(Errc::not_supported, "the peer takes no telephone-events (RFC 4733)");
+    return self_->dtmf->send(digits);
+}
+
+bool MediaLeg::dtmf_busy() const {
+    return self_->dtmf && self_->dtmf->busy();
+}
+
+LegStats MediaLeg::stats() const {
+    const Self &self = *self_;
+    const ReceiverStats &in = self.receiver.stats();
+    LegStats stats;
+    stats.received = {in.packets(), in.bytes(), in.lost(), in.jitter_ms(), 0};
+    stats.sent = {self.packets_sent, self.bytes_sent, self.remote_lost, self.remote_jitter_ms, 0};
+    stats.round_trip_ms = self.round_trip_ms;
+    stats.jitter_buffer_ms = static_cast<double>(self.receiver.buffered().count());
+    if (const auto *counters = self.receiver.counters()) {
+        stats.late = counters->late;
+        stats.concealed = counters->concealed;
+        stats.duplicates = counters->duplicates;
+    }
+    if (const auto last = self.receiver.last_packet())
+        stats.since_last_packet = std::chrono::duration_cast<Duration>(self.loop.now() - *last);
+    if (self.codec == nullptr) return stats;
+    const double network = std::max(self.round_trip_ms, 0.0) / 2;
+    QualityInput quality{.ie = self.codec->ie, .bpl = self.codec->bpl};
+    if (in.packets() > 0) {
+        const double bad =
+            std::max<double>(static_cast<double>(in.lost()), 0) + static_cast<double>(stats.late);
+        quality.loss_percent =
+            100 * bad /
+            (static_cast<double>(in.packets()) + std::max<double>(static_cast<double>(in.lost()), 0));
+        quality.one_way_delay_ms = network + stats.jitter_buffer_ms + self.ptime_ms;
+        stats.received.mos = mos(quality);
+    }
+    if (self.packets_sent > 0) {
+        quality.loss_percent = self.remote_loss;
+        quality.one_way_delay_ms = network + self.ptime_ms;
+        stats.sent.mos = mos(quality);
+    }
+    return stats;
+}
+
+Address MediaLeg::local_rtp() const {
+    return self_->sockets->rtp();
+}
+
+void MediaLeg::set_tap(Tap tap) {
+    self_->tap = std::move(tap);
+}
+
+} // namespace offhook::media

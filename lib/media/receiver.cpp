@@ -1,0 +1,116 @@
+#include "media/receiver.hpp"
+
+#include <algorithm>
+
+namespace offhook::media {
+
+namespace {
+
+constexpr std::size_t longest_packet_ms = 120; // Opus' longest; others are cut there
+
+} // namespace
+
+void Receiver::configure(const Negotiated &agreed) {
+    const bool same = agreed_.codec == agreed.codec && buffer_;
+    agreed_ = agreed;
+    pcm_rate_ = agreed.codec->pcm_rate;
+    stats_.set_clock_rate(agreed.codec->clock_rate);
+    if (agreed.receive_event_payload_type)
+        dtmf_.emplace(agreed.event_clock_rate);
+    else
+        dtmf_.reset();
+    if (same) return;
+    buffer_ = std::make_unique<JitterBuffer>(
+        JitterBuffer::Options{.clock_rate = agreed.codec->clock_rate, .ptime_ms = agreed.ptime_ms});
+    decoding_ = nullptr;
+    decoder_.reset();
+    ready_.clear();
+}
+
+const CodecInfo *Receiver::codec_of(std::uint8_t payload_type) const noexcept {
+    for (const auto &[type, codec] : agreed_.receivable)
+        if (type == payload_type) return codec;
+    return nullptr;
+}
+
+std::vector<DtmfEvent> Receiver::packet(const RtpPacket &packet, TimePoint now) {
+    if (!buffer_) return {};
+    const bool event = dtmf_ && packet.header.payload_type == agreed_.receive_event_payload_type;
+    if (!event && codec_of(packet.header.payload_type) == nullptr) return {}; // never negotiated
+    ssrc_ = packet.header.ssrc;
+    last_packet_ = now;
+    stats_.received(packet.header, packet.payload.size(), now);
+    if (event) {
+        buffer_->pass(packet.header); // its sequence number is used up, not lost
+        return dtmf_->received(packet, now);
+    }
+    buffer_->push(packet, now);
+    return {};
+}
+
+std::vector<DtmfEvent> Receiver::poll(TimePoint now) {
+    return dtmf_ ? dtmf_->poll(now) : std::vector<DtmfEvent>{};
+}
+
+bool Receiver::use_codec(std::uint8_t payload_type) {
+    const CodecInfo *codec = codec_of(payload_type);
+    if (codec == nullptr) return false;
+    if (codec == decoding_) return true;
+    auto decoder = make_decoder(*codec, {.fmtp = agreed_.fmtp});
+    if (!decoder) return false;
+    decoder_ = std::move(*decoder);
+    decoding_ = codec;
+    decoded_.resize(codec->pcm_rate / 1000 * longest_packet_ms);
+    packet_samples_ = codec->pcm_rate / 1000 * agreed_.ptime_ms;
+    resampler_ =
+        codec->pcm_rate == pcm_rate_ ? nullptr : std::make_unique<Resampler>(codec->pcm_rate, pcm_rate_);
+    return true;
+}
+
+void Receiver::append(ConstSamples pcm) {
+    if (!resampler_) return void(ready_.insert(ready_.end(), pcm.begin(), pcm.end()));
+    const std::size_t before = ready_.size();
+    ready_.resize(before + pcm.size() * pcm_rate_ / decoding_->pcm_rate + 16);
+    const auto progress = resampler_->process(pcm, Samples(ready_).subspan(before));
+    ready_.resize(before + progress.produced);
+}
+
+// One packet's worth of sound, or of its absence.
+void Receiver::refill(TimePoint now) {
+    const JitterBuffer::Pull pull = buffer_->pull(now);
+    if (pull.kind == JitterBuffer::Pull::Kind::frame && use_codec(pull.frame.payload_type)) {
+        const std::size_t samples = decoder_->decode(pull.frame.payload, decoded_);
+        if (samples != 0) {
+            packet_samples_ = samples;
+            buffer_->set_ptime(
+                static_cast<unsigned>(std::max<std::size_t>(samples * 1000 / decoding_->pcm_rate, 1)));
+            return append(ConstSamples(decoded_).first(samples));
+        }
+    }
+    if (pull.kind == JitterBuffer::Pull::Kind::empty || !decoder_) {
+        ready_.resize(ready_.size() + pcm_rate_ / 1000 * ptime_ms_);
+        return;
+    }
+    const Samples gap = Samples(decoded_).first(packet_samples_);
+    decoder_->conceal(gap, pull.next != nullptr ? Bytes(pull.next->payload) : Bytes{});
+    append(gap);
+}
+
+void Receiver::read(Samples frame, TimePoint now) {
+    for (int packets = 0; buffer_ && ready_.size() < frame.size() && packets < 16; ++packets)
+        refill(now);
+    const std::size_t count = std::min(frame.size(), ready_.size());
+    std::copy_n(ready_.begin(), count, frame.begin());
+    std::fill(frame.begin() + static_cast<std::ptrdiff_t>(count), frame.end(), std::int16_t{0});
+    ready_.erase(ready_.begin(), ready_.begin() + static_cast<std::ptrdiff_t>(count));
+}
+
+const JitterBuffer::Counters *Receiver::counters() const noexcept {
+    return buffer_ ? &buffer_->counters() : nullptr;
+}
+
+Duration Receiver::buffered() const noexcept {
+    return buffer_ ? buffer_->delay() : Duration{0};
+}
+
+} // namespace offhook::media

@@ -1,0 +1,58 @@
+// The receiving half of a leg: packets in, PCM out. Statistics, jitter buffer, decoders, DTMF. Pure but for
+// the decoders' state; the caller gives the time.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "media/dtmf.hpp"
+#include "media/jitter.hpp"
+#include "media/offer_answer.hpp"
+#include "media/resample.hpp"
+#include "media/rtp.hpp"
+
+namespace offhook::media {
+
+class Receiver {
+public:
+    explicit Receiver(unsigned ptime_ms) : ptime_ms_(ptime_ms) {}
+
+    void configure(const Negotiated &agreed);
+    std::vector<DtmfEvent> packet(const RtpPacket &packet, TimePoint now);
+    std::vector<DtmfEvent> poll(TimePoint now); // ends DTMF events that went silent
+    void read(Samples frame, TimePoint now);    // what is due, at pcm_rate()
+
+    [[nodiscard]] unsigned pcm_rate() const noexcept { return pcm_rate_; }
+    [[nodiscard]] ReceiverStats &stats() noexcept { return stats_; }
+    [[nodiscard]] const ReceiverStats &stats() const noexcept { return stats_; }
+    [[nodiscard]] const JitterBuffer::Counters *counters() const noexcept;
+    [[nodiscard]] Duration buffered() const noexcept;
+    [[nodiscard]] std::optional<TimePoint> last_packet() const noexcept { return last_packet_; }
+    [[nodiscard]] std::uint32_t ssrc() const noexcept { return ssrc_; }
+    [[nodiscard]] bool reads_events() const noexcept { return dtmf_ && dtmf_->active(); }
+
+private:
+    [[nodiscard]] const CodecInfo *codec_of(std::uint8_t payload_type) const noexcept;
+    bool use_codec(std::uint8_t payload_type);
+    void refill(TimePoint now);
+    void append(ConstSamples pcm);
+
+    unsigned ptime_ms_;
+    unsigned pcm_rate_ = 8000;
+    Negotiated agreed_;
+    std::unique_ptr<JitterBuffer> buffer_;
+    std::optional<DtmfReceiver> dtmf_;
+    ReceiverStats stats_;
+    std::optional<TimePoint> last_packet_;
+    std::uint32_t ssrc_ = 0;
+
+    std::unique_ptr<Decoder> decoder_;
+    const CodecInfo *decoding_ = nullptr;
+    std::unique_ptr<Resampler> resampler_; // when the peer sends another codec than we agreed to send
+    std::vector<std::int16_t> decoded_;    // one packet
+    std::size_t packet_samples_ = 0;       // of the last packet, at the decoder's rate
+    std::vector<std::int16_t> ready_;      // at pcm_rate_, not read yet
+};
+
+} // namespace offhook::media

@@ -1,0 +1,41 @@
+// The two UDP sockets of an RTP session: an even port for RTP, the next for RTCP (RFC 3550 §11).
+#pragma once
+
+#include <functional>
+
+#include "base/address.hpp"
+#include "base/loop.hpp"
+#include "base/result.hpp"
+#include "media/rtp.hpp"
+
+namespace offhook::media {
+
+class RtpSockets {
+public:
+    using Received = std::function<void(const Address &from, std::span<std::uint8_t> datagram)>;
+
+    // Ports from [min, max], or any when both are 0. Errors: Errc::network ("no RTP port free on …").
+    static Result<std::unique_ptr<RtpSockets>> open(const Address &ip, std::uint16_t min, std::uint16_t max);
+    ~RtpSockets();
+    RtpSockets(const RtpSockets &) = delete;
+    RtpSockets &operator=(const RtpSockets &) = delete;
+
+    Result<> start(Received rtp, Received rtcp);
+    // Datagrams that cannot be sent are dropped: RTP has no use for late ones.
+    void send_rtp(const Address &to, Bytes datagram) const noexcept;
+    void send_rtcp(const Address &to, Bytes datagram) const noexcept;
+    [[nodiscard]] const Address &rtp() const noexcept { return rtp_address_; }
+    [[nodiscard]] Address rtcp() const { return rtp_address_.with_port(rtp_address_.port() + 1); }
+
+private:
+    RtpSockets() = default;
+    static int bind_port(const Address &address) noexcept;
+    bool try_port(const Address &ip, std::uint16_t port);
+
+    int rtp_fd_ = -1, rtcp_fd_ = -1;
+    Address rtp_address_;
+    FdWatch rtp_watch_, rtcp_watch_;
+    std::array<std::uint8_t, 2048> buffer_{};
+};
+
+} // namespace offhook::media
