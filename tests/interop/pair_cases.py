@@ -1,0 +1,251 @@
+"""Two offhooks: codecs, IPv6, TLS, steps, expectations, sound by files and pipes."""
+
+import signal
+import subprocess
+
+from harness import (Offhook, answerer, case, expect, expect_equal, expect_tone,
+                     make_certificate, need, read, wait_until, workdir, write_tone)
+
+LEVEL = -15.0
+
+
+def pair(*call_args, answer_args=(), transport="udp", host="127.0.0.1", exit_code=0, answer_exit=0, tls=()):
+    """A call between two; (caller, callee, result of the caller)."""
+    callee, uri = answerer("--timeout", "40s", *answer_args, transport=transport, host=host, name="callee")
+    caller = Offhook("call", "--timeout", "30s", *tls, *call_args, uri, name="caller")
+    result = caller.ends(exit_code)
+    callee.ends(answer_exit)
+    return caller, callee, result
+
+
+def talk(codec, rate, codec_name, **options):
+    one, other = (write_tone(workdir() / f"{hz}.wav", hz, 5, rate, dbfs=LEVEL) for hz in (440, 660))
+    here, there = workdir() / "here.wav", workdir() / "there.wav"
+    answer_args = ["--play", other, "--record", there, "--then", "wait", *options.pop("answer_args", ())]
+    caller, callee, _ = pair("--codecs", codec, "--play", one, "--record", here, "--hangup-after", "2s",
+                             answer_args=answer_args, **options)
+    for phone, by in ((caller, "local"), (callee, "remote")):
+        ended = phone.events_named("call.ended")[0]
+        expect_equal(ended["by"], by, "by")
+        expect(ended["codec"].lower().startswith(codec_name), f"codec {ended['codec']}")
+        expect(ended["rx"]["packets"] > 80 and ended["rx"]["lost"] == 0, f"received {ended['rx']}")
+        expect(ended["rx"]["mos"] > 3.5, f"MOS {ended['rx']}")
+    for recording, sent, received in ((here, 440, 660), (there, 660, 440)):
+        expect_tone(recording, sent, LEVEL, 1.3, side=0)
+        expect_tone(recording, received, LEVEL, 1.3, side=1)
+
+
+for _codec, _rate, _name in (("opus", 48000, "opus"), ("pcmu", 8000, "pcmu"), ("pcma", 8000, "pcma"),
+                             ("g722", 16000, "g722"), ("l16", 16000, "l16")):
+    case(f"{_codec}: tones both ways, recorded at both ends")(
+        lambda codec=_codec, rate=_rate, name=_name: talk(codec, rate, name))
+
+
+@case("IPv6")
+def ipv6():
+    talk("pcmu", 8000, "pcmu", host="::1")
+
+
+@case("TLS between them, verified")
+def tls():
+    certificate, ca = make_certificate()
+    talk("pcma", 8000, "pcma", transport="tls", answer_args=["--tls-certificate", certificate], tls=["--tls-ca", ca])
+
+
+@case("a certificate nobody vouches for: exit 21")
+def tls_unknown():
+    certificate, _ = make_certificate()
+    callee, uri = answerer("--tls-certificate", certificate, transport="tls")
+    Offhook("call", "--timeout", "20s", uri).ends(21)
+    other, ca = make_certificate("other", names="DNS:elsewhere.test")
+    callee.stop()
+    callee, uri = answerer("--tls-certificate", other, transport="tls")
+    phone = Offhook("call", "--timeout", "20s", "--tls-ca", ca, uri)
+    phone.ends(21)
+    callee.stop()
+
+
+@case("--do runs the steps in order")
+def steps():
+    hello = write_tone(workdir() / "hello.wav", 440, 1, dbfs=LEVEL)
+    caller, callee, _ = pair("--do", f"wait answer; play {hello}; dtmf 12#; wait 300ms; hangup",
+                             answer_args=["--expect-dtmf", "^12#$", "--then", "wait"])
+    told = [(e["step"].split()[0], e["ok"]) for e in caller.events_named("call.step")]
+    expect_equal(told, [("wait", True), ("play", True), ("dtmf", True), ("wait", True), ("hangup", True)], "steps")
+    expect_equal("".join(e["digit"] for e in callee.events_named("call.dtmf") if not e["sent"]), "12#", "digits")
+
+
+@case("a step that fails ends the call with exit 40 and its name")
+def step_fails():
+    caller, _, _ = pair("--do", "wait answer; wait dtmf 9 700ms; hangup", exit_code=40)
+    failed = [e for e in caller.events_named("call.step") if not e["ok"]]
+    expect(len(failed) == 1 and failed[0]["step"].startswith("wait dtmf"), f"steps: {failed}")
+
+
+@case("steps from standard input")
+def steps_stdin():
+    callee, uri = answerer("--timeout", "30s")
+    caller = Offhook("call", "--timeout", "20s", "--do", "-", uri, stdin=subprocess.PIPE)
+    caller.popen.stdin.write(b"wait answer\ndtmf 5\n")
+    caller.popen.stdin.flush()
+    callee.wait_event("call.dtmf", {"digit": "5", "sent": False})
+    caller.popen.stdin.write(b"hangup\n")
+    caller.popen.stdin.close()
+    caller.ends(0)
+    callee.ends(0)
+
+
+@case("--expect-dtmf passes and fails")
+def expect_dtmf():
+    pair("--dtmf", "1w2", "--hangup-after", "2s", answer_args=["--expect-dtmf", "^12$", "--then", "wait"])
+    pair("--dtmf", "13", "--hangup-after", "2s", answer_args=["--expect-dtmf", "^12$", "--then", "wait"],
+         answer_exit=40)
+
+
+@case("DTMF by every method")
+def dtmf_methods():
+    for mode in ("rfc4733", "info", "inband"):
+        _, callee, _ = pair("--codecs", "pcmu", "--dtmf-mode", mode, "--dtmf", "147*", "--hangup-after", "2500ms",
+                            answer_args=["--then", "wait"])
+        heard = callee.events_named("call.dtmf")
+        expect_equal("".join(e["digit"] for e in heard), "147*", f"digits by {mode}")
+        expect_equal({e["method"] for e in heard}, {mode}, "method")
+
+
+@case("--expect-tone passes and fails")
+def expect_tones():
+    tone = write_tone(workdir() / "tone.wav", 1000, 4, dbfs=LEVEL)
+    pair("--expect-tone", "1000", "--hangup-after", "2s", answer_args=["--play", tone, "--then", "wait"])
+    pair("--expect-tone", "700", "--hangup-after", "1500ms", answer_args=["--play", tone, "--then", "wait"],
+         exit_code=40)
+
+
+@case("--expect-audio and --min-mos pass and fail")
+def expect_quality():
+    tone = write_tone(workdir() / "tone.wav", 440, 4, dbfs=LEVEL)
+    pair("--expect-audio", "--min-mos", "3.5", "--codecs", "pcmu", "--hangup-after", "2s",
+         answer_args=["--play", tone, "--then", "wait"])
+    pair("--expect-audio", "--hangup-after", "1s", exit_code=40)
+    pair("--min-mos", "4.49", "--codecs", "pcmu", "--hangup-after", "1s", exit_code=40)
+
+
+@case("--say speaks")
+def say():
+    need("espeak-ng")
+    recording = workdir() / "speech.wav"
+    pair("--say", "The quick brown fox", "--codecs", "g722", "--then", "hangup",
+         answer_args=["--record", recording, "--then", "wait"])
+    rate, samples = read(recording, 1)
+    loud = sum(1 for i in range(0, len(samples) - 160, 160) if max(map(abs, samples[i:i + 160])) > 0.05)
+    expect(loud * 160 / rate > 0.5, f"speech was heard for {loud * 160 / rate:.2f} s")
+
+
+@case("sound through standard input and output")
+def pipes():
+    tone = write_tone(workdir() / "tone.wav", 440, 3, 16000, dbfs=LEVEL)
+    got = workdir() / "got.wav"
+    callee, uri = answerer("--echo", "--timeout", "30s", "--then", "wait")
+    with open(tone, "rb") as source:
+        caller = Offhook("call", "--codecs", "l16", "--play", "-", "--record", "-", "--hangup-after", "2500ms",
+                         "--timeout", "20s", uri, raw=True, stdin=source)
+    expect_equal(caller.exit_code(20), 0, f"exit code: {caller.stderr()}")
+    callee.ends(0)
+    got.write_bytes(caller.out_path.read_bytes())
+    check_piped(got)
+
+
+def check_piped(path):
+    """A WAV that was streamed has no lengths in its header."""
+    raw = path.read_bytes()
+    expect(raw[:4] == b"RIFF" and b"data" in raw[:200], f"WAV on standard output, got {raw[:16]!r}")
+    at = raw.index(b"data") + 8
+    size = len(raw) - at
+    path.write_bytes(raw[:at - 4] + size.to_bytes(4, "little") + raw[at:])
+    expect_tone(path, 440, LEVEL, 1.2, side=1)
+
+
+@case("--echo sends back what arrives")
+def echo():
+    tone = write_tone(workdir() / "tone.wav", 440, 3, dbfs=LEVEL)
+    recording = workdir() / "echo.wav"
+    pair("--codecs", "pcmu", "--play", tone, "--record", recording, "--hangup-after", "2s",
+         answer_args=["--echo", "--then", "wait"])
+    expect_tone(recording, 440, LEVEL, 1.2, side=1)
+
+
+@case("nobody answers: --ring-timeout, exit 11")
+def ring_timeout():
+    caller, callee, _ = pair("--ring-timeout", "800ms", answer_args=["--delay", "20s"], exit_code=11, answer_exit=11)
+    expect_equal(caller.events_named("call.ended")[0]["code"], 487, "code")
+
+
+@case("answer --code 486, and --from")
+def refuse():
+    pair(answer_args=["--code", "486"], exit_code=10, answer_exit=10)
+    callee, uri = answerer("--from", "sip:friend@*", "--timeout", "30s")
+    Offhook("call", "--timeout", "20s", uri).ends(12)
+    callee.stop()
+
+
+@case("answer --count 2")
+def count():
+    callee, uri = answerer("--count", "2", "--timeout", "40s")
+    for _ in range(2):
+        Offhook("call", "--hangup-after", "200ms", "--timeout", "20s", uri).ends(0)
+    callee.ends(0)
+    expect_equal([e["exit"] for e in callee.events_named("call.ended")], [0, 0], "calls")
+
+
+@case("hold and resume from both sides")
+def hold():
+    callee, uri = answerer("--do", "wait answer; wait 1500ms; hold; wait 400ms; resume; wait end", "--timeout", "40s")
+    caller = Offhook("call", "--do", "wait answer; wait 400ms; hold; wait 400ms; resume; wait 2500ms; hangup",
+                     "--timeout", "30s", uri)
+    caller.ends(0)
+    callee.ends(0)
+    for phone in (caller, callee):
+        names = [e["event"] for e in phone.events if e["event"] in ("call.held", "call.resumed", "call.remote-hold")]
+        expect_equal(sorted(names), ["call.held", "call.remote-hold", "call.remote-hold", "call.resumed"], "holds")
+
+
+@case("SIGTERM at the callee ends both")
+def callee_leaves():
+    callee, uri = answerer("--timeout", "40s", "--then", "wait")
+    caller = Offhook("call", "--then", "wait", "--timeout", "30s", uri)
+    caller.wait_event("call.answered")
+    callee.signal(signal.SIGTERM)
+    callee.ends(130, 5)
+    caller.ends(0, 5)
+    expect_equal(caller.events_named("call.ended")[0]["by"], "remote", "by")
+
+
+@case("--trace and --pcap show the call")
+def traces():
+    trace, pcap = workdir() / "sip.txt", workdir() / "call.pcap"
+    pair(f"--trace={trace}", "--pcap", pcap, "--codecs", "pcmu", "--hangup-after", "500ms")
+    text = trace.read_text()
+    for word in ("INVITE sip:", "SIP/2.0 200", "ACK sip:", "BYE sip:"):
+        expect(word in text, f"{word} in the trace")
+    raw = pcap.read_bytes()
+    expect(raw[:4] in (b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\xc3\xd4", b"\x4d\x3c\xb2\xa1"), "a pcap file")
+    expect(b"INVITE sip:" in raw and b"BYE sip:" in raw, "the messages in the capture")
+
+
+@case("--nagios tells one line")
+def nagios():
+    callee, uri = answerer("--timeout", "30s")
+    phone = Offhook("call", "--nagios", "--codecs", "pcmu", "--hangup-after", "1s", "--timeout", "20s", uri, raw=True)
+    expect_equal(phone.exit_code(20), 0, "exit code")
+    callee.ends(0)
+    lines = phone.stdout().splitlines()
+    expect(len(lines) == 1 and "|" in lines[0] and "OK" in lines[0], f"one line with performance data: {lines}")
+
+
+@case("--on-answer runs a program without a shell")
+def on_answer():
+    mark = workdir() / "mark"
+    hook = workdir() / "hook.sh"
+    hook.write_text(f"#!/bin/sh\nenv | grep '^OFFHOOK_' > {mark}\n")
+    hook.chmod(0o755)
+    pair("--on-answer", str(hook), "--hangup-after", "1s")
+    wait_until(mark.exists, "the program ran", 3)
