@@ -10,12 +10,15 @@
 
 namespace offhook::media {
 
-double level_dbfs(ConstSamples frame) noexcept; // RMS relative to full scale; -96 for silence
+// RMS relative to that of a full-scale sine (AES17), so that a sine of amplitude 0.25 has -12 dBFS; -96 for
+// silence.
+double level_dbfs(ConstSamples frame) noexcept;
 
 // Goertzel: power of `hz` in `frame` relative to the whole frame's power, 0..1.
 double tone_share(ConstSamples frame, unsigned rate, double hz) noexcept;
 
-// True for a frame in which all of the frequencies stand out (`--expect-tone`, `wait tone`), held for `hold`.
+// Hears one or two frequencies (`--expect-tone`, `wait tone`), each within 1.5 % and at least 20 dB above all
+// the rest, held for `hold` (in steps of 50 ms).
 class ToneDetector {
 public:
     ToneDetector(std::vector<double> hz, unsigned rate, Duration hold = Duration{100});
@@ -31,17 +34,20 @@ private:
 // Voice/silence by level against a floating noise floor.
 class SilenceDetector {
 public:
-    explicit SilenceDetector(unsigned rate, double threshold_dbfs = -45) : rate_(rate), threshold_(threshold_dbfs) {}
+    explicit SilenceDetector(unsigned rate, double threshold_dbfs = -45)
+        : rate_(rate), threshold_(threshold_dbfs) {}
     void push(ConstSamples frame);
     [[nodiscard]] Duration silent_for() const noexcept;
     [[nodiscard]] bool voice() const noexcept;
-    [[nodiscard]] bool heard_anything() const noexcept; // --expect-audio
+    [[nodiscard]] bool heard_anything() const noexcept;     // --expect-audio
+    void set_rate(unsigned rate) noexcept { rate_ = rate; } // the codec changed; what was heard stays
 
 private:
     unsigned rate_;
     double threshold_;
-    double silent_ms_ = 0;
-    bool heard_ = false;
+    double silent_ms_ = 0, voice_ms_ = 0;
+    double floor_ = -60; // dBFS of the background
+    bool heard_ = false, voice_ = false;
 };
 
 } // namespace offhook::media

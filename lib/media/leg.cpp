@@ -34,7 +34,7 @@ struct MediaLeg::Self {
     // sending
     std::unique_ptr<Encoder> encoder;
     const CodecInfo *codec = nullptr;
-    unsigned ptime_ms = 20;
+    unsigned ptime_ms = 20; // ours; the peer's a=ptime is a wish (RFC 8866 §6.4) that 20 ms satisfies everywhere
     std::string fmtp;
     std::optional<DtmfSender> dtmf;
     unsigned event_clock_rate = 8000;
@@ -69,9 +69,8 @@ struct MediaLeg::Self {
 void MediaLeg::Self::negotiated() {
     const Negotiated &now = *agreed();
     receiver.configure(now);
-    if (codec != now.codec || ptime_ms != now.ptime_ms || fmtp != now.fmtp) {
+    if (codec != now.codec || fmtp != now.fmtp) {
         codec = now.codec;
-        ptime_ms = now.ptime_ms;
         fmtp = now.fmtp;
         auto made = make_encoder(
             *codec, {.ptime_ms = ptime_ms, .fmtp = fmtp, .opus_complexity = options.opus_complexity});
