@@ -81,6 +81,11 @@ endif
 test: deps  ## install what is missing, build with sanitizers and warnings as errors, run every test
 	$(MAKE) --no-print-directory -j$(jobs) SAN=address,undefined WERROR=1 check
 
+demo:  ## install what is missing, build, and make two real calls on this machine, with a report
+	tests/deps.sh demo
+	$(MAKE) --no-print-directory -j$(jobs) SAN= build/default/offhook
+	OFFHOOK=build/default/offhook tests/demo
+
 deps:  ## install the packages that are missing (apt-get, with sudo when not root)
 	tests/deps.sh
 
@@ -96,4 +101,4 @@ clean:  ## remove build/
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-.PHONY: all check test deps tidy format clean help FORCE
+.PHONY: all demo check test deps tidy format clean help FORCE

@@ -10,8 +10,9 @@ test="python3 openssl baresip-core sip-tester kamailio kamailio-tls-modules espe
 
 case "${1:-all}" in
 build) wanted=$build ;;
+demo) wanted="$build python3 espeak-ng" ;;
 all) wanted="$build $test" ;;
-*) echo "usage: deps.sh [build|all]" >&2; exit 2 ;;
+*) echo "usage: deps.sh [build|demo|all]" >&2; exit 2 ;;
 esac
 
 command -v dpkg-query >/dev/null || { echo "no dpkg here: install what docs/hacking.md lists by hand" >&2; exit 0; }
