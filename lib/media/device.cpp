@@ -5,8 +5,8 @@
 
 #include <fcntl.h>
 
+#include "base/fd.hpp"
 #include "media/alsa.hpp"
-#include "media/fd.hpp"
 #include "media/file_source.hpp"
 #include "media/pipe.hpp"
 
@@ -16,8 +16,7 @@ namespace {
 
 Result<Fd> duplicate(int fd, const char *name) {
     Fd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
-    if (!copy.is_open())
-        return fail(Errc::device, std::string(name) + ": " + std::generic_category().message(errno));
+    if (!copy) return fail(Errc::device, std::string(name) + ": " + std::generic_category().message(errno));
     return copy;
 }
 

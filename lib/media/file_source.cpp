@@ -8,7 +8,7 @@
 #include <sndfile.h>
 #include <sys/stat.h>
 
-#include "media/fd.hpp"
+#include "base/fd.hpp"
 #include "media/pcm.hpp"
 #include "media/pipe.hpp"
 
@@ -80,7 +80,7 @@ Result<std::unique_ptr<Source>> open_file_source(const std::string &path, bool l
     };
     // O_NONBLOCK: opening a FIFO nobody writes to must not stop the phone.
     Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-    if (!fd.is_open()) return unreadable(std::generic_category().message(errno));
+    if (!fd) return unreadable(std::generic_category().message(errno));
     struct stat status {};
     if (::fstat(fd.get(), &status) != 0 || S_ISDIR(status.st_mode))
         return unreadable(std::generic_category().message(EISDIR));

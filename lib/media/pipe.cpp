@@ -55,11 +55,12 @@ Result<unsigned> parse_pipe_format(std::string_view format) {
 
 WavHeaderParser::State WavHeaderParser::parse(std::vector<std::uint8_t> &bytes) {
     if (!riff_seen_) {
-        const bool riff = bytes.size() >= 4 && std::memcmp(bytes.data(), "RIFF", 4) == 0;
-        if (bytes.size() < 12 &&
-            (riff || std::memcmp(bytes.data(), "RIFF", std::min<std::size_t>(bytes.size(), 4)) == 0))
-            return State::more;
-        if (!riff || std::memcmp(bytes.data() + 8, "WAVE", 4) != 0) return State::raw;
+        constexpr std::string_view riff = "RIFF";
+        const std::size_t count = std::min(bytes.size(), riff.size());
+        const bool fits =
+            std::equal(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(count), riff.begin());
+        if (fits && bytes.size() < 12) return State::more;
+        if (!fits || std::memcmp(bytes.data() + 8, "WAVE", 4) != 0) return State::raw;
         riff_seen_ = true;
         drop_front(bytes, 12);
     }

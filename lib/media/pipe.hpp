@@ -9,8 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/fd.hpp"
 #include "media/device.hpp"
-#include "media/fd.hpp"
 
 namespace offhook::media {
 
