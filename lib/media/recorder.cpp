@@ -45,13 +45,15 @@ public:
             return fail(Errc::invalid_argument,
                         path + ": cannot record in this format; a name ending in .wav, .flac, "
                                ".ogg or .opus expected");
-        if (!fd.is_open()) fd = Fd(::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
-        if (!fd.is_open())
+        if (!fd) fd = Fd(::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+        if (!fd)
             return fail(Errc::device,
                         path + ": cannot be written: " + std::generic_category().message(errno));
         File file(sf_open_fd(fd.get(), SFM_WRITE, &info, SF_FALSE));
         if (!file) return fail(Errc::device, path + ": cannot be written: " + sf_strerror(nullptr));
-        return WrittenFile(path, std::move(fd), std::move(file), rate, channels);
+        WrittenFile written(path, std::move(fd), std::move(file), rate, channels);
+        written.rewritable_ = (format & SF_FORMAT_TYPEMASK) == SF_FORMAT_WAV;
+        return written;
     }
     WrittenFile(WrittenFile &&) noexcept = default;
     WrittenFile &operator=(WrittenFile &&) = delete;
@@ -82,7 +84,8 @@ private:
         if (!failure_ && !pending_.empty()) {
             const auto frames = static_cast<sf_count_t>(pending_.size() / channels_);
             if (sf_writef_short(file_.get(), pending_.data(), frames) != frames) fail_now();
-            sf_command(file_.get(), SFC_UPDATE_HEADER_NOW, nullptr, 0);
+            // Only WAV's header names a length; libsndfile would start an Ogg stream anew.
+            if (rewritable_) sf_command(file_.get(), SFC_UPDATE_HEADER_NOW, nullptr, 0);
         }
         pending_.clear();
     }
@@ -100,6 +103,7 @@ private:
     Fd fd_;
     File file_;
     unsigned rate_, channels_;
+    bool rewritable_ = false;
     std::vector<std::int16_t> pending_;
     std::unique_ptr<Error> failure_;
 };
@@ -144,7 +148,7 @@ Result<std::unique_ptr<Recorder>> open_recorder(const std::string &path, unsigne
     Fd fd;
     if (path == "-") {
         fd = Fd(::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3));
-        if (!fd.is_open()) return fail(Errc::device, "stdout: " + std::generic_category().message(errno));
+        if (!fd) return fail(Errc::device, "stdout: " + std::generic_category().message(errno));
         struct stat status {};
         const int flags = ::fcntl(fd.get(), F_GETFL);
         const bool rewritable = ::fstat(fd.get(), &status) == 0 && S_ISREG(status.st_mode) && flags >= 0 &&
