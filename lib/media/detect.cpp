@@ -94,14 +94,15 @@ void fit(std::span<const double> x, Sine &sine) noexcept {
 
 // Takes every tone out of the window; true if what remains is 20 dB below the weakest of them.
 bool tones_stand_out(std::vector<double> x, unsigned rate, const std::vector<double> &hz) {
-    std::vector<Sine> sines;
-    for (double f : hz)
-        sines.push_back({refine(x, rate, f) / rate, 0, 0});
-    for (int pass = 0; pass < 3; ++pass) // repeated, since neighbours leak into each other's fit
-        for (auto &sine : sines) {
-            add(x, sine, 1);
-            fit(x, sine);
-            add(x, sine, -1);
+    std::vector<Sine> sines(hz.size());
+    // Each is fitted with the others taken out, repeatedly, since neighbours (440 and 480 Hz) leak into each
+    // other; the first round assumes the nominal frequencies.
+    for (int pass = 0; pass < 5; ++pass)
+        for (std::size_t k = 0; k < hz.size(); ++k) {
+            add(x, sines[k], 1);
+            sines[k].turns = (pass == 0 ? hz[k] : refine(x, rate, hz[k])) / rate;
+            fit(x, sines[k]);
+            add(x, sines[k], -1);
         }
     const double rest = energy(x) / static_cast<double>(x.size());
     return std::all_of(sines.begin(), sines.end(), [&](const Sine &s) {
