@@ -9,9 +9,9 @@ import time
 
 from processes import ROOT, SANITIZER_EXIT, Failure, Process, bound_port, expect_equal, workdir
 
-PROGRAM = os.environ.get("OFFHOOK", str(ROOT / "build/offhook"))
+PROGRAM = os.path.abspath(os.environ.get("OFFHOOK", ROOT / "build/offhook"))
 # For what measures time: the program without sanitizers.
-PLAIN = os.environ.get("OFFHOOK_PLAIN", str(ROOT / "build/offhook"))
+PLAIN = os.path.abspath(os.environ.get("OFFHOOK_PLAIN", ROOT / "build/offhook"))
 # What a sanitized program may need on top of a time: it starts slowly on a busy machine.
 ALLOWANCE = 0.0 if PROGRAM == PLAIN else 2.0
 
