@@ -11,6 +11,7 @@
 #include "base/loop.hpp"
 #include "sip/digest.hpp"
 #include "sip/transaction_layer.hpp"
+#include "tests/support/run_until.hpp"
 
 namespace offhook::test {
 
@@ -92,24 +93,6 @@ struct Bare final : sip::Transports::Listener {
     std::vector<Error> errors;
     sip::Transports transports;
 };
-
-// Runs the loop until `done`; false when that does not come true in time.
-inline bool run_until(Loop &loop, const std::function<bool()> &done, Duration patience = Duration(5000)) {
-    bool late = false;
-    Timer watchdog(loop), poll(loop);
-    watchdog.start(patience, [&] {
-        late = true;
-        loop.stop();
-    });
-    std::function<void()> again = [&] {
-        poll.start(Duration(2), again);
-        loop.stop();
-    };
-    again();
-    while (!done() && !late)
-        REQUIRE(loop.run().has_value());
-    return done();
-}
 
 inline sip::Draft request_to(const Address &to, std::string_view method, sip::TransportKind kind) {
     std::string uri = "sip:callee@" + to.to_string();

@@ -6,24 +6,6 @@ namespace offhook::test {
 
 using namespace offhook::sip;
 
-bool run_until(Loop &loop, const std::function<bool()> &done, Duration limit) {
-    bool late = false;
-    Timer watchdog(loop), poll(loop);
-    std::function<void()> look = [&] {
-        if (done())
-            loop.stop();
-        else
-            poll.start(Duration{2}, look);
-    };
-    watchdog.start(limit, [&] {
-        late = true;
-        loop.stop();
-    });
-    poll.start(Duration{0}, look);
-    (void)loop.run();
-    return !late;
-}
-
 SipParty::SipParty(Loop &loop, std::string name, TransportKind kind, const char *ip)
     : ua(loop, UserAgent::Options{.product = "test"}, *this), name_(std::move(name)), kind_(kind) {
     listening_ = ua.transports().listen(kind, *Address::parse(ip)).value();

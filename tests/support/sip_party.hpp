@@ -10,11 +10,9 @@
 
 #include "base/loop.hpp"
 #include "sip/invite_session.hpp"
+#include "tests/support/run_until.hpp"
 
 namespace offhook::test {
-
-// Runs the loop until `done()` holds; false when `limit` passed first.
-bool run_until(Loop &loop, const std::function<bool()> &done, Duration limit = Duration{10'000});
 
 class SipParty final : private sip::UserAgent::Listener, public sip::InviteSession::Listener {
 public:
