@@ -90,16 +90,16 @@ Result<> parse_uri_params(std::string_view text, Params &params) {
 // header *( "&" header ), header = hname "=" hvalue
 Result<> parse_uri_headers(std::string_view text, Uri &uri) {
     uri.headers = text;
-    do {
-        const std::size_t end = std::min(text.find('&'), text.size());
-        const auto piece = text.substr(0, end);
-        text.remove_prefix(std::min(end + 1, text.size()));
+    for (std::size_t from = 0; from <= text.size();) {
+        const std::size_t end = std::min(text.find('&', from), text.size());
+        const auto piece = text.substr(from, end - from);
+        from = end + 1;
         const std::size_t equals = piece.find('=');
         if (equals == 0 || equals == piece.npos ||
             !grammar::all_or_escaped(piece.substr(0, equals), grammar::uri_header) ||
             !grammar::all_or_escaped(piece.substr(equals + 1), grammar::uri_header))
             return malformed("URI: a header after '?' is malformed", piece);
-    } while (!text.empty());
+    }
     return {};
 }
 

@@ -159,7 +159,7 @@ TEST_SUITE("rfc4475") {
         REQUIRE(expected.size() == 49);
         REQUIRE(cases.size() == 49);
         for (const auto &row : cases) {
-            CAPTURE(row.name);
+            CAPTURE(std::string(row.name));
             REQUIRE(expected.count(row.name) == 1);
             const auto &text = expected.at(row.name);
             const auto says = [&](const char *word) { return text.find(word) != text.npos; };
@@ -171,14 +171,14 @@ TEST_SUITE("rfc4475") {
 
     TEST_CASE("each message meets its verdict as a datagram") {
         for (const auto &row : cases) {
-            CAPTURE(row.name);
+            CAPTURE(std::string(row.name));
             CHECK(over_datagram(row.name) == row.datagram);
         }
     }
 
     TEST_CASE("each message meets its verdict on a stream") {
         for (const auto &row : cases) {
-            CAPTURE(row.name);
+            CAPTURE(std::string(row.name));
             CHECK(over_stream(row.name) == row.stream.value_or(row.datagram));
         }
     }
@@ -312,8 +312,8 @@ TEST_SUITE("rfc5118") {
                  Row{"sip:example.com", "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKas3",
                      "Contact: <sip:+14085550100@[::ffff:192.0.2.10]:19823>\r\n"}, // 4.10
              }) {
-            CAPTURE(row.uri);
-            CAPTURE(row.via);
+            CAPTURE(std::string(row.uri));
+            CAPTURE(std::string(row.via));
             CHECK(judge(request(row.uri, row.via, row.more), false) == Outcome{pass});
         }
         const auto m =

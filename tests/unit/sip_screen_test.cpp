@@ -82,7 +82,7 @@ TEST_SUITE("sip screen") {
 
     TEST_CASE("numbers are judged at every power of two") {
         for (const auto &b : boundaries) {
-            CAPTURE(b.text);
+            CAPTURE(std::string(b.text));
             CHECK(passes({.cseq = at_boundary(b, "", " INVITE")}) == (b.value < 2147483648.0));
             CHECK(passes({.max_forwards = b.text}) == (b.value <= 255));
             CHECK(passes({.length = b.text}) == (b.value == 0));
@@ -102,7 +102,7 @@ TEST_SUITE("sip screen") {
 
     TEST_CASE("what is no number is refused") {
         for (const char *text : no_numbers) {
-            CAPTURE(text);
+            CAPTURE(std::string(text));
             CHECK(refused({.cseq = std::string(text) + " INVITE"}));
             CHECK(refused({.max_forwards = text}));
             CHECK(refused({.length = text}));
@@ -156,7 +156,7 @@ TEST_SUITE("sip screen") {
             {"response, wrong length", {.start = start, .length = "9"}, Verdict::drop, 0},
         };
         for (const auto &row : rows) {
-            CAPTURE(row.what);
+            CAPTURE(std::string(row.what));
             const auto s = judge(row.fields);
             CHECK(s.verdict == row.verdict);
             CHECK(s.status == row.status);
@@ -167,7 +167,7 @@ TEST_SUITE("sip screen") {
     TEST_CASE("a stream is closed when its framing cannot be trusted") {
         CHECK(judge({}, true).verdict == Verdict::pass);
         for (const char *length : {"", "x", "5"}) {
-            CAPTURE(length);
+            CAPTURE(std::string(length));
             const auto s = judge({.length = length}, true);
             CHECK(s.verdict == Verdict::close);
             CHECK(s.status == 400);
@@ -180,7 +180,7 @@ TEST_SUITE("sip screen") {
 
     TEST_CASE("each mandatory header is missed") {
         for (const char *missing : {"Via", "From", "To", "Call-ID", "CSeq"}) {
-            CAPTURE(missing);
+            CAPTURE(std::string(missing));
             std::string bytes = "OPTIONS sip:b@example.com SIP/2.0\r\n";
             for (const auto &[name, value] :
                  {std::pair{"Via", "SIP/2.0/UDP a;branch=z9hG4bKa"},
