@@ -120,6 +120,15 @@ def challenge_sha256():
     challenged("SHA-256", sha256)
 
 
+def sha512_256(text):
+    return hashlib.new("sha512_256", text.encode()).hexdigest()
+
+
+@case("407, SHA-512-256, then 200")
+def challenge_sha512():
+    challenged("SHA-512-256", sha512_256)
+
+
 @case("407 again and again: one try, exit 14")
 def challenge_forever():
     peer = Sipp("challenge_forever")
