@@ -1,5 +1,7 @@
 #include "media/call_audio.hpp"
 
+#include <utility>
+
 #include "media/inband_dtmf.hpp"
 #include "media/pcm.hpp"
 #include "media/resample.hpp"
@@ -70,7 +72,7 @@ struct CallAudio::Self {
     Events events;
     Timer timer;
     TimePoint next{};
-    bool mute = false, echo = false, source_told = false;
+    bool running = false, mute = false, echo = false, source_told = false;
     unsigned rate = 0;
     Buffer sent, received;
     std::vector<std::int16_t> speaker;
@@ -99,8 +101,9 @@ struct CallAudio::Self {
             std::chrono::microseconds(std::uint64_t{leg.frame_samples()} * 1000000 / leg.pcm_rate());
         const TimePoint now = loop.now();
         int frames = 0;
-        for (; next <= now && frames < most_late_frames; next += ptime, ++frames)
+        for (; running && next <= now && frames < most_late_frames; next += ptime, ++frames)
             tick();
+        if (!running) return;                // stopped from one of the leg's events
         if (next <= now) next = now + ptime; // later than we can make up for: start anew from here
         timer.start_at(next, [this] { expired(); });
     }
@@ -185,12 +188,13 @@ CallAudio::CallAudio(Loop &loop, MediaLeg &leg, Device *device, Events events)
 CallAudio::~CallAudio() = default;
 
 void CallAudio::start() {
-    if (self_->timer.running()) return;
+    if (std::exchange(self_->running, true)) return;
     self_->next = self_->loop.now();
     self_->timer.start_at(self_->next, [self = self_.get()] { self->expired(); });
 }
 
 void CallAudio::stop() {
+    self_->running = false;
     self_->timer.cancel();
 }
 
