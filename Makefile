@@ -12,6 +12,8 @@ DESTDIR  =
 SAN      =
 # make TESTFLAGS='-k busy' check: only some tests, see tests/run --help
 TESTFLAGS =
+# make V=1: show the commands
+V        =
 # make WERROR=1: warnings are errors, as in `make test`
 WERROR   =
 
@@ -23,15 +25,15 @@ bindir  = $(PREFIX)/bin
 mandir  = $(PREFIX)/share/man
 compdir = $(PREFIX)/share
 
-pkgs     := libre librem openssl opus speexdsp sndfile alsa ncursesw libsrtp2
+pkgs     := libre librem openssl opus speexdsp sndfile alsa
 optional := spandsp
 have     := $(foreach p,$(optional),$(if $(shell pkg-config --exists $(p) 2>/dev/null && echo y),$(p)))
 cppflags := -Ilib -I. $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(pkgs) $(have) 2>/dev/null)) \
             $(patsubst %,-DHAVE_%=1,$(shell echo $(have) | tr a-z A-Z))
 harden   := -fstack-protector-strong $(if $(SAN),,-D_FORTIFY_SOURCE=2)
-cxxflags := -std=c++20 -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers $(if $(WERROR),-Werror) $(harden) \
+cxxflags := -std=c++20 -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers $(if $(WERROR),-Werror) -fPIE $(harden) \
             $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer -D_GLIBCXX_ASSERTIONS)
-ldflags  := $(if $(SAN),-fsanitize=$(SAN)) -Wl,-z,relro,-z,now
+ldflags  := $(if $(SAN),-fsanitize=$(SAN)) -pie -Wl,-z,relro,-z,now -Wl,--as-needed
 libs     := $(shell pkg-config --libs $(pkgs) $(have) 2>/dev/null) -pthread
 ifneq ($(SAN),)
 CXXFLAGS = -O1 -g1
@@ -49,15 +51,15 @@ man_pages := $(wildcard man/*.[157])
 all: $(build)/offhook  ## build the program (default); the plain one is also at build/offhook
 
 $(build)/offhook: $(cmd_obj) $(obj)
-	$(CXX) $(ldflags) $(LDFLAGS) $^ $(libs) -o $@
+	$(if $(V),,@echo '  LD   $@';)$(CXX) $(ldflags) $(LDFLAGS) $^ $(libs) -o $@
 	$(if $(SAN),,@ln -sf default/offhook build/offhook)
 
 $(build)/offhook-tests: $(test_obj) $(filter-out $(build)/cmd/main.o,$(cmd_obj)) $(obj)
-	$(CXX) $(ldflags) $(LDFLAGS) $^ $(libs) -o $@
+	$(if $(V),,@echo '  LD   $@';)$(CXX) $(ldflags) $(LDFLAGS) $^ $(libs) -o $@
 
 $(build)/%.o: %.cpp
 	@mkdir -p $(@D)
-	$(CXX) $(cppflags) $(CPPFLAGS) $(cxxflags) $(CXXFLAGS) -MMD -MP -c $< -o $@
+	$(if $(V),,@echo '  CXX  $<';)$(CXX) $(cppflags) $(CPPFLAGS) $(cxxflags) $(CXXFLAGS) -MMD -MP -c $< -o $@
 
 # Rewritten only when the version changes, so that nothing else rebuilds.
 $(build)/version.cpp: FORCE
@@ -65,7 +67,7 @@ $(build)/version.cpp: FORCE
 	@echo 'namespace offhook { extern const char *const version; const char *const version = "$(VERSION)"; }' > $@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 $(build)/version.o: $(build)/version.cpp
-	$(CXX) $(cxxflags) $(CXXFLAGS) -c $< -o $@
+	$(if $(V),,@)$(CXX) $(cxxflags) $(CXXFLAGS) -c $< -o $@
 
 -include $(obj:.o=.d) $(cmd_obj:.o=.d) $(test_obj:.o=.d)
 
@@ -95,10 +97,38 @@ tidy:  ## clang-tidy over the library and commands
 format:  ## clang-format in place
 	clang-format -i $(shell git ls-files --cached --others --exclude-standard '*.cpp' '*.hpp')
 
+install: $(build)/offhook  ## install below $(DESTDIR)$(PREFIX)
+	install -D -m 755 $< $(DESTDIR)$(bindir)/offhook
+	for p in $(man_pages); do install -D -m 644 $$p $(DESTDIR)$(mandir)/man$${p##*.}/$${p##*/} || exit 1; done
+	install -d $(DESTDIR)$(compdir)/bash-completion/completions $(DESTDIR)$(compdir)/zsh/vendor-completions \
+	    $(DESTDIR)$(compdir)/fish/vendor_completions.d
+	$< completion bash > $(DESTDIR)$(compdir)/bash-completion/completions/offhook
+	$< completion zsh > $(DESTDIR)$(compdir)/zsh/vendor-completions/_offhook
+	$< completion fish > $(DESTDIR)$(compdir)/fish/vendor_completions.d/offhook.fish
+
+uninstall:  ## remove what install put there
+	rm -f $(DESTDIR)$(bindir)/offhook
+	for p in $(man_pages); do rm -f $(DESTDIR)$(mandir)/man$${p##*.}/$${p##*/}; done
+	rm -f $(DESTDIR)$(compdir)/bash-completion/completions/offhook \
+	    $(DESTDIR)$(compdir)/zsh/vendor-completions/_offhook $(DESTDIR)$(compdir)/fish/vendor_completions.d/offhook.fish
+
+package = build/offhook_$(patsubst v%,%,$(VERSION))_$(shell dpkg --print-architecture).deb
+deb: $(build)/offhook  ## a Debian package in build/, its dependencies by dpkg-shlibdeps
+	rm -rf build/deb && mkdir -p build/deb/root/DEBIAN build/deb/debian
+	$(MAKE) --no-print-directory install DESTDIR=$(CURDIR)/build/deb/root PREFIX=/usr
+	strip --remove-section=.comment build/deb/root/usr/bin/offhook
+	gzip -9nf build/deb/root/usr/share/man/man*/*
+	printf 'Source: offhook\n\nPackage: offhook\nArchitecture: any\n' > build/deb/debian/control
+	cd build/deb && dpkg-shlibdeps -Osubstvars root/usr/bin/offhook
+	sed -e 's/@VERSION@/$(patsubst v%,%,$(VERSION))/' -e "s/@ARCH@/$$(dpkg --print-architecture)/" \
+	    -e "s/@DEPENDS@/$$(sed -n 's/^shlibs:Depends=//p' build/deb/substvars)/" docs/deb-control.in \
+	    > build/deb/root/DEBIAN/control
+	dpkg-deb --root-owner-group --build build/deb/root $(package)
+
 clean:  ## remove build/
 	rm -rf build
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-.PHONY: all demo check test deps tidy format clean help FORCE
+.PHONY: all demo check test deps install uninstall deb tidy format clean help FORCE
