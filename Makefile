@@ -91,6 +91,27 @@ demo:  ## install what is missing, build, and make two real calls on this machin
 deps:  ## install the packages that are missing (apt-get, with sudo when not root)
 	tests/deps.sh
 
+# What the fuzz target and the parser bench are made of: the message part of lib/sip, without sockets.
+message_src := $(patsubst %,lib/sip/%.cpp,grammar method uri headers message header_names draft status digest framer screen)
+FUZZ_SECONDS = 60
+
+build/fuzz/%: tests/fuzz/%.cpp $(message_src) $(wildcard lib/sip/*.hpp)
+	@mkdir -p $(@D)
+	clang++ -std=c++20 -O1 -g1 -Ilib -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+		$< $(message_src) -lcrypto -o $@
+
+fuzz: build/fuzz/sip_message_fuzz  ## fuzz the message parser for FUZZ_SECONDS (60); needs clang
+	@mkdir -p build/fuzz/corpus
+	build/fuzz/sip_message_fuzz -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -timeout=1 -rss_limit_mb=512 \
+		-print_final_stats=1 -artifact_prefix=build/fuzz/ build/fuzz/corpus tests/data/rfc4475
+
+build/bench/parse_bench: tests/bench/parse_bench.cpp $(message_src) $(wildcard lib/sip/*.hpp)
+	@mkdir -p $(@D)
+	$(CXX) $(cppflags) $(cxxflags) -O2 $< $(message_src) $(libs) -o $@
+
+bench-parse: build/bench/parse_bench  ## time the message parser against libre's
+	build/bench/parse_bench
+
 tidy:  ## clang-tidy over the library and commands
 	clang-tidy --quiet $(src) $(cmd_src) -- $(cppflags) -std=c++20
 
@@ -131,4 +152,4 @@ clean:  ## remove build/
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-.PHONY: all demo check test deps install uninstall deb tidy format clean help FORCE
+.PHONY: fuzz bench-parse all demo check test deps install uninstall deb tidy format clean help FORCE
