@@ -55,6 +55,12 @@ Result<Flow> Transports::open(const Hop &hop) {
     return is_stream(hop.kind) ? self_->open_stream(hop) : self_->open_udp(hop);
 }
 
+void Transports::abandon(const Flow &flow) {
+    if (StreamConnection *connection = self_->find(flow.connection);
+        connection != nullptr && is_stream(flow.kind))
+        connection->finish({Errc::network, connection->where() + ": given up for a new connection"});
+}
+
 Result<> Transports::send(const Flow &flow, std::string_view bytes) {
     return self_->send(flow, bytes);
 }

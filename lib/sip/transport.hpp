@@ -87,6 +87,9 @@ public:
     // Finds or makes the way to `hop`; streams are reused by (kind, address, host) and connect in the
     // background. Errors at once: no local address or socket of that family, no route.
     Result<Flow> open(const Hop &hop);
+    // Gives up a stream that may be dead: open() makes a new one. What is queued still goes out, then
+    // on_flow_failed comes. Nothing for UDP.
+    void abandon(const Flow &flow);
     // Queues or sends. Failure at once when the connection is gone or the datagram cannot be sent
     // (EMSGSIZE, ENETUNREACH …); later failures come as on_flow_failed.
     Result<> send(const Flow &flow, std::string_view bytes);
