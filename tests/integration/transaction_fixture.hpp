@@ -13,7 +13,7 @@
 #include "sip/transaction_layer.hpp"
 #include "tests/support/run_until.hpp"
 
-namespace offhook::test {
+namespace offhook::test::layers {
 
 // A few milliseconds instead of seconds: 64*T1 is 320 ms.
 inline constexpr sip::TimerValues fast_timers{Duration(5), Duration(20), Duration(25)};
@@ -134,4 +134,4 @@ inline sip::Flow open(Party &party, const Address &to, sip::TransportKind kind =
     return party.layer.transports().open({kind, to, ""}).value();
 }
 
-} // namespace offhook::test
+} // namespace offhook::test::layers
