@@ -24,8 +24,10 @@ Error refusal(const Uri &registrar, const Message &response, bool authenticated)
     const unsigned status = response.status();
     const bool credentials = status == 401 || status == 403 || status == 407;
     std::string reason(response.reason().empty() ? reason_phrase(status) : response.reason());
-    std::string what = registrar.host_port() + " refused the registration: " + std::to_string(status) + " " + reason;
-    if (credentials && status != 403) what += authenticated ? " (wrong user or password)" : " (no credentials for it)";
+    std::string what =
+        registrar.host_port() + " refused the registration: " + std::to_string(status) + " " + reason;
+    if (credentials && status != 403)
+        what += authenticated ? " (wrong user or password)" : " (no credentials for it)";
     return {credentials ? Errc::authentication : Errc::rejected, std::move(what), status};
 }
 
@@ -144,10 +146,11 @@ void Registration::Self::answered(const ClientRequest::Outcome &outcome, std::ui
     bound = bound && outcome.response && outcome.response->status() / 100 == 2;
     if (!outcome.response) {
         const Error error = outcome.response.error();
-        resolve_failed = !outcome.flow.remote.is_set(); // no way was ever found
+        resolve_failed = !outcome.flow.remote.is_set();                            // no way was ever found
         if (error.code == Errc::timeout) layer.transports().abandon(outcome.flow); // half-open, perhaps
         drop_flow();
-        const bool network = error.code == Errc::network || error.code == Errc::timeout || error.code == Errc::tls;
+        const bool network =
+            error.code == Errc::network || error.code == Errc::timeout || error.code == Errc::tls;
         RegistrationEvent event{Kind::failed};
         event.network = network;
         return apply(event, error);
@@ -168,7 +171,8 @@ void Registration::Self::accepted(const Message &response, const Flow &way, std:
     event.granted = own ? granted_expires(response, *own, asked) : asked;
     if (event.granted == 0) {
         event.kind = Kind::refused;
-        return apply(event, {Errc::rejected, "the registrar accepted the registration for 0 s", response.status()});
+        return apply(event,
+                     {Errc::rejected, "the registrar accepted the registration for 0 s", response.status()});
     }
     if (flow && !(*flow == way)) layer.transports().keep_alive(*flow, Duration(0));
     flow = last_good = way;
@@ -178,7 +182,8 @@ void Registration::Self::accepted(const Message &response, const Flow &way, std:
     for (const auto value : response.list(HeaderId::service_route))
         service_route.emplace_back(value);
     keep_flow(response);
-    Outcome outcome{std::chrono::seconds(event.granted), response.addresses(HeaderId::contact).value_or({}), way};
+    Outcome outcome{std::chrono::seconds(event.granted),
+                    response.addresses(HeaderId::contact).value_or(std::vector<NameAddr>{}), way};
     apply(event);
     if (listener != nullptr) listener->on_registered(outcome);
 }
@@ -186,7 +191,8 @@ void Registration::Self::accepted(const Message &response, const Flow &way, std:
 void Registration::Self::keep_flow(const Message &response) {
     if (options.once || !flow) return;
     Duration interval = options.keep_alive.value_or(default_keep_alive(flow->kind));
-    const Header *flow_timer = response.find("Flow-Timer"); // RFC 5626 §4.4: what the registrar waits for pings
+    const Header *flow_timer =
+        response.find("Flow-Timer"); // RFC 5626 §4.4: what the registrar waits for pings
     if (const auto due = parse_delta_seconds(flow_timer != nullptr ? flow_timer->value : "");
         due && *due > 0 && interval.count() > 0)
         interval = std::min<Duration>(interval, std::chrono::seconds(*due) * 9 / 10);
@@ -214,8 +220,9 @@ void Registration::Self::unregister(bool all) {
     prepared.prepare = [this, all](Draft &out, const Flow &way) {
         out.set("Contact", all ? "*" : contact_value(options, contact_for(way)));
     };
-    request = std::make_unique<ClientRequest>(layer, resolver, loop, std::move(prepared), nullptr,
-                                              [this](const ClientRequest::Outcome &outcome) { removed(outcome); });
+    request =
+        std::make_unique<ClientRequest>(layer, resolver, loop, std::move(prepared), nullptr,
+                                        [this](const ClientRequest::Outcome &outcome) { removed(outcome); });
 }
 
 void Registration::Self::removed(const ClientRequest::Outcome &outcome) {
@@ -268,11 +275,13 @@ void Registration::query(std::function<void(Result<std::vector<NameAddr>>)> done
     auto finished = [&self, id, done = std::move(done)](const ClientRequest::Outcome &outcome) {
         const auto over = std::move(self.queries.extract(id).mapped()); // until we have returned
         if (!outcome.response) return done(fail(outcome.response.error()));
-        if (outcome.response->status() / 100 == 2) return done(outcome.response->addresses(HeaderId::contact));
+        if (outcome.response->status() / 100 == 2)
+            return done(outcome.response->addresses(HeaderId::contact));
         done(fail(refusal(register_next_hop(self.options), *outcome.response, outcome.authenticated)));
     };
-    self.queries.emplace(id, std::make_unique<ClientRequest>(self.layer, self.resolver, self.loop,
-                                                             std::move(prepared), nullptr, std::move(finished)));
+    self.queries.emplace(id,
+                         std::make_unique<ClientRequest>(self.layer, self.resolver, self.loop,
+                                                         std::move(prepared), nullptr, std::move(finished)));
 }
 
 void Registration::flow_failed(const Flow &flow) {

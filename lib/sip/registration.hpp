@@ -57,8 +57,9 @@ public:
 
     void start();       // registers and keeps registered
     void refresh_now(); // the link changed: registers at once on a new flow; back-off starts anew
-    // Removes our binding; `done` comes once, also when the registrar does not answer.
-    void unregister(std::function<void(Result<>)> done);
+    // Removes our binding, or with `all` every binding of the AOR; `done` comes once, also when the registrar does
+    // not answer (5 s). Nothing is renewed from now on; start() begins anew.
+    void unregister(std::function<void(Result<>)> done, bool all = false);
     // REGISTER without Contact: what the registrar has. Independent of start().
     void query(std::function<void(Result<std::vector<NameAddr>>)> done);
     // To be told by whoever hears TransactionLayer::Listener::on_flow_failed: a dead flow of ours is replaced
