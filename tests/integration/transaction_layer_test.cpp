@@ -4,6 +4,7 @@
 #include "tests/integration/transaction_fixture.hpp"
 
 using namespace offhook;
+using namespace offhook::test;
 using namespace offhook::test::layers;
 using namespace offhook::sip;
 using Statuses = std::vector<unsigned>;
