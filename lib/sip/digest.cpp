@@ -135,9 +135,10 @@ std::optional<Challenge> strongest(std::span<const Challenge> challenges, std::s
     for (const auto &challenge : challenges) {
         if (!realm.empty() && challenge.realm != realm) continue;
         // Of equals the first: it is the one the server prefers.
-        if (!best || row(challenge.algorithm).strength > row(best->algorithm).strength) best = &challenge;
+        if (best == nullptr || row(challenge.algorithm).strength > row(best->algorithm).strength)
+            best = &challenge;
     }
-    return best ? std::optional(*best) : std::nullopt;
+    return best != nullptr ? std::optional(*best) : std::nullopt;
 }
 
 std::string authorize(const Challenge &challenge, const Credentials &credentials, std::string_view method,

@@ -13,7 +13,7 @@ constexpr std::size_t max_message = 65536;
 std::optional<std::size_t> end_of_headers(std::string_view text, std::size_t &from) {
     while (true) {
         const std::size_t lf = text.find('\n', from);
-        if (lf == text.npos) {
+        if (lf == std::string_view::npos) {
             from = text.size();
             return std::nullopt;
         }
@@ -37,7 +37,7 @@ std::string_view take_header(std::string_view &head) {
     std::size_t end = 0;
     do {
         const std::size_t lf = head.find('\n', end);
-        end = lf == head.npos ? head.size() : lf + 1;
+        end = lf == std::string_view::npos ? head.size() : lf + 1;
     } while (end < head.size() && (head[end] == ' ' || head[end] == '\t'));
     const auto line = head.substr(0, end);
     head.remove_prefix(end);
@@ -50,7 +50,8 @@ Result<std::size_t> content_length(std::string_view head) {
     while (!head.empty()) {
         const auto line = take_header(head);
         const std::size_t colon = line.find(':');
-        if (colon == line.npos || header_id(trim(line.substr(0, colon))) != HeaderId::content_length)
+        if (colon == std::string_view::npos ||
+            header_id(trim(line.substr(0, colon))) != HeaderId::content_length)
             continue;
         if (length) return lost("two Content-Length headers");
         const auto number = parse_number(trim(line.substr(colon + 1)));

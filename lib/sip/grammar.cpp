@@ -45,7 +45,7 @@ namespace {
 bool is_address(int family, std::string_view text) noexcept {
     std::array<char, INET6_ADDRSTRLEN> copy{};
     std::array<unsigned char, sizeof(struct in6_addr)> binary{};
-    if (text.size() >= copy.size() || text.find('\0') != text.npos) return false;
+    if (text.size() >= copy.size() || text.find('\0') != std::string_view::npos) return false;
     text.copy(copy.data(), text.size());
     return inet_pton(family, copy.data(), binary.data()) == 1;
 }
@@ -53,9 +53,9 @@ bool is_address(int family, std::string_view text) noexcept {
 bool is_host_name(std::string_view text) noexcept {
     if (text.ends_with('.')) text.remove_suffix(1);
     if (text.empty() || !all(text, host)) return false;
-    if (text.front() == '.' || text.find("..") != text.npos) return false;
+    if (text.front() == '.' || text.find("..") != std::string_view::npos) return false;
     // Digits and dots alone are an address or nothing (RFC 3261: the top label starts with a letter).
-    return text.find_first_not_of("0123456789.") != text.npos || is_address(AF_INET, text);
+    return text.find_first_not_of("0123456789.") != std::string_view::npos || is_address(AF_INET, text);
 }
 
 } // namespace
@@ -79,9 +79,9 @@ std::optional<std::uint16_t> parse_port(std::string_view text) noexcept {
 
 bool parse_host_port(std::string_view text, std::string &host, std::uint16_t &port) {
     const std::size_t bracket = text.starts_with('[') ? text.find(']') : 0;
-    if (bracket == text.npos) return false;
+    if (bracket == std::string_view::npos) return false;
     const std::size_t colon = text.find(':', bracket);
-    if (colon != text.npos) {
+    if (colon != std::string_view::npos) {
         const auto number = parse_port(trim(text.substr(colon + 1)));
         if (!number) return false;
         port = *number;
@@ -93,7 +93,7 @@ bool parse_host_port(std::string_view text, std::string &host, std::uint16_t &po
 }
 
 std::string bracketed(std::string_view host) {
-    if (host.find(':') == host.npos) return std::string(host);
+    if (host.find(':') == std::string_view::npos) return std::string(host);
     return "[" + std::string(host) + "]";
 }
 

@@ -86,10 +86,10 @@ constexpr Name names[] = {
 constexpr std::size_t slots = 256;
 
 constexpr std::size_t slot_of(std::string_view name) noexcept {
-    const auto first = static_cast<unsigned char>(grammar::lower(name.front()));
-    const auto last = static_cast<unsigned char>(grammar::lower(name.back()));
-    const auto middle = static_cast<unsigned char>(grammar::lower(name[name.size() / 2]));
-    return (name.size() * 37 + first * 5U + last * 11U + middle * 3U) % slots;
+    const auto code = [](char c) { return std::size_t{static_cast<unsigned char>(grammar::lower(c))}; };
+    return (name.size() * 37 + code(name.front()) * 5 + code(name.back()) * 11 +
+            code(name[name.size() / 2]) * 3) %
+           slots;
 }
 
 // Index into names + 1; 0 is empty. Open addressing; at most a quarter of the slots is in use.

@@ -52,7 +52,8 @@ namespace {
 
 // Takes one element and its comma off the front; empty ones too.
 std::string_view take_element(std::string_view &text) noexcept {
-    bool quoted = false, bracketed = false;
+    bool quoted = false;
+    bool bracketed = false;
     std::size_t i = 0;
     for (; i < text.size(); ++i) {
         const char c = text[i];
@@ -103,7 +104,8 @@ Result<std::vector<T>> decode_list(std::string_view text, std::string_view what)
 
 // Grammar wants tokens; phones send names with any letters. What would make the value ambiguous is refused.
 bool is_display(std::string_view text) {
-    return text.find_first_of("\",;<>") == text.npos && std::none_of(text.begin(), text.end(), [](char c) {
+    return text.find_first_of("\",;<>") == std::string_view::npos &&
+           std::none_of(text.begin(), text.end(), [](char c) {
                return (static_cast<unsigned char>(c) < ' ' && c != '\t') || c == 0x7f;
            });
 }
@@ -111,7 +113,7 @@ bool is_display(std::string_view text) {
 Result<Uri> parse_bare_uri(std::string_view text) {
     auto uri = Uri::parse(text);
     // RFC 3261 §20: a URI with ',' or '?' has to stand in <>.
-    if (uri && (!uri->headers.empty() || text.find(',') != text.npos))
+    if (uri && (!uri->headers.empty() || text.find(',') != std::string_view::npos))
         return malformed("address: a URI with '?' or ',' must stand in <>", text);
     return uri;
 }

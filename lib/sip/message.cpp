@@ -51,7 +51,7 @@ private:
         const void *const found = std::memchr(bytes_ + from, '\n', size_ - from);
         const std::size_t end =
             found ? static_cast<std::size_t>(static_cast<const char *>(found) - bytes_) : size_;
-        at_ = found ? end + 1 : size_;
+        at_ = found != nullptr ? end + 1 : size_;
         return end;
     }
     [[nodiscard]] bool is_empty(std::size_t from, std::size_t end) const noexcept {
@@ -72,7 +72,7 @@ private:
 Header make_header(std::string_view line) noexcept {
     Header header;
     const std::size_t colon = line.find(':');
-    auto name = line.substr(0, colon == line.npos ? 0 : colon);
+    auto name = line.substr(0, colon == std::string_view::npos ? 0 : colon);
     while (!name.empty() && (name.back() == ' ' || name.back() == '\t'))
         name.remove_suffix(1);
     if (!grammar::is_token(name)) {
@@ -111,8 +111,9 @@ struct RequestLine {
 // Everything between the first and the last space is the Request-URI; screen() judges it, so that a
 // malformed one can be answered.
 Result<RequestLine> parse_request_line(std::string_view line) {
-    const std::size_t first = line.find(' '), last = line.rfind(' ');
-    if (first == line.npos || !grammar::is_token(line.substr(0, first)))
+    const std::size_t first = line.find(' ');
+    const std::size_t last = line.rfind(' ');
+    if (first == std::string_view::npos || !grammar::is_token(line.substr(0, first)))
         return grammar::malformed("neither a SIP request nor a response", line);
     RequestLine parsed;
     parsed.method = line.substr(0, first);
@@ -205,7 +206,7 @@ const Header *Message::find(std::string_view name) const noexcept {
 
 std::string_view Message::value(HeaderId id) const noexcept {
     const Header *const found = find(id);
-    return found ? found->value : std::string_view{};
+    return found != nullptr ? found->value : std::string_view{};
 }
 
 std::size_t Message::count(HeaderId id) const noexcept {
@@ -235,7 +236,7 @@ namespace {
 template <class T>
 Result<T> decode(const Message &message, HeaderId id, std::string_view name) {
     const Header *const header = message.find(id);
-    if (!header) return fail(Errc::parse, std::string(name) + " is missing");
+    if (header == nullptr) return fail(Errc::parse, std::string(name) + " is missing");
     return T::parse(header->value);
 }
 
@@ -243,7 +244,7 @@ Result<T> decode(const Message &message, HeaderId id, std::string_view name) {
 
 Result<Via> Message::top_via() const {
     const Header *const header = find(HeaderId::via);
-    if (!header) return fail(Errc::parse, "Via is missing");
+    if (header == nullptr) return fail(Errc::parse, "Via is missing");
     // Only the first element is decoded: the others are not ours.
     return Via::parse(first_element(header->value));
 }

@@ -27,7 +27,7 @@ bool is_version(std::string_view text) {
     if (text.size() < 4 || !iequals(text.substr(0, 4), "SIP/")) return false;
     text.remove_prefix(4);
     const std::size_t dot = text.find('.');
-    return dot != text.npos && dot > 0 && dot + 1 < text.size() &&
+    return dot != std::string_view::npos && dot > 0 && dot + 1 < text.size() &&
            grammar::all(text.substr(0, dot), grammar::digit) &&
            grammar::all(text.substr(dot + 1), grammar::digit);
 }
@@ -111,7 +111,8 @@ Fault check_cseq(const Message &message) {
 }
 
 Fault check_values(const Message &message) {
-    const auto from = message.from(), to = message.to();
+    const auto from = message.from();
+    const auto to = message.to();
     if (!from || from->star) return bad("Malformed From");
     if (!to || to->star) return bad("Malformed To");
     if (!is_call_id(message.call_id())) return bad("Malformed Call-ID");

@@ -190,7 +190,7 @@ int exit_code(const Error &error, Purpose purpose) noexcept {
 
 std::string_view explain(unsigned status) noexcept {
     const Row *const row = find(status);
-    if (row && !row->meaning.empty()) return row->meaning;
+    if (row != nullptr && !row->meaning.empty()) return row->meaning;
     return is_class(status) ? class_meanings.at(status / 100 - 1) : std::string_view("an unknown answer");
 }
 

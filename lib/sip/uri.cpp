@@ -18,7 +18,7 @@ const Param *Params::find(std::string_view name) const noexcept {
 
 std::string_view Params::get(std::string_view name) const noexcept {
     const Param *const found = find(name);
-    return found ? std::string_view(found->value) : std::string_view{};
+    return found != nullptr ? std::string_view(found->value) : std::string_view{};
 }
 
 void Params::set(std::string_view name, std::string_view value) {
@@ -61,7 +61,7 @@ Result<> parse_user(std::string_view text, Uri &uri) {
     if (user.empty() || !grammar::all_or_escaped(user, grammar::user))
         return malformed("URI: the user part is malformed", text);
     uri.user = user;
-    if (colon == text.npos) return {};
+    if (colon == std::string_view::npos) return {};
     const auto password = text.substr(colon + 1);
     if (!grammar::all_or_escaped(password, grammar::password))
         return malformed("URI: the password is malformed", "");
@@ -76,7 +76,7 @@ Result<> parse_uri_params(std::string_view text, Params &params) {
         const auto piece = text.substr(1, end - 1);
         text.remove_prefix(end);
         const std::size_t equals = piece.find('=');
-        const bool has_value = equals != piece.npos;
+        const bool has_value = equals != std::string_view::npos;
         const auto name = piece.substr(0, equals);
         const auto value = has_value ? piece.substr(equals + 1) : std::string_view{};
         if (name.empty() || !grammar::all_or_escaped(name, grammar::uri_param) ||
@@ -95,7 +95,7 @@ Result<> parse_uri_headers(std::string_view text, Uri &uri) {
         const auto piece = text.substr(from, end - from);
         from = end + 1;
         const std::size_t equals = piece.find('=');
-        if (equals == 0 || equals == piece.npos ||
+        if (equals == 0 || equals == std::string_view::npos ||
             !grammar::all_or_escaped(piece.substr(0, equals), grammar::uri_header) ||
             !grammar::all_or_escaped(piece.substr(equals + 1), grammar::uri_header))
             return malformed("URI: a header after '?' is malformed", piece);
@@ -105,17 +105,17 @@ Result<> parse_uri_headers(std::string_view text, Uri &uri) {
 
 Result<Uri> parse_sip(std::string_view rest, Uri uri) {
     // '@' may stand nowhere else unescaped, while the user part may hold ';', '?' and '/'.
-    if (const std::size_t at = rest.find('@'); at != rest.npos) {
+    if (const std::size_t at = rest.find('@'); at != std::string_view::npos) {
         if (auto done = parse_user(rest.substr(0, at), uri); !done) return fail(done.error());
         rest.remove_prefix(at + 1);
     }
     const std::size_t question = rest.find('?');
-    if (question != rest.npos)
+    if (question != std::string_view::npos)
         if (auto done = parse_uri_headers(rest.substr(question + 1), uri); !done) return fail(done.error());
     rest = rest.substr(0, question);
     const std::size_t params = std::min(rest.find(';'), rest.size());
     const auto host_port = rest.substr(0, params);
-    if (host_port.find_first_of(" \t\r\n") != host_port.npos ||
+    if (host_port.find_first_of(" \t\r\n") != std::string_view::npos ||
         !grammar::parse_host_port(host_port, uri.host, uri.port))
         return malformed("URI: expected a host name or address with an optional port", host_port);
     if (auto done = parse_uri_params(rest.substr(params), uri.params); !done) return fail(done.error());
@@ -128,7 +128,8 @@ Result<Uri> parse_tel(std::string_view rest, Uri uri) {
     const auto digits = number.substr(number.starts_with('+') ? 1 : 0);
     const std::string_view allowed =
         number.starts_with('+') ? "0123456789-.()" : "0123456789abcdefABCDEF*#-.()";
-    if (digits.find_first_not_of(allowed) != digits.npos || digits.find_first_not_of("-.()") == digits.npos)
+    if (digits.find_first_not_of(allowed) != std::string_view::npos ||
+        digits.find_first_not_of("-.()") == std::string_view::npos)
         return malformed("tel URI: expected a telephone number", number);
     uri.user = number;
     if (auto done = parse_uri_params(rest.substr(params), uri.params); !done) return fail(done.error());
@@ -146,7 +147,7 @@ bool is_scheme(std::string_view text) {
 
 Result<Uri> Uri::parse(std::string_view text) {
     const std::size_t colon = text.find(':');
-    if (colon == text.npos || !is_scheme(text.substr(0, colon)))
+    if (colon == std::string_view::npos || !is_scheme(text.substr(0, colon)))
         return malformed("URI: expected a scheme such as sip:", text);
     Uri uri;
     uri.scheme = grammar::to_lower(text.substr(0, colon));
