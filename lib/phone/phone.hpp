@@ -74,6 +74,9 @@ public:
     // BYE or CANCEL to all calls, un-REGISTER; `done` when answered, at the latest after 2 s.
     void shut_down(std::function<void()> done);
 
+    // A step of --do or stdin was done or failed: call.step.
+    void report_step(CallId call, std::string_view step, bool ok, std::string_view error);
+
     // --trace and --pcap: every SIP message and RTP packet.
     void set_taps(sip::Transports::Tap sip, media::MediaLeg::Tap rtp);
 

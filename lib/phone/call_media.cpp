@@ -1,0 +1,183 @@
+#include "phone/call_media.hpp"
+
+#include <algorithm>
+
+namespace offhook {
+
+namespace {
+constexpr Duration lost_after{5'000};
+constexpr Duration quality_every{5'000};
+
+Result<std::vector<const media::CodecInfo *>> codecs_of(const std::vector<std::string> &keys) {
+    std::string list;
+    for (const auto &key : keys) list += (list.empty() ? "" : ",") + key;
+    return media::parse_codec_list(list);
+}
+} // namespace
+
+CallMedia::CallMedia(CallHost &host, CallId call, Listener &listener)
+    : host_(host), call_(call), listener_(listener), watch_timer_(host.loop()) {}
+
+CallMedia::~CallMedia() {
+    stop();
+}
+
+Result<std::unique_ptr<CallMedia>> CallMedia::open(CallHost &host, CallId call, const Address &local_ip,
+                                                   const AccountSettings &account, Listener &listener) {
+    const auto &settings = host.settings();
+    auto codecs = codecs_of(account.codecs.empty() ? settings.codecs : account.codecs);
+    if (!codecs) return fail(codecs.error());
+    std::unique_ptr<CallMedia> media(new CallMedia(host, call, listener));
+    media::MediaLeg::Options options;
+    options.local_ip = local_ip.with_port(0);
+    options.public_ip = account.public_address;
+    options.codecs = std::move(*codecs);
+    options.port_min = settings.rtp_port_min;
+    options.port_max = settings.rtp_port_max;
+    options.ptime_ms = settings.ptime_ms;
+    options.opus_complexity = settings.opus_complexity;
+    media::MediaLeg::Events events;
+    events.dtmf = [&listener](const media::DtmfEvent &event) {
+        if (event.kind == media::DtmfEvent::Kind::up) listener.on_digit(event.digit, event.length);
+    };
+    events.first_packet = [&listener] { listener.on_media("first", Duration{0}); };
+    auto leg = media::MediaLeg::open(host.loop(), std::move(options), std::move(events));
+    if (!leg) return fail(leg.error());
+    media->leg_ = std::move(*leg);
+    if (host.rtp_tap()) media->leg_->set_tap(host.rtp_tap());
+    return media;
+}
+
+media::CallAudio &CallMedia::ensure_audio() {
+    if (audio_) return *audio_;
+    media::CallAudio::Events events;
+    events.play_ended = [this] { listener_.on_play_ended(playing_); };
+    events.record_failed = [this](const Error &error) { listener_.on_record_failed(recording_, error); };
+    audio_ = std::make_unique<media::CallAudio>(host_.loop(), *leg_, host_.borrow_device(call_), std::move(events));
+    if (tone_heard_) audio_->watch_tone(tone_hz_, tone_heard_);
+    return *audio_;
+}
+
+void CallMedia::start_early(media::CallAudio::LocalTone tone) {
+    const bool running = audio_ != nullptr;
+    auto &audio = ensure_audio();
+    audio.set_mute(true);
+    audio.set_local_tone(tone);
+    if (!running) audio.start();
+}
+
+void CallMedia::start() {
+    const bool running = audio_ != nullptr;
+    auto &audio = ensure_audio();
+    audio.set_local_tone(media::CallAudio::LocalTone::none);
+    audio.set_mute(muted_);
+    if (!running) audio.start();
+    if (watch_timer_.running()) return;
+    quality_at_ = host_.loop().now() + quality_every;
+    watch_timer_.start(watch_interval(), [this] { watch(); });
+}
+
+void CallMedia::stop() {
+    watch_timer_.cancel();
+    if (!audio_) return;
+    audio_->stop();
+    audio_->stop_record();
+    host_.return_device(call_);
+}
+
+Duration CallMedia::watch_interval() const {
+    const auto limit = host_.settings().rtp_timeout;
+    return limit.count() > 0 ? std::clamp(limit / 8, Duration{20}, Duration{1'000}) : Duration{1'000};
+}
+
+void CallMedia::watch() {
+    watch_timer_.start(watch_interval(), [this] { watch(); });
+    const auto now = host_.loop().now();
+    if (now >= quality_at_) {
+        quality_at_ += quality_every;
+        if (leg_->stats().received.packets > 0) listener_.on_quality();
+    }
+    if (leg_->receiving_expected()) return watch_silence(now);
+    expected_since_.reset();
+}
+
+void CallMedia::watch_silence(TimePoint now) {
+    if (!expected_since_) expected_since_ = now;
+    auto silent = std::chrono::duration_cast<Duration>(now - *expected_since_);
+    if (const auto since = leg_->stats().since_last_packet; since.count() >= 0) silent = std::min(silent, since);
+    if (!lost_told_ && silent >= lost_after) {
+        lost_told_ = true;
+        listener_.on_media("lost", silent);
+    } else if (lost_told_ && silent < lost_after) {
+        lost_told_ = false;
+        listener_.on_media("resumed", silent);
+    }
+    const auto limit = host_.settings().rtp_timeout;
+    if (limit.count() > 0 && silent >= limit) {
+        watch_timer_.cancel();
+        listener_.on_rtp_timeout(silent);
+    }
+}
+
+void CallMedia::set_mute(bool mute) {
+    muted_ = mute;
+    if (audio_ && watch_timer_.running()) audio_->set_mute(mute);
+}
+
+Result<> CallMedia::need_audio() const {
+    if (audio_) return {};
+    return fail(Errc::invalid_argument, "the call has no audio yet");
+}
+
+Result<> CallMedia::play(const std::string &path) {
+    if (auto ready = need_audio(); !ready) return ready;
+    auto source = path == "-" ? media::open_stdin_source(host_.settings().pipe_format) : media::open_file_source(path);
+    if (!source) return fail(source.error());
+    playing_ = path;
+    audio_->play(std::move(*source));
+    return {};
+}
+
+Result<> CallMedia::record(const std::string &path) {
+    if (auto ready = need_audio(); !ready) return ready;
+    if (auto started = audio_->record(path); !started) return started;
+    recording_ = path;
+    return {};
+}
+
+Result<std::string> CallMedia::stop_record() {
+    if (!recording()) return fail(Errc::invalid_argument, "the call is not being recorded");
+    audio_->stop_record();
+    return recording_;
+}
+
+Result<> CallMedia::set_echo(bool on) {
+    if (auto ready = need_audio(); !ready) return ready;
+    audio_->set_echo(on);
+    return {};
+}
+
+void CallMedia::watch_tone(std::vector<double> hz, std::function<void()> heard) {
+    tone_hz_ = std::move(hz);
+    tone_heard_ = heard ? std::move(heard) : [] {};
+    if (audio_) audio_->watch_tone(tone_hz_, tone_heard_);
+}
+
+Result<> CallMedia::send_inband(char digit) {
+    if (auto ready = need_audio(); !ready) return ready;
+    audio_->send_dtmf_inband(std::string(1, digit));
+    return {};
+}
+
+std::string CallMedia::codec() const {
+    const auto &agreed = leg_->negotiated();
+    if (!agreed || agreed->codec == nullptr) return {};
+    return std::string(agreed->codec->encoding) + "/" + std::to_string(agreed->codec->clock_rate);
+}
+
+std::string CallMedia::remote_rtp() const {
+    const auto &agreed = leg_->negotiated();
+    return agreed && agreed->rtp.is_set() ? agreed->rtp.to_string() : std::string{};
+}
+
+} // namespace offhook

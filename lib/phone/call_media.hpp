@@ -1,0 +1,84 @@
+// CallMedia: the sound side of one call: its MediaLeg, its CallAudio, and the watch over what arrives. Owned by the
+// Call; knows no SIP.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "media/call_audio.hpp"
+#include "media/leg.hpp"
+#include "phone/call_host.hpp"
+
+namespace offhook {
+
+class CallMedia {
+public:
+    struct Listener {
+        virtual void on_digit(char digit, Duration length) = 0; // telephone-event
+        virtual void on_media(std::string_view what, Duration silent) = 0; // "first", "lost", "resumed"
+        virtual void on_rtp_timeout(Duration silent) = 0;
+        virtual void on_quality() = 0; // every 5 s while media arrives
+        virtual void on_play_ended(const std::string &path) = 0;
+        virtual void on_record_failed(const std::string &path, const Error &error) = 0;
+
+    protected:
+        ~Listener() = default;
+    };
+
+    // `local_ip`: where RTP is bound. Errors: Errc::network, Errc::invalid_argument (codecs).
+    static Result<std::unique_ptr<CallMedia>> open(CallHost &host, CallId call, const Address &local_ip,
+                                                   const AccountSettings &account, Listener &listener);
+    ~CallMedia();
+    CallMedia(const CallMedia &) = delete;
+    CallMedia &operator=(const CallMedia &) = delete;
+
+    [[nodiscard]] media::MediaLeg &leg() { return *leg_; }
+    [[nodiscard]] const media::MediaLeg &leg() const { return *leg_; }
+    [[nodiscard]] const media::CallAudio *audio() const { return audio_.get(); }
+
+    // Sound before the answer: what arrives is heard, the microphone is not sent. `tone`: heard until then.
+    void start_early(media::CallAudio::LocalTone tone);
+    void start(); // answered
+    void stop();  // for good; the device goes back, recordings are closed
+    void leg_changed() { expected_since_.reset(); } // a negotiation ended: silence counts from now
+
+    void set_mute(bool mute);
+    [[nodiscard]] bool muted() const { return muted_; }
+    [[nodiscard]] bool recording() const { return audio_ && audio_->recording(); }
+    Result<> play(const std::string &path);
+    Result<> record(const std::string &path);
+    Result<std::string> stop_record(); // the path
+    Result<> set_echo(bool on);
+    void watch_tone(std::vector<double> hz, std::function<void()> heard); // kept until there is audio
+    // In-band digits. Errors: no audio.
+    Result<> send_inband(char digit);
+    [[nodiscard]] bool inband_busy() const { return audio_ && audio_->dtmf_inband_busy(); }
+
+    [[nodiscard]] std::string codec() const; // "PCMU/8000", empty before negotiation
+    [[nodiscard]] std::string remote_rtp() const;
+
+private:
+    CallMedia(CallHost &host, CallId call, Listener &listener);
+    media::CallAudio &ensure_audio();
+    Result<> need_audio() const;
+    void watch();
+    void watch_silence(TimePoint now);
+    [[nodiscard]] Duration watch_interval() const;
+
+    CallHost &host_;
+    CallId call_;
+    Listener &listener_;
+    std::unique_ptr<media::MediaLeg> leg_;
+    std::unique_ptr<media::CallAudio> audio_;
+    Timer watch_timer_;
+    std::optional<TimePoint> expected_since_; // media has been due since then
+    TimePoint quality_at_{};
+    bool lost_told_ = false, muted_ = false;
+    std::string playing_, recording_;
+    std::vector<double> tone_hz_;
+    std::function<void()> tone_heard_;
+};
+
+} // namespace offhook
