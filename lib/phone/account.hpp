@@ -1,0 +1,75 @@
+// An account: an identity, its servers and its registration. The peer-to-peer account (name "") has no servers.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "phone/call_host.hpp"
+#include "sip/invite_session.hpp"
+#include "sip/registration.hpp"
+
+namespace offhook {
+
+class Account final : private sip::Registration::Listener {
+public:
+    // Errors: Errc::config (an AOR, registrar or proxy that is no SIP URI).
+    static Result<std::unique_ptr<Account>> open(CallHost &host, AccountSettings settings);
+    ~Account() = default;
+    Account(const Account &) = delete;
+    Account &operator=(const Account &) = delete;
+
+    [[nodiscard]] const AccountSettings &settings() const { return settings_; }
+    [[nodiscard]] bool peer_to_peer() const { return aor_.host.empty(); }
+    [[nodiscard]] bool registers() const { return settings_.registers && !peer_to_peer(); }
+    [[nodiscard]] std::string domain() const { return peer_to_peer() ? std::string{} : aor_.host_port(); }
+    [[nodiscard]] bool in_domain(const sip::Uri &uri) const; // of the AOR
+    [[nodiscard]] bool has_user(const sip::Uri &uri) const;  // of the AOR, which is that of our Contact too
+
+    // Outgoing calls. The live flow to the account's server when the call goes there.
+    [[nodiscard]] std::optional<sip::Flow> flow_for(const sip::Uri &target) const;
+    [[nodiscard]] sip::Uri next_hop(const sip::Uri &target) const;
+    [[nodiscard]] sip::InviteSession::Options session_options(const sip::Uri &target, const Address &local) const;
+    [[nodiscard]] sip::InviteSession::Options answering_options(const sip::Message &invite) const;
+
+    // Does `remote` belong to the servers of this account?
+    [[nodiscard]] bool is_server(const Address &remote) const;
+
+    void register_now(bool once = false);
+    void unregister(std::function<void()> done); // `done` always comes, at once when there is nothing to do
+    [[nodiscard]] bool registered() const { return registration_ && registration_->registered(); }
+    void query(std::function<void(Result<std::vector<std::string>>)> done);
+    void link_changed();
+    void flow_failed(const sip::Flow &flow);
+
+private:
+    Account(CallHost &host, AccountSettings settings);
+    void ensure_registration();
+    void resolve_servers();
+    [[nodiscard]] std::string contact_user() const;
+
+    void on_registering() override;
+    void on_registered(const sip::Registration::Outcome &outcome) override;
+    void on_failed(const Error &error, std::optional<Duration> retry_in) override;
+    void on_unregistered() override;
+
+    CallHost &host_;
+    AccountSettings settings_;
+    sip::Uri aor_, registrar_;
+    std::optional<sip::Uri> proxy_;
+    std::shared_ptr<sip::Authenticator> authenticator_;
+    std::unique_ptr<sip::Registration> registration_;
+    std::vector<std::unique_ptr<sip::Resolver::Query>> queries_;
+    std::vector<Address> servers_;
+};
+
+// The user of a peer-to-peer call: who is logged in, as the user part of a URI.
+std::string login_user();
+// "urn:uuid:…" of this installation, made once and kept in $XDG_STATE_HOME/offhook/instance-id (RFC 5626 §4.1). A
+// state directory that cannot be written gives one that lasts as long as the process.
+std::string instance_id();
+
+} // namespace offhook

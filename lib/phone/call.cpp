@@ -1,0 +1,116 @@
+#include "phone/call.hpp"
+
+#include "base/text.hpp"
+#include "sip/headers.hpp"
+
+namespace offhook {
+
+std::string plain_uri(const sip::Uri &uri) {
+    auto plain = uri;
+    plain.params = {};
+    plain.headers.clear();
+    plain.password.clear();
+    return sanitise(plain.encode());
+}
+
+Call::Call(CallHost &host, CallId id, CallDirection direction, Account &account)
+    : host_(host), id_(id), direction_(direction), account_(account), dialler_(host.loop(), *this),
+      ring_timer_(host.loop()) {}
+
+Call::~Call() = default;
+
+void Call::later(std::function<void()> task) {
+    host_.loop().post([still = std::weak_ptr<char>(alive_), task = std::move(task)] {
+        if (!still.expired()) task();
+    });
+}
+
+namespace {
+
+bool is_sdp(const sip::Message &message) {
+    const auto type = message.value(sip::HeaderId::content_type);
+    return sip::iequals(sip::trim(type.substr(0, type.find(';'))), "application/sdp");
+}
+
+// Where the peer can reach our RTP: the address its INVITE came to.
+Result<Address> local_ip_of(const sip::Flow &flow) {
+    if (flow.local.is_set() && !flow.local.is_any()) return flow.local.with_port(0);
+    return local_address_towards(flow.remote);
+}
+
+} // namespace
+
+std::unique_ptr<Call> Call::incoming(CallHost &host, CallId id, Account &account, const sip::Message &invite,
+                                     const sip::Flow &flow, const sip::ServerTransaction &transaction) {
+    const auto refuse = [&](unsigned status, const std::string &why) {
+        const auto from = invite.from();
+        host.tell(event::Log{"warning", "refused a call" + (from ? " from " + plain_uri(from->uri) : std::string{}) +
+                                            ": " + sanitise(why)});
+        auto response = sip::Draft::response(invite, status, {}, sip::random_token(8));
+        if (status == 415) response.add("Accept", "application/sdp");
+        transaction.respond(response);
+        return nullptr;
+    };
+    if (!invite.body().empty() && !is_sdp(invite)) return refuse(415, "its body is not SDP");
+    std::unique_ptr<Call> call(new Call(host, id, CallDirection::incoming, account));
+    const auto local_ip = local_ip_of(flow);
+    if (!local_ip) return refuse(500, local_ip.error().what);
+    auto media = CallMedia::open(host, id, *local_ip, account.settings(), *call);
+    if (!media) return refuse(500, media.error().what);
+    call->media_ = std::move(*media);
+    if (!invite.body().empty()) {
+        auto answer = call->media_->leg().answer(invite.body());
+        if (!answer) return refuse(answer.error().sip != 0 ? answer.error().sip : 488, answer.error().what);
+        call->answer_ = std::move(*answer);
+    }
+    call->invited_at_ = host.loop().now();
+    if (const auto from = invite.from()) {
+        call->remote_ = plain_uri(from->uri);
+        call->remote_name_ = sanitise(from->display);
+    }
+    if (const auto to = invite.to()) call->local_ = plain_uri(to->uri);
+    auto session = sip::InviteSession::incoming(host.user_agent(), invite, flow, transaction,
+                                                account.answering_options(invite), *call);
+    if (!session) return nullptr;
+    call->session_ = std::move(*session);
+    call->session_->ring();
+    host.tell(event::CallIncoming{
+        call->view(), sanitise(invite.value(sip::HeaderId::user_agent)), sanitise(invite.value(sip::HeaderId::subject)),
+        std::string(sip::uri_token(flow.kind)) + ":" + flow.remote.to_string()});
+    return call;
+}
+
+sip::DialogState Call::state() const {
+    if (over()) return sip::DialogState::terminated;
+    return session_ ? session_->state() : sip::DialogState::trying;
+}
+
+bool Call::waits_for_us() const {
+    return direction_ == CallDirection::incoming && !over() && !answered_at_;
+}
+
+CallView Call::view() const {
+    CallView view;
+    view.id = id_;
+    view.direction = direction_;
+    view.account = account_.settings().name;
+    view.local = local_;
+    view.remote = remote_;
+    view.remote_name = remote_name_;
+    view.sip_call_id = session_ ? sanitise(session_->call_id()) : std::string{};
+    view.state = state();
+    view.held_locally = held_;
+    view.held_remotely = remote_held_;
+    view.started = started_;
+    if (media_) {
+        view.muted = media_->muted();
+        view.recording = media_->recording();
+        view.codec = media_->codec();
+        view.early_media = !answered_at_ && media_->audio() != nullptr && !view.codec.empty();
+    }
+    if (answered_at_)
+        view.talk = std::chrono::duration_cast<Duration>(ended_at_.value_or(host_.loop().now()) - *answered_at_);
+    return view;
+}
+
+} // namespace offhook

@@ -1,0 +1,135 @@
+// Call: an InviteSession, its CallMedia, and what the world is told of both. Owned by the Phone, which destroys it
+// after its call.ended has been told. Its state is the session's (sip::step is applied there and nowhere else).
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "phone/account.hpp"
+#include "phone/call_media.hpp"
+#include "phone/dtmf_dialler.hpp"
+#include "phone/phone.hpp"
+#include "sip/invite_session.hpp"
+
+namespace offhook {
+
+class Call final : private sip::InviteSession::Listener, private CallMedia::Listener, private DtmfDialler::Listener {
+public:
+    // Resolves, opens the media, sends INVITE; every failure from here on is a call.ended.
+    static std::unique_ptr<Call> outgoing(CallHost &host, CallId id, Account &account, const sip::Uri &target,
+                                          std::string typed, DialOptions options);
+    // nullptr when the INVITE was refused (no common codec, malformed): it has been answered then.
+    static std::unique_ptr<Call> incoming(CallHost &host, CallId id, Account &account, const sip::Message &invite,
+                                          const sip::Flow &flow, const sip::ServerTransaction &transaction);
+    ~Call();
+    Call(const Call &) = delete;
+    Call &operator=(const Call &) = delete;
+
+    [[nodiscard]] CallId id() const { return id_; }
+    [[nodiscard]] sip::DialogState state() const;
+    [[nodiscard]] bool over() const { return ended_at_.has_value(); }
+    [[nodiscard]] CallView view() const;
+    [[nodiscard]] media::LegStats stats() const { return media_ ? media_->leg().stats() : media::LegStats{}; }
+    [[nodiscard]] const CallMedia *media() const { return media_.get(); }
+
+    Result<> answer();
+    Result<> reject(unsigned status, std::string_view reason);
+    Result<> hang_up();
+    Result<> hold(bool on);
+    Result<> mute(bool on);
+    Result<> send_dtmf(std::string_view digits, std::optional<DtmfMode> mode);
+    [[nodiscard]] bool dtmf_busy() const { return dialler_.busy(); }
+    Result<> play(const std::string &path);
+    Result<> record(const std::string &path);
+    Result<> stop_record();
+    Result<> echo(bool on);
+    Result<> watch_tone(std::vector<double> hz, std::function<void()> heard);
+    void set_rtp_tap(const media::MediaLeg::Tap &tap);
+    [[nodiscard]] bool waits_for_us() const; // incoming and not answered
+
+private:
+    // Why we ended it, when it was not the user.
+    enum class Cause : std::uint8_t { none, ring_timeout, rtp_timeout, media_failed };
+    struct Heard { // the last digit received, to tell it once when it comes by RTP and INFO
+        char digit = 0;
+        std::string_view method;
+        TimePoint at{};
+    };
+
+    Call(CallHost &host, CallId id, CallDirection direction, Account &account);
+
+    // call_outgoing.cpp
+    void resolve();
+    void start(const Address &local_ip);
+    void start_session(const Address &local_ip);
+    void tell_outgoing();
+    void ring_timed_out();
+    bool follow(const sip::SessionEnd &end);
+    void fail_to_start(const Error &error);
+
+    // call_commands.cpp, call_events.cpp
+    Result<> need_confirmed() const;
+    Result<> need_media() const;
+    void end_by(Cause cause, std::string reason_header);
+    void established(const sip::Message &message);
+    void note_remote_hold();
+    void tell_ended(const sip::SessionEnd &end);
+    [[nodiscard]] int exit_of(const sip::SessionEnd &end) const;
+    void later(std::function<void()> task); // from the loop, unless we are gone by then
+    void digit_heard(char digit, Duration length, std::string_view method);
+
+    Result<std::string> on_offer(std::string_view sdp) override;
+    Result<std::string> make_offer() override;
+    Result<> on_answer(std::string_view sdp) override;
+    void on_reinvited(const Result<> &outcome) override;
+    void on_progress(const sip::Message &provisional) override;
+    void on_confirmed(const sip::Message &message) override;
+    unsigned on_info(const sip::Message &info) override;
+    void on_ended(const sip::SessionEnd &end) override;
+
+    void on_digit(char digit, Duration length) override;
+    void on_media(std::string_view what, Duration silent) override;
+    void on_rtp_timeout(Duration silent) override;
+    void on_quality() override;
+    void on_play_ended(const std::string &path) override;
+    void on_record_failed(const std::string &path, const Error &error) override;
+
+    Result<> send_digit(char digit, DtmfMode mode) override;
+    [[nodiscard]] bool digit_busy(DtmfMode mode) const override;
+    void on_digit_sent(char digit, DtmfMode mode, Duration length) override;
+    void on_digits_failed(const Error &error) override;
+
+    CallHost &host_;
+    CallId id_;
+    CallDirection direction_;
+    Account &account_;
+    DialOptions options_;
+    sip::Uri target_;
+    std::string typed_; // as the user wrote the target
+    std::string local_, remote_, remote_name_, answer_;
+    std::set<std::string> visited_; // targets of this call, for redirections
+    std::unique_ptr<sip::Resolver::Query> query_;
+    std::unique_ptr<CallMedia> media_; // before session_: the session's end needs it
+    std::unique_ptr<sip::InviteSession> session_;
+    DtmfDialler dialler_;
+    Timer ring_timer_;
+
+    std::chrono::system_clock::time_point started_ = std::chrono::system_clock::now();
+    std::optional<TimePoint> invited_at_, progress_at_, answered_at_, ended_at_;
+    Cause cause_ = Cause::none;
+    bool outgoing_told_ = false;
+    bool held_ = false, remote_held_ = false;    // as last told
+    bool hold_wanted_ = false;                   // of the exchange under way
+    unsigned infos_open_ = 0;
+    Heard heard_;
+    std::shared_ptr<char> alive_ = std::make_shared<char>();
+};
+
+// "sip:bob@example.com": without parameters, headers and password.
+std::string plain_uri(const sip::Uri &uri);
+
+} // namespace offhook

@@ -1,0 +1,164 @@
+#include "base/text.hpp"
+#include "phone/call.hpp"
+
+namespace offhook {
+
+namespace {
+// A CANCEL waits for a provisional response (RFC 3261 §9.1); the user does not.
+constexpr Duration cancel_patience{2'000};
+} // namespace
+
+Result<> Call::need_confirmed() const {
+    if (!over() && answered_at_) return {};
+    return fail(Errc::invalid_argument, "the call is not answered");
+}
+
+Result<> Call::need_media() const {
+    if (!over() && media_) return {};
+    return fail(Errc::invalid_argument, over() ? "the call is over" : "the call has no audio yet");
+}
+
+Result<> Call::answer() {
+    if (!waits_for_us()) return fail(Errc::invalid_argument, "the call does not wait for an answer");
+    auto sdp = std::move(answer_);
+    if (session_->offer().empty()) {
+        auto offer = media_->leg().offer();
+        if (!offer) return fail(offer.error());
+        sdp = std::move(*offer);
+    }
+    answered_at_ = host_.loop().now();
+    const bool agreed = media_->leg().negotiated().has_value();
+    session_->accept(std::move(sdp));
+    if (agreed) media_->start(); // else the ACK brings the answer
+    return {};
+}
+
+Result<> Call::reject(unsigned status, std::string_view reason) {
+    if (!waits_for_us()) return fail(Errc::invalid_argument, "the call does not wait for an answer");
+    if (status < 300 || status > 699)
+        return fail(Errc::invalid_argument, "a call is refused with a status of 300 to 699");
+    session_->reject(status, reason);
+    return {};
+}
+
+Result<> Call::hang_up() {
+    if (over()) return fail(Errc::invalid_argument, "the call is over");
+    end_by(Cause::none, {});
+    return {};
+}
+
+void Call::end_by(Cause cause, std::string reason_header) {
+    if (over()) return;
+    if (cause_ == Cause::none) cause_ = cause;
+    dialler_.stop();
+    const auto give_up = [this] {
+        sip::SessionEnd end;
+        end.status = 487;
+        end.reason = "Request Terminated";
+        tell_ended(end);
+    };
+    if (!session_) return query_.reset(), later(give_up);
+    const bool unanswered = direction_ == CallDirection::outgoing && !answered_at_;
+    session_->hang_up(reason_header);
+    if (unanswered && !over()) ring_timer_.start(cancel_patience, give_up);
+}
+
+Result<> Call::hold(bool on) {
+    if (auto ready = need_confirmed(); !ready) return ready;
+    if (hold_wanted_ == on)
+        return fail(Errc::invalid_argument, on ? "the call is on hold" : "the call is not on hold");
+    hold_wanted_ = on;
+    media_->leg().set_hold(on);
+    session_->reinvite();
+    return {};
+}
+
+Result<> Call::mute(bool on) {
+    if (auto ready = need_media(); !ready) return ready;
+    media_->set_mute(on);
+    return {};
+}
+
+Result<> Call::send_dtmf(std::string_view digits, std::optional<DtmfMode> mode) {
+    if (auto ready = need_confirmed(); !ready) return ready;
+    auto chosen = mode.value_or(options_.dtmf_mode);
+    if (chosen == DtmfMode::automatic) chosen = host_.settings().dtmf_mode;
+    const bool events = media_->leg().can_send_dtmf();
+    if (chosen == DtmfMode::automatic) chosen = events ? DtmfMode::rfc4733 : DtmfMode::info;
+    if (chosen == DtmfMode::rfc4733 && !events)
+        return fail(Errc::media, "the peer does not take telephone-events; use --dtmf-mode info or inband");
+    return dialler_.send(digits, chosen);
+}
+
+Result<> Call::play(const std::string &path) {
+    if (auto ready = need_media(); !ready) return ready;
+    return media_->play(path);
+}
+
+Result<> Call::record(const std::string &path) {
+    if (auto ready = need_media(); !ready) return ready;
+    if (auto started = media_->record(path); !started) return started;
+    host_.tell(event::CallRecording{view(), path, true, {}});
+    return {};
+}
+
+Result<> Call::stop_record() {
+    if (auto ready = need_media(); !ready) return ready;
+    auto path = media_->stop_record();
+    if (!path) return fail(path.error());
+    host_.tell(event::CallRecording{view(), *path, false, {}});
+    return {};
+}
+
+Result<> Call::echo(bool on) {
+    if (auto ready = need_media(); !ready) return ready;
+    return media_->set_echo(on);
+}
+
+Result<> Call::watch_tone(std::vector<double> hz, std::function<void()> heard) {
+    if (auto ready = need_media(); !ready) return ready;
+    media_->watch_tone(std::move(hz), std::move(heard));
+    return {};
+}
+
+void Call::set_rtp_tap(const media::MediaLeg::Tap &tap) {
+    if (media_) media_->leg().set_tap(tap);
+}
+
+Result<> Call::send_digit(char digit, DtmfMode mode) {
+    switch (mode) {
+    case DtmfMode::inband:
+        return media_->send_inband(digit);
+    case DtmfMode::info:
+        ++infos_open_;
+        session_->send_info("application/dtmf-relay", media::dtmf_relay_body(digit, Duration{160}),
+                            [this, still = std::weak_ptr<char>(alive_)](const Result<unsigned> &status) {
+                                if (still.expired()) return;
+                                --infos_open_;
+                                if (status && *status < 300) return;
+                                dialler_.stop();
+                                on_digits_failed(status ? Error{Errc::rejected,
+                                                                "the peer refused INFO with " + std::to_string(*status),
+                                                                *status}
+                                                        : status.error());
+                            });
+        return {};
+    default:
+        return media_->leg().send_dtmf(std::string(1, digit));
+    }
+}
+
+bool Call::digit_busy(DtmfMode mode) const {
+    if (mode == DtmfMode::info) return infos_open_ > 0;
+    return mode == DtmfMode::inband ? media_->inband_busy() : media_->leg().dtmf_busy();
+}
+
+void Call::on_digit_sent(char digit, DtmfMode mode, Duration length) {
+    host_.tell(event::CallDtmf{view(), digit, true, std::string(name(mode)), length.count()});
+}
+
+void Call::on_digits_failed(const Error &error) {
+    host_.tell(event::Log{"warning", to_string(id_) + ": DTMF was not sent: " + sanitise(error.what)});
+}
+
+} // namespace offhook

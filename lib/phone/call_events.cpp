@@ -1,0 +1,207 @@
+#include <algorithm>
+
+#include "base/text.hpp"
+#include "media/dtmf.hpp"
+#include "phone/call.hpp"
+#include "sip/status.hpp"
+
+namespace offhook {
+
+namespace {
+
+constexpr Duration same_digit{300}; // the same key by RTP and by INFO
+using LocalTone = media::CallAudio::LocalTone;
+
+std::int64_t ms_between(const std::optional<TimePoint> &from, const std::optional<TimePoint> &to) {
+    if (!from || !to) return -1;
+    return std::chrono::duration_cast<Duration>(*to - *from).count();
+}
+
+EndedBy by_of(sip::SessionEnd::By by) {
+    switch (by) {
+    case sip::SessionEnd::By::remote:
+        return EndedBy::remote;
+    case sip::SessionEnd::By::network:
+        return EndedBy::network;
+    case sip::SessionEnd::By::timeout:
+        return EndedBy::timeout;
+    case sip::SessionEnd::By::local:
+        break;
+    }
+    return EndedBy::local;
+}
+
+std::string software_of(const sip::Message &message) {
+    const auto server = message.value(sip::HeaderId::server);
+    return sanitise(server.empty() ? message.value(sip::HeaderId::user_agent) : server);
+}
+
+} // namespace
+
+Result<std::string> Call::on_offer(std::string_view sdp) {
+    auto answer = media_->leg().answer(sdp);
+    if (!answer) return answer;
+    media_->leg_changed();
+    note_remote_hold();
+    return answer;
+}
+
+Result<std::string> Call::make_offer() {
+    return media_->leg().offer();
+}
+
+Result<> Call::on_answer(std::string_view sdp) {
+    auto answered = media_->leg().answered(sdp);
+    if (!answered) {
+        cause_ = Cause::media_failed;
+        return answered;
+    }
+    media_->leg_changed();
+    if (answered_at_) note_remote_hold();
+    return answered;
+}
+
+void Call::note_remote_hold() {
+    const bool now = media_->leg().remote_hold();
+    if (std::exchange(remote_held_, now) != now) host_.tell(event::CallRemoteHold{view(), now});
+}
+
+void Call::on_reinvited(const Result<> &outcome) {
+    if (!outcome) {
+        media_->leg().roll_back();
+        media_->leg().set_hold(held_);
+        host_.tell(event::Log{"warning", to_string(id_) + ": " + (hold_wanted_ ? "hold" : "resume") +
+                                             " failed: " + sanitise(outcome.error().what)});
+        hold_wanted_ = held_;
+        return;
+    }
+    if (std::exchange(held_, hold_wanted_) == hold_wanted_) return;
+    if (held_)
+        host_.tell(event::CallHeld{view()});
+    else
+        host_.tell(event::CallResumed{view()});
+}
+
+void Call::on_progress(const sip::Message &provisional) {
+    const auto status = provisional.status();
+    if (status == 100) {
+        host_.tell(event::CallTrying{view()});
+        return;
+    }
+    if (!progress_at_) progress_at_ = host_.loop().now();
+    const bool with_media = media_->leg().negotiated().has_value();
+    if (!with_media)
+        media_->start_early(LocalTone::ringback);
+    else if (options_.early_media == EarlyMedia::play)
+        media_->start_early(LocalTone::none);
+    if (with_media && !provisional.body().empty()) {
+        host_.tell(event::CallEarly{view(), status});
+        return;
+    }
+    host_.tell(event::CallRinging{view(), status, sanitise(provisional.reason())});
+}
+
+void Call::on_confirmed(const sip::Message &message) {
+    if (direction_ == CallDirection::outgoing) answered_at_ = host_.loop().now();
+    established(message);
+}
+
+void Call::established(const sip::Message &message) {
+    ring_timer_.cancel();
+    media_->start();
+    event::CallAnswered event{view(), ms_between(invited_at_, progress_at_), ms_between(invited_at_, answered_at_),
+                              software_of(message), {}};
+    if (direction_ == CallDirection::outgoing)
+        for (const auto &header : message.headers())
+            event.headers.emplace_back(sanitise(header.name), sanitise(header.value));
+    host_.tell(std::move(event));
+    note_remote_hold();
+}
+
+unsigned Call::on_info(const sip::Message &info) {
+    const auto type = info.value(sip::HeaderId::content_type);
+    if (info.body().empty() && type.empty()) return 200; // a keep-alive of old session timers
+    const auto digit = media::parse_dtmf_info(type, info.body());
+    if (!digit) return digit.error().sip != 0 ? digit.error().sip : 415;
+    digit_heard(digit->digit, digit->length, "info");
+    return 200;
+}
+
+void Call::on_digit(char digit, Duration length) {
+    digit_heard(digit, length, "rfc4733");
+}
+
+void Call::digit_heard(char digit, Duration length, std::string_view method) {
+    const auto now = host_.loop().now();
+    const bool twice = heard_.digit == digit && heard_.method != method && now - heard_.at < same_digit;
+    heard_ = twice ? Heard{} : Heard{digit, method, now};
+    if (!twice) host_.tell(event::CallDtmf{view(), digit, false, std::string(method), length.count()});
+}
+
+void Call::on_media(std::string_view what, Duration silent) {
+    host_.tell(event::CallMedia{view(), std::string(what), media_->leg().local_rtp().to_string(), media_->remote_rtp(),
+                                silent.count()});
+}
+
+void Call::on_rtp_timeout(Duration) {
+    end_by(Cause::rtp_timeout, "SIP;cause=408;text=\"No RTP received\"");
+}
+
+void Call::on_quality() {
+    host_.tell(event::CallQuality{view(), media_->leg().stats()});
+}
+
+void Call::on_play_ended(const std::string &path) {
+    host_.tell(event::CallPlayback{view(), path});
+}
+
+void Call::on_record_failed(const std::string &path, const Error &error) {
+    host_.tell(event::CallRecording{view(), path, false, sanitise(error.what)});
+}
+
+void Call::on_ended(const sip::SessionEnd &end) {
+    if (over() || follow(end)) return;
+    tell_ended(end);
+}
+
+int Call::exit_of(const sip::SessionEnd &end) const {
+    if (cause_ == Cause::rtp_timeout || cause_ == Cause::media_failed)
+        return sip::exit_code(Error{Errc::media, {}}, sip::Purpose::call);
+    if (answered_at_ && !end.error) return 0;
+    if (cause_ == Cause::ring_timeout) return sip::exit_code(487, sip::Purpose::call);
+    if (end.error) return sip::exit_code(*end.error, sip::Purpose::call);
+    if (direction_ == CallDirection::incoming && end.by == sip::SessionEnd::By::local) return 0; // as we wished
+    return sip::exit_code(end.status, sip::Purpose::call, end.authenticated);
+}
+
+void Call::tell_ended(const sip::SessionEnd &end) {
+    if (over()) return;
+    ended_at_ = host_.loop().now();
+    ring_timer_.cancel();
+    dialler_.stop();
+    query_.reset();
+    if (direction_ == CallDirection::outgoing) tell_outgoing();
+    event::CallEnded event;
+    if (media_) {
+        const auto recording = media_->stop_record();
+        media_->stop();
+        if (recording) host_.tell(event::CallRecording{view(), *recording, false, {}});
+        event.stats = media_->leg().stats();
+    }
+    event.call = view();
+    event.answered = answered_at_.has_value();
+    event.code = end.status;
+    event.reason = sanitise(end.reason);
+    event.reason_header = sanitise(end.reason_header);
+    event.by = cause_ == Cause::ring_timeout || cause_ == Cause::rtp_timeout ? EndedBy::timeout : by_of(end.by);
+    if (cause_ == Cause::rtp_timeout) event.reason = "no RTP received";
+    if (cause_ == Cause::ring_timeout) event.reason = "no answer";
+    event.exit = exit_of(end);
+    event.pdd_ms = ms_between(invited_at_, progress_at_);
+    event.setup_ms = ms_between(invited_at_, answered_at_);
+    event.talk_ms = std::max<std::int64_t>(0, ms_between(answered_at_, ended_at_));
+    if (!end.redirect.empty()) event.redirect = sanitise(end.redirect.front());
+    host_.tell(std::move(event));
+}
+
+} // namespace offhook
