@@ -147,11 +147,12 @@ void Account::ensure_registration() {
     host_.user_agent().add_capabilities(capabilities);
     options.headers = capabilities.headers;
     auto &ua = host_.user_agent();
+    sip::Registration::Listener &listener = *this;
     registration_ = std::make_unique<sip::Registration>(host_.loop(), ua.transactions(), ua.resolver(),
-                                                        std::move(options), *this);
+                                                        std::move(options), listener);
 }
 
-void Account::register_now(bool) {
+void Account::register_now() {
     servers_.clear();
     resolve_servers();
     ensure_registration();

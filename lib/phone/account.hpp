@@ -38,7 +38,7 @@ public:
     // Does `remote` belong to the servers of this account?
     [[nodiscard]] bool is_server(const Address &remote) const;
 
-    void register_now(bool once = false);
+    void register_now();
     void unregister(std::function<void()> done); // `done` always comes, at once when there is nothing to do
     [[nodiscard]] bool registered() const { return registration_ && registration_->registered(); }
     void query(std::function<void(Result<std::vector<std::string>>)> done);

@@ -1,0 +1,77 @@
+// The inside of Phone, shared by phone.cpp and phone_serving.cpp.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/link_watch.hpp"
+#include "phone/account.hpp"
+#include "phone/call.hpp"
+#include "phone/phone.hpp"
+#include "phone/ringer.hpp"
+#include "phone/target.hpp"
+
+namespace offhook {
+
+struct Phone::Self final : CallHost, sip::UserAgent::Listener {
+    Self(Loop &loop, PhoneSettings settings);
+    ~Self() { calls_.clear(); } // they borrow the device and the accounts
+
+    // phone_serving.cpp
+    Result<> open_sockets();
+    Result<> open_accounts();
+    Result<> open_audio();
+    bool serves(const sip::Uri &request_uri, const sip::Message &request, const sip::Flow &flow) override;
+    void on_invite(const sip::Message &invite, const sip::Flow &flow, sip::ServerTransaction transaction) override;
+    void on_flow_failed(const sip::Flow &flow, const Error &error) override;
+    [[nodiscard]] bool may_call_us(const sip::Flow &flow) const;
+    [[nodiscard]] bool is_our_host(const sip::Uri &uri, const sip::Flow &flow) const;
+    Account *account_of(const sip::Uri &request_uri) const;
+    Result<> listen_where_free(sip::TransportKind kind, int family, std::uint16_t &port);
+
+    // CallHost
+    void tell(Event event) override;
+    media::Device *borrow_device(CallId call) override;
+    void return_device(CallId call) override;
+    [[nodiscard]] const PhoneSettings &settings() const override { return settings_; }
+    [[nodiscard]] const media::MediaLeg::Tap &rtp_tap() const override { return rtp_tap_; }
+    Loop &loop() override { return loop_; }
+    sip::UserAgent &user_agent() override { return ua_; }
+
+    void tell_next();
+    [[nodiscard]] Call *find(CallId id) const;
+    Result<Call *> need(CallId id) const;
+    Result<Account *> named(std::string_view account) const;
+    Result<Account *> account_for(const sip::Uri &target, std::string_view wanted) const;
+    [[nodiscard]] Account &first_account() const;
+    [[nodiscard]] std::size_t live_calls() const;
+    Result<Target> parse(std::string_view target, std::string_view account) const;
+    void check_shut_down();
+
+    static constexpr std::size_t most_calls = 64;
+
+    Loop &loop_;
+    PhoneSettings settings_;
+    std::vector<AccountSettings> account_settings_;
+    Observers<Event> events_;
+    std::deque<Event> queue_;
+    sip::UserAgent ua_;
+    media::Device device_;
+    std::optional<CallId> device_lent_;
+    std::unique_ptr<Ringer> ringer_;
+    std::optional<CallId> ringing_;
+    media::MediaLeg::Tap rtp_tap_;
+    std::vector<std::unique_ptr<Account>> accounts_; // the last one is the peer-to-peer account
+    std::vector<std::unique_ptr<Call>> calls_;
+    std::uint32_t last_call_ = 0;
+    std::unique_ptr<LinkWatch> link_watch_;
+    std::function<void()> shut_down_done_;
+    std::size_t unregistering_ = 0;
+    Timer shut_down_timer_;
+    std::shared_ptr<char> alive_ = std::make_shared<char>();
+};
+
+} // namespace offhook
