@@ -110,7 +110,8 @@ private:
     DialOptions options_;
     sip::Uri target_;
     std::string typed_; // as the user wrote the target
-    std::string local_, remote_, remote_name_, answer_;
+    std::string local_, remote_, remote_name_;
+    std::string answer_; // incoming: ours, until it is sent; outgoing: the peer's
     std::set<std::string> visited_; // targets of this call, for redirections
     std::unique_ptr<sip::Resolver::Query> query_;
     std::unique_ptr<CallMedia> media_; // before session_: the session's end needs it

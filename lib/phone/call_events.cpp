@@ -51,11 +51,16 @@ Result<std::string> Call::make_offer() {
 }
 
 Result<> Call::on_answer(std::string_view sdp) {
+    // The 2xx repeats the answer of an earlier 18x, or brings that of another fork, which counts (RFC 3261 §13.2.1).
+    const bool repeated = direction_ == CallDirection::outgoing && !answered_at_ && media_->leg().negotiated();
+    if (repeated && sdp == answer_) return {};
+    if (repeated)
+        if (auto reopened = media_->leg().offer(); !reopened) return fail(reopened.error());
     auto answered = media_->leg().answered(sdp);
-    if (!answered) {
-        cause_ = Cause::media_failed;
-        return answered;
-    }
+    if (!answered) cause_ = Cause::media_failed;
+    else if (cause_ == Cause::media_failed) cause_ = Cause::none;
+    if (!answered) return answered;
+    answer_ = sdp;
     media_->leg_changed();
     if (answered_at_) note_remote_hold();
     return answered;

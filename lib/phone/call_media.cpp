@@ -97,7 +97,7 @@ void CallMedia::watch() {
         quality_at_ += quality_every;
         if (leg_->stats().received.packets > 0) listener_.on_quality();
     }
-    if (leg_->receiving_expected()) return watch_silence(now);
+    if (leg_->receiving_expected() && !leg_->remote_hold()) return watch_silence(now); // held calls may be silent
     expected_since_.reset();
 }
 

@@ -134,7 +134,7 @@ Result<CallId> Phone::dial(std::string_view target, DialOptions options) {
     if (!parsed) return fail(parsed.error());
     const auto account = self_->account_for(parsed->uri, options.account.empty() ? parsed->account : options.account);
     if (!account) return fail(account.error());
-    if (self_->shut_down_done_) return fail(Errc::invalid_argument, "the phone is shutting down");
+    if (self_->shutting_down_) return fail(Errc::invalid_argument, "the phone is shutting down");
     if (self_->live_calls() >= Self::most_calls)
         return fail(Errc::invalid_argument, "there are " + std::to_string(Self::most_calls) + " calls already");
     const CallId id{++self_->last_call_};
@@ -272,6 +272,7 @@ std::vector<std::string> Phone::listening() const {
 
 void Phone::shut_down(std::function<void()> done) {
     auto &self = *self_;
+    self.shutting_down_ = true;
     self.shut_down_done_ = done ? std::move(done) : [] {};
     for (const auto &call : self.calls_)
         if (!call->over()) (void)call->hang_up();

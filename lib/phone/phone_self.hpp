@@ -68,7 +68,8 @@ struct Phone::Self final : CallHost, sip::UserAgent::Listener {
     std::vector<std::unique_ptr<Call>> calls_;
     std::uint32_t last_call_ = 0;
     std::unique_ptr<LinkWatch> link_watch_;
-    std::function<void()> shut_down_done_;
+    bool shutting_down_ = false;
+    std::function<void()> shut_down_done_; // until told
     std::size_t unregistering_ = 0;
     Timer shut_down_timer_;
     std::shared_ptr<char> alive_ = std::make_shared<char>();

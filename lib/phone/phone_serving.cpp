@@ -8,9 +8,7 @@ namespace offhook {
 namespace {
 using Kind = sip::TransportKind;
 
-std::string busy_retry_after() {
-    return "10"; // seconds; RFC 3261 §20.33
-}
+constexpr std::string_view busy_retry_after = "10"; // seconds; RFC 3261 §20.33
 } // namespace
 
 Result<> Phone::Self::open_accounts() {
@@ -109,10 +107,10 @@ bool Phone::Self::serves(const sip::Uri &request_uri, const sip::Message &, cons
 }
 
 void Phone::Self::on_invite(const sip::Message &invite, const sip::Flow &flow, sip::ServerTransaction transaction) {
-    if (live_calls() >= most_calls || shut_down_done_) {
-        const unsigned status = shut_down_done_ ? 480 : 486;
+    if (live_calls() >= most_calls || shutting_down_) {
+        const unsigned status = shutting_down_ ? 480 : 486;
         auto response = sip::Draft::response(invite, status, {}, sip::random_token(8));
-        if (status == 486) response.add("Retry-After", busy_retry_after());
+        if (status == 486) response.add("Retry-After", busy_retry_after);
         transaction.respond(response);
         return;
     }

@@ -3,6 +3,17 @@
 using namespace offhook;
 using namespace offhook::test;
 
+namespace {
+
+// A peer that agrees to PCMU and sends nothing.
+std::string silent_sdp(const std::string &direction) {
+    return "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+           "m=audio 9 RTP/AVP 0\r\na=" +
+           direction + "\r\n";
+}
+
+} // namespace
+
 TEST_SUITE("phone") {
     TEST_CASE("a call is placed, rings, is answered and ends from either side with exit 0") {
         for (const bool caller_ends : {true, false}) {
@@ -166,20 +177,106 @@ TEST_SUITE("phone") {
         CHECK(p.until([&] { return p.bob.count<event::CallEnded>() == 64; }));
     }
 
-    TEST_CASE("a call without RTP is ended with BYE and exit 30") {
-        auto impatient = loopback_settings();
-        impatient.rtp_timeout = Duration{400};
-        PhonePair p(impatient);
-        REQUIRE(p.talk());
-        REQUIRE(p.until([&] { return p.alice.saw<event::CallMedia>(); }));
-        // The peer is on hold by both and sends nothing, but we are told to expect media again: see below.
-        CHECK(p.bob.phone->hold(p.bob.call(), true).has_value());
-        REQUIRE(p.until([&] { return p.alice.saw<event::CallRemoteHold>(); }));
-        bool still_there = true;
-        Timer watchdog(p.loop);
-        watchdog.start(Duration{900}, [&] { still_there = !p.alice.phone->calls().empty() && !p.alice.saw<event::CallEnded>(); p.loop.post([&] { p.alice.seen.emplace_back(event::Log{"test", "waited"}); }); });
-        REQUIRE(p.until([&] { return p.alice.saw<event::Log>(); }));
-        CHECK(still_there); // silence on hold is no failure
+    TEST_CASE("a call whose RTP never comes is ended with BYE and exit 30; one on hold is not") {
+        struct Row {
+            const char *direction;
+            bool ends;
+        };
+        for (const auto &row : {Row{"sendrecv", true}, Row{"sendonly", false}}) {
+            CAPTURE(row.direction);
+            Loop loop;
+            auto impatient = loopback_settings();
+            impatient.rtp_timeout = Duration{300};
+            PhoneParty alice(loop, impatient);
+            SipParty bob(loop, "bob");
+            bob.answer_sdp = silent_sdp(row.direction);
+            REQUIRE(alice.phone->dial(bob.address().uri.encode()).has_value());
+            const bool ended = run_until(loop, [&] { return alice.saw<event::CallEnded>(); }, Duration{900});
+            CHECK(alice.saw<event::CallAnswered>());
+            CHECK(ended == row.ends);
+            if (!ended) continue;
+            CHECK(alice.last<event::CallEnded>()->exit == 30);
+            CHECK(alice.last<event::CallEnded>()->by == EndedBy::timeout);
+            CHECK(bob.end->reason_header.find("No RTP") != std::string::npos);
+        }
+    }
+
+    TEST_CASE("early media is told as such, and the call is answered after it") {
+        for (const auto early : {EarlyMedia::play, EarlyMedia::ignore}) {
+            Loop loop;
+            PhoneParty alice(loop, loopback_settings());
+            SipParty bob(loop, "bob");
+            bob.auto_ring = bob.auto_accept = false;
+            DialOptions options;
+            options.early_media = early;
+            const auto call = alice.phone->dial(bob.address().uri.encode(), options);
+            REQUIRE(call.has_value());
+            REQUIRE(run_until(loop, [&] { return bob.saw("invite"); }));
+            bob.session->ring(183, silent_sdp("sendrecv"));
+            REQUIRE(run_until(loop, [&] { return alice.saw<event::CallEarly>(); }));
+            CHECK(alice.last<event::CallEarly>()->code == 183);
+            CHECK(alice.phone->call(*call)->early_media == (early == EarlyMedia::play));
+            CHECK((alice.phone->audio(*call) != nullptr) == (early == EarlyMedia::play));
+            // The 200 repeats the description, or brings another one, which counts then.
+            bob.session->accept(silent_sdp(early == EarlyMedia::play ? "sendrecv" : "sendonly"));
+            REQUIRE(run_until(loop, [&] { return alice.saw<event::CallAnswered>(); }));
+            CHECK(alice.phone->call(*call)->held_remotely == (early == EarlyMedia::ignore));
+            CHECK(alice.last<event::CallAnswered>()->pdd_ms >= 0);
+            CHECK(alice.phone->audio(*call) != nullptr);
+        }
+    }
+
+    TEST_CASE("a late offer is answered in the ACK") {
+        Loop loop;
+        PhoneParty bob(loop, loopback_settings());
+        SipParty alice(loop, "alice");
+        alice.answer_sdp = silent_sdp("sendrecv");
+        sip::NameAddr target;
+        target.uri = *sip::Uri::parse(bob.uri());
+        alice.session = sip::InviteSession::outgoing(alice.ua, target, {}, alice.options, alice);
+        REQUIRE(run_until(loop, [&] { return bob.saw<event::CallAnswered>(); }));
+        CHECK(bob.last<event::CallAnswered>()->call.codec == "PCMU/8000");
+        CHECK(alice.events.size() >= 2);
+        CHECK(bob.phone->hang_up(bob.call()).has_value());
+        CHECK(run_until(loop, [&] { return alice.end && bob.saw<event::CallEnded>(); }));
+    }
+
+    TEST_CASE("an answer without a common codec ends the call with exit 30") {
+        Loop loop;
+        PhoneParty alice(loop, loopback_settings());
+        SipParty bob(loop, "bob");
+        bob.answer_sdp = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+                         "m=audio 0 RTP/AVP 0\r\n";
+        REQUIRE(alice.phone->dial(bob.address().uri.encode()).has_value());
+        REQUIRE(run_until(loop, [&] { return alice.saw<event::CallEnded>(); }));
+        CHECK(alice.last<event::CallEnded>()->exit == 30);
+        CHECK_FALSE(alice.saw<event::CallAnswered>());
+        CHECK(run_until(loop, [&] { return bob.end.has_value(); }));
+    }
+
+    TEST_CASE("a redirection is reported, and followed only when asked") {
+        for (const bool follow : {false, true}) {
+            CAPTURE(follow);
+            PhonePair p;
+            SipParty carol(p.loop, "carol");
+            carol.redirect_to = p.bob.uri();
+            DialOptions options;
+            options.follow = follow;
+            const auto call = p.alice.phone->dial(carol.address().uri.encode(), options);
+            REQUIRE(call.has_value());
+            p.alice.current = *call;
+            if (follow) {
+                REQUIRE(p.until([&] { return p.alice.saw<event::CallAnswered>() && p.bob.saw<event::CallAnswered>(); }));
+                CHECK(p.alice.last<event::CallAnswered>()->call.id == *call);
+                CHECK(p.alice.count<event::CallOutgoing>() == 1);
+                CHECK(p.alice.phone->hang_up(*call).has_value());
+                CHECK(p.ended());
+            } else {
+                REQUIRE(p.until([&] { return p.alice.saw<event::CallEnded>(); }));
+                CHECK(p.alice.last<event::CallEnded>()->exit == 18);
+                CHECK(p.alice.last<event::CallEnded>()->redirect == p.bob.uri());
+            }
+        }
     }
 
     TEST_CASE("shutting down ends calls within two seconds") {
@@ -196,7 +293,6 @@ TEST_SUITE("phone") {
 
     TEST_CASE("a request for somebody else is answered 404") {
         PhonePair p;
-        CHECK(p.alice.phone->dial("sip:bob@192.0.2.77;maddr=127.0.0.1").has_value());
         auto strict = loopback_settings();
         AccountSettings account;
         account.name = "home";

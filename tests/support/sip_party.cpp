@@ -37,6 +37,7 @@ void SipParty::on_invite(const Message &invite, const Flow &flow, ServerTransact
     if (!made) return;
     session = std::move(*made);
     events.emplace_back("invite");
+    if (!redirect_to.empty()) return session->reject(302, {}, {{"Contact", "<" + redirect_to + ">"}});
     if (refuse_with != 0) return session->reject(refuse_with);
     if (auto_ring) session->ring();
     if (auto_accept) session->accept(session->offer().empty() ? offer_sdp : answer_sdp);

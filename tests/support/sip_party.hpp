@@ -25,6 +25,7 @@ public:
 
     bool auto_ring = true, auto_accept = true;
     unsigned refuse_with = 0, refuse_reinvite_with = 0;
+    std::string redirect_to; // a URI: answers INVITE with 302
     std::string answer_sdp = "v=0 answer", offer_sdp = "v=0 offer";
 
     sip::UserAgent ua;
