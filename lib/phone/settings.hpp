@@ -29,7 +29,7 @@ struct AccountSettings {
     std::string realm;        // empty: whatever the account's own servers ask for
     std::optional<sip::TransportKind> transport;
     Duration expires{600'000};
-    std::string public_address; // IP for Contact and SDP
+    std::string public_address;      // IP for Contact and SDP
     std::vector<std::string> codecs; // keys; empty: the phone's
 };
 
@@ -60,5 +60,13 @@ struct PhoneSettings {
     std::optional<bool> allow_direct;
     bool verbose_sip = false;
 };
+
+// How the enumerations and sockets are written on the command line and in the file. Errors: invalid_argument
+// saying what was expected.
+Result<DtmfMode> parse_dtmf_mode(std::string_view text);     // auto, rfc4733, info, inband
+Result<EarlyMedia> parse_early_media(std::string_view text); // play, ignore
+Result<ListenSettings> parse_listen(std::string_view text);  // [TRANSPORT:]ADDRESS[:PORT], IPv6 in brackets
+Result<sip::TransportKind>
+parse_transport_name(std::string_view text); // udp, tcp, tls; ws and wss: not_supported
 
 } // namespace offhook

@@ -1,0 +1,366 @@
+#include "phone/settings_reader.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <initializer_list>
+#include <utility>
+
+#include "base/text.hpp"
+#include "media/codec.hpp"
+#include "sip/headers.hpp"
+#include "sip/uri.hpp"
+
+namespace offhook {
+
+namespace {
+
+class Reader {
+public:
+    explicit Reader(const ConfigFile &file) : file_(file) {}
+    SettingsReport read();
+
+private:
+    using Take = std::function<void(const ConfigMember &)>;
+    using Keys = std::initializer_list<std::pair<const char *, Take>>;
+
+    void error(const ConfigOrigin &origin, std::string_view text) {
+        report_.errors.push_back(origin.message(file_.path, text));
+    }
+    // Gives every member of `table` to the function of its key.
+    void members(const ConfigTable &table, std::string_view where, const Keys &keys);
+    void wrong_type(const ConfigMember &member, std::string_view expected) {
+        error(member.value.origin, member.key + " must be " + std::string(expected) + ", not " +
+                                       std::string(member.value.type_name()));
+    }
+    template <class T>
+    const T *as(const ConfigMember &member, std::string_view expected) {
+        const auto *value = std::get_if<T>(&member.value.value);
+        if (value == nullptr) wrong_type(member, expected);
+        return value;
+    }
+    // A string (or for durations a number) handed to `parse`; its error gets the place.
+    template <class T, class Parse>
+    void parsed(const ConfigMember &member, T &into, Parse parse) {
+        const auto *text = as<std::string>(member, "a string");
+        if (text == nullptr) return;
+        if (auto value = parse(*text); value)
+            into = std::move(*value);
+        else
+            error(member.value.origin, member.key + ": " + value.error().what);
+    }
+
+    Take text(std::string &into);
+    Take flag(bool &into);
+    Take uri(std::string &into);
+    Take ip(std::string &into);
+    Take duration(Duration &into);
+    Take number(std::int64_t low, std::int64_t high, std::function<void(std::int64_t)> into);
+    Take codecs(std::vector<std::string> &into);
+    Take words(std::vector<std::string> &into);
+    Take table_of(void (Reader::*section)(const ConfigTable &));
+
+    void accounts(const ConfigTable &table);
+    void account(const ConfigMember &member);
+    void passwords_of(const ConfigMember &member, const PasswordSource &source);
+    void contacts(const ConfigTable &table);
+    void audio(const ConfigTable &table);
+    void media(const ConfigTable &table);
+    void tls(const ConfigTable &table);
+    void network(const ConfigTable &table);
+    void rtp_ports(const ConfigMember &member);
+    void listen(const ConfigMember &member);
+
+    const ConfigFile &file_;
+    SettingsReport report_;
+    std::string public_address_;
+};
+
+Result<std::string> parse_uri(const std::string &text) {
+    auto uri = sip::Uri::parse(text);
+    if (!uri) return fail(Errc::config, "\"" + sanitise(text) + "\" is no SIP URI: " + uri.error().what);
+    if (!uri->is_sip() && uri->scheme != "tel")
+        return fail(Errc::config, "\"" + sanitise(text) + "\" is no SIP URI (expected sip:, sips: or tel:)");
+    return text;
+}
+
+void Reader::members(const ConfigTable &table, std::string_view where, const Keys &keys) {
+    for (const auto &member : table) {
+        const Take *take = nullptr;
+        std::vector<std::string> known;
+        for (const auto &[key, function] : keys) {
+            known.emplace_back(key);
+            if (member.key == key) take = &function;
+        }
+        if (take != nullptr)
+            (*take)(member);
+        else
+            error(member.origin, "unknown key \"" + sanitise(member.key) + "\"" + std::string(where) +
+                                     suggestion(member.key, known));
+    }
+}
+
+Reader::Take Reader::text(std::string &into) {
+    return [this, &into](const ConfigMember &member) {
+        if (const auto *value = as<std::string>(member, "a string")) into = *value;
+    };
+}
+
+Reader::Take Reader::flag(bool &into) {
+    return [this, &into](const ConfigMember &member) {
+        if (const auto *value = as<bool>(member, "true or false")) into = *value;
+    };
+}
+
+Reader::Take Reader::uri(std::string &into) {
+    return [this, &into](const ConfigMember &member) { parsed(member, into, parse_uri); };
+}
+
+Reader::Take Reader::ip(std::string &into) {
+    return [this, &into](const ConfigMember &member) {
+        parsed(member, into, [](const std::string &text) -> Result<std::string> {
+            if (!Address::parse(text))
+                return fail(Errc::config, "\"" + sanitise(text) + "\" is no IP address");
+            return text;
+        });
+    };
+}
+
+Reader::Take Reader::duration(Duration &into) {
+    return [this, &into](const ConfigMember &member) {
+        if (const auto *seconds = std::get_if<std::int64_t>(&member.value.value)) {
+            auto value = parse_duration(std::to_string(*seconds));
+            if (value) into = *value;
+            if (!value) error(member.value.origin, member.key + ": " + value.error().what);
+            return;
+        }
+        if (!std::holds_alternative<std::string>(member.value.value))
+            return wrong_type(member, "a duration such as \"20s\" or a number of seconds");
+        parsed(member, into, [](const std::string &text) { return parse_duration(text); });
+    };
+}
+
+Reader::Take Reader::number(std::int64_t low, std::int64_t high, std::function<void(std::int64_t)> into) {
+    return [this, low, high, into = std::move(into)](const ConfigMember &member) {
+        const auto *value = as<std::int64_t>(member, "a whole number");
+        if (value == nullptr) return;
+        if (*value < low || *value > high)
+            return error(member.value.origin, member.key + " must be between " + std::to_string(low) +
+                                                  " and " + std::to_string(high));
+        into(*value);
+    };
+}
+
+Reader::Take Reader::codecs(std::vector<std::string> &into) {
+    return [this, &into](const ConfigMember &member) {
+        std::vector<std::string> keys;
+        if (const auto *text = std::get_if<std::string>(&member.value.value))
+            keys = split(*text, ',');
+        else if (const auto *items =
+                     as<ConfigArray>(member, "a list of codecs such as [\"opus\", \"pcma\"]")) {
+            for (const auto &item : *items)
+                if (const auto *key = std::get_if<std::string>(&item.value))
+                    keys.push_back(*key);
+                else
+                    error(item.origin, member.key + " must be a list of strings");
+        } else
+            return;
+        std::string list;
+        for (const auto &key : keys)
+            list += (list.empty() ? "" : ",") + key;
+        if (auto known = offhook::media::parse_codec_list(list); !known)
+            return error(member.value.origin, member.key + ": " + known.error().what);
+        into = std::move(keys);
+    };
+}
+
+Reader::Take Reader::words(std::vector<std::string> &into) {
+    return [this, &into](const ConfigMember &member) {
+        if (std::holds_alternative<std::string>(member.value.value))
+            return parsed(member, into, [](const std::string &text) { return split_words(text); });
+        const auto *items = as<ConfigArray>(member, "a command: a string or a list of strings");
+        if (items == nullptr) return;
+        into.clear();
+        for (const auto &item : *items)
+            if (const auto *word = std::get_if<std::string>(&item.value))
+                into.push_back(*word);
+            else
+                error(item.origin, member.key + " must be a list of strings");
+        if (into.empty()) error(member.value.origin, member.key + " is an empty command");
+    };
+}
+
+Reader::Take Reader::table_of(void (Reader::*section)(const ConfigTable &)) {
+    return [this, section](const ConfigMember &member) {
+        if (const auto *table = member.value.table()) return (this->*section)(*table);
+        wrong_type(member, "a table");
+    };
+}
+
+void Reader::accounts(const ConfigTable &table) {
+    for (const auto &member : table)
+        account(member);
+}
+
+void Reader::account(const ConfigMember &member) {
+    const auto *table = member.value.table();
+    if (table == nullptr) return wrong_type(member, "a table: [account." + member.key + "]");
+    AccountSettings out;
+    PasswordSource source;
+    out.name = member.key;
+    const auto transport = [this, &out](const ConfigMember &m) {
+        parsed(m, out.transport, [](const std::string &text) { return parse_transport_name(text); });
+    };
+    const auto srtp = [this](const ConfigMember &m) {
+        const auto *value = as<std::string>(m, "a string");
+        if (value != nullptr && *value != "off")
+            error(m.value.origin, "not built in yet: srtp = \"" + sanitise(*value) + "\"");
+    };
+    members(*table, " in [account." + sanitise(member.key) + "]",
+            {{"aor", uri(out.aor)},
+             {"display_name", text(out.display_name)},
+             {"register", flag(out.registers)},
+             {"registrar", uri(out.registrar)},
+             {"proxy", uri(out.proxy)},
+             {"auth_user", text(out.auth_user)},
+             {"password", text(source.password)},
+             {"password_file", text(source.file)},
+             {"password_command", words(source.command)},
+             {"realm", text(out.realm)},
+             {"transport", transport},
+             {"expires", duration(out.expires)},
+             {"public_address", ip(out.public_address)},
+             {"codecs", codecs(out.codecs)},
+             {"srtp", srtp}});
+    if (find(*table, "aor") == nullptr)
+        error(member.origin,
+              "account \"" + sanitise(member.key) + "\" has no aor (expected aor = \"sip:user@domain\")");
+    passwords_of(member, source);
+    if (!source.empty()) report_.settings.passwords[out.name] = source;
+    report_.settings.phone.accounts.push_back(std::move(out));
+}
+
+void Reader::passwords_of(const ConfigMember &member, const PasswordSource &source) {
+    const int given = !source.password.empty() + !source.file.empty() + !source.command.empty();
+    if (given > 1)
+        error(member.origin, "account \"" + sanitise(member.key) +
+                                 "\" has more than one of password, password_file and password_command");
+    if (!source.password.empty() && file_.others_may_read) {
+        const auto *password = find(*member.value.table(), "password");
+        report_.warnings.push_back(password->origin.message(
+            file_.path, "others can read this password (chmod 600 " + file_.path + ")"));
+    }
+}
+
+void Reader::contacts(const ConfigTable &table) {
+    for (const auto &member : table) {
+        ContactSettings contact{member.key, "", ""};
+        if (const auto *fields = member.value.table())
+            members(*fields, " in contact \"" + sanitise(member.key) + "\"",
+                    {{"uri", uri(contact.uri)}, {"account", text(contact.account)}});
+        else if (std::holds_alternative<std::string>(member.value.value))
+            parsed(member, contact.uri, parse_uri);
+        else
+            wrong_type(member, "a URI or a table with uri and account");
+        report_.settings.phone.contacts.push_back(std::move(contact));
+    }
+}
+
+void Reader::audio(const ConfigTable &table) {
+    auto &settings = report_.settings;
+    members(table, " in [audio]",
+            {{"device", text(settings.phone.audio)},
+             {"pipe_format", text(settings.phone.pipe_format)},
+             {"tts_command", words(settings.tts_command)}});
+}
+
+void Reader::media(const ConfigTable &table) {
+    auto &phone = report_.settings.phone;
+    const auto dtmf = [this, &phone](const ConfigMember &m) {
+        parsed(m, phone.dtmf_mode, [](const std::string &text) { return parse_dtmf_mode(text); });
+    };
+    members(table, " in [media]",
+            {{"codecs", codecs(phone.codecs)},
+             {"ptime", number(10, 60, [&](std::int64_t ms) { phone.ptime_ms = static_cast<unsigned>(ms); })},
+             {"opus_complexity",
+              number(0, 10, [&](std::int64_t n) { phone.opus_complexity = static_cast<int>(n); })},
+             {"rtp_ports", [this](const ConfigMember &m) { rtp_ports(m); }},
+             {"dtmf_mode", dtmf},
+             {"rtp_timeout", duration(phone.rtp_timeout)}});
+}
+
+void Reader::rtp_ports(const ConfigMember &member) {
+    const auto *value = as<std::string>(member, "a range such as \"10000-10100\"");
+    if (value == nullptr) return;
+    const auto parts = split(*value, '-');
+    const auto low = sip::parse_number(parts[0]);
+    const auto high = parts.size() == 2 ? sip::parse_number(parts[1]) : std::nullopt;
+    if (!low || !high || *low < 1024 || *high > 65535 || *high < *low + 1)
+        return error(member.value.origin,
+                     "rtp_ports must be a range such as \"10000-10100\" within 1024-65535");
+    report_.settings.phone.rtp_port_min = static_cast<std::uint16_t>(*low);
+    report_.settings.phone.rtp_port_max = static_cast<std::uint16_t>(*high);
+}
+
+void Reader::tls(const ConfigTable &table) {
+    auto &tls = report_.settings.phone.tls;
+    members(table, " in [tls]",
+            {{"ca_file", text(tls.ca_file)},
+             {"certificate", text(tls.certificate)},
+             {"insecure", flag(tls.insecure)}});
+}
+
+void Reader::network(const ConfigTable &table) {
+    members(
+        table, " in [network]",
+        {{"listen", [this](const ConfigMember &m) { listen(m); }}, {"public_address", ip(public_address_)}});
+}
+
+void Reader::listen(const ConfigMember &member) {
+    auto &list = report_.settings.phone.listen;
+    const auto one = [&](const std::string &text, const ConfigOrigin &origin) {
+        if (auto socket = parse_listen(text); socket)
+            list.push_back(*socket);
+        else
+            error(origin, "listen: " + socket.error().what);
+    };
+    if (const auto *single = std::get_if<std::string>(&member.value.value))
+        return one(*single, member.value.origin);
+    const auto *items = as<ConfigArray>(member, "an address or a list of addresses");
+    if (items == nullptr) return;
+    for (const auto &item : *items)
+        if (const auto *text = std::get_if<std::string>(&item.value))
+            one(*text, item.origin);
+        else
+            error(item.origin, "listen must be a list of strings");
+}
+
+SettingsReport Reader::read() {
+    auto &settings = report_.settings;
+    members(file_.root, "",
+            {{"default_account", text(settings.default_account)},
+             {"account", table_of(&Reader::accounts)},
+             {"contacts", table_of(&Reader::contacts)},
+             {"audio", table_of(&Reader::audio)},
+             {"media", table_of(&Reader::media)},
+             {"tls", table_of(&Reader::tls)},
+             {"network", table_of(&Reader::network)}});
+    std::vector<std::string> names;
+    for (auto &account : settings.phone.accounts) {
+        names.push_back(account.name);
+        if (account.public_address.empty()) account.public_address = public_address_;
+    }
+    if (!settings.default_account.empty() &&
+        std::find(names.begin(), names.end(), settings.default_account) == names.end())
+        error(find(file_.root, "default_account")->value.origin,
+              "no account \"" + sanitise(settings.default_account) + "\"" +
+                  suggestion(settings.default_account, names));
+    return std::move(report_);
+}
+
+} // namespace
+
+SettingsReport read_settings(const ConfigFile &file) {
+    return Reader(file).read();
+}
+
+} // namespace offhook
