@@ -1,0 +1,402 @@
+// The whole command line on one page. CLI11 is used for the grammar only: help, messages, completion,
+// environment and configuration are ours (its own differ from release to release, and it ranks the file above
+// the environment).
+#include "cmd/cli.hpp"
+
+#include <algorithm>
+
+#include <CLI/CLI.hpp>
+
+#include "base/text.hpp"
+#include "cmd/cli_values.hpp"
+
+namespace offhook::cmd {
+
+namespace {
+
+// The commands of the contract that later issues build.
+const std::vector<std::string> later{"transfer", "wss-bridge", "tui",  "run",   "ctl",
+                                     "message",  "ping",       "send", "watch", "trace"};
+
+struct Parser {
+    CLI::App app{"offhook: a SIP softphone for the shell", "offhook"};
+    GlobalOptions global;
+    TalkOptions talk;
+    CallOptions call;
+    AnswerOptions answer;
+    RegisterOptions register_;
+    ConfigOptions config;
+    AudioOptions audio;
+    CompletionOptions completion;
+    std::string help_topic, trace;
+    bool help = false, version = false;
+    CommandTree tree; // texts that CLI11 has no place for
+
+    Parser();
+    CLI::App &command(const std::string &name, const std::string &text, const std::string &arguments,
+                      const std::string &examples);
+    void globals();
+    void account_globals();
+    void talks(CLI::App &sub);
+    void expectations(CLI::App &sub);
+    void call_command();
+    void answer_command();
+    void register_command();
+    void small_commands();
+};
+
+// "-c,--config" → "--config", the name that messages use.
+std::string long_name(const std::string &names) {
+    return names.substr(names.find("--"));
+}
+
+// An option whose text goes through `parse`; its error is told with the option's name.
+template <class T, class Parse>
+CLI::Option *value(CLI::App &app, const std::string &names, T &into, Parse parse, const std::string &type,
+                   const std::string &text) {
+    return app
+        .add_option_function<std::string>(
+            names,
+            [&into, parse, names](const std::string &given) {
+                auto result = parse(given);
+                if (!result) throw CLI::ValidationError(long_name(names), result.error().what);
+                into = std::move(*result);
+            },
+            text)
+        ->type_name(type);
+}
+
+template <class T>
+CLI::Option *duration(CLI::App &app, const std::string &names, T &into, const std::string &text) {
+    return value(
+        app, names, into, [](const std::string &given) { return parse_duration(given); }, "D", text);
+}
+
+CLI::Option *text_option(CLI::App &app, const std::string &names, std::string &into, const std::string &type,
+                         const std::string &text) {
+    return app.add_option(names, into, text)->type_name(type);
+}
+
+CLI::Option *choice(CLI::App &app, const std::string &names, std::string &into, const std::string &words,
+                    const std::string &text) {
+    return value(
+        app, names, into, [words](const std::string &given) { return parse_choice(given, words); }, words,
+        text);
+}
+
+template <class Parse, class T>
+CLI::Option *repeated(CLI::App &app, const std::string &names, std::vector<T> &into, Parse parse,
+                      const std::string &type, const std::string &text) {
+    return app
+        .add_option_function<std::vector<std::string>>(
+            names,
+            [&into, parse, names](const std::vector<std::string> &given) {
+                for (const auto &one : given) {
+                    auto result = parse(one);
+                    if (!result) throw CLI::ValidationError(long_name(names), result.error().what);
+                    into.push_back(std::move(*result));
+                }
+            },
+            text)
+        ->type_name(type)
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+}
+
+Parser::Parser() {
+    app.set_help_flag();
+    app.add_flag("-h,--help", help, "show this help");
+    app.fallthrough();
+    globals();
+    account_globals();
+    call_command();
+    answer_command();
+    register_command();
+    small_commands();
+}
+
+CLI::App &Parser::command(const std::string &name, const std::string &text, const std::string &arguments,
+                          const std::string &examples) {
+    auto *sub = app.add_subcommand(name, text);
+    sub->set_help_flag();
+    sub->fallthrough();
+    tree.commands.push_back({name, text, arguments, {}, {}, examples});
+    return *sub;
+}
+
+void Parser::globals() {
+    text_option(app, "-c,--config", global.config, "FILE",
+                "configuration file instead of ~/.config/offhook/offhook.toml");
+    text_option(app, "-a,--account", global.account, "NAME", "account of the configuration to use");
+    app.add_flag("--json", global.json, "one JSON object per line on standard output");
+    app.add_flag("-q,--quiet", global.quiet, "nothing but errors on standard error");
+    app.add_flag("-v,--verbose", global.verbose, "say more; repeat for debugging");
+    choice(app, "--color", global.color, "auto|always|never", "colours on standard error");
+    text_option(app, "--log-file", global.log_file, "FILE", "append the log to FILE");
+    app.add_flag("--trace{-}", trace, "own SIP messages, decrypted, to standard error or FILE")
+        ->type_name("FILE");
+    text_option(app, "--pcap", global.pcap, "FILE",
+                "capture SIP and RTP into FILE, for Wireshark and sngrep");
+    repeated(app, "--listen", global.listen, parse_listen_text, "[TRANSPORT:]ADDRESS[:PORT]",
+             "where to listen; repeatable");
+    text_option(app, "--audio", global.audio, "DEVICE", "auto, none, alsa:NAME, file:IN,OUT or pipe");
+    duration(app, "--timeout", global.timeout, "end the whole command after D, with exit 124");
+    app.add_flag("-V,--version", version, "show the version; with -v the libraries too");
+}
+
+void Parser::account_globals() {
+    value(app, "--aor", global.aor, parse_sip_uri, "URI", "call as this address, sip:alice@example.com");
+    value(app, "--registrar", global.registrar, parse_sip_uri, "URI",
+          "registrar, if it is not the address's domain");
+    value(app, "--proxy", global.proxy, parse_sip_uri, "URI", "send everything through this proxy");
+    text_option(app, "--auth-user", global.auth_user, "NAME", "user name for authentication");
+    text_option(app, "--password-file", global.password_file, "FILE",
+                "its first line is the password; - is standard input");
+    choice(app, "--transport", global.transport, "udp|tcp|tls|ws|wss", "transport to the server");
+    text_option(app, "--codecs", global.codecs, "LIST",
+                "codecs in order of preference: opus,g722,pcma,pcmu,l16");
+    text_option(app, "--public-address", global.public_address, "IP", "address to show outside of a NAT");
+    text_option(app, "--tls-ca", global.tls_ca, "FILE",
+                "trust these certificates (PEM) instead of the system's");
+    text_option(app, "--tls-certificate", global.tls_certificate, "FILE",
+                "own certificate chain and key (PEM)");
+    app.add_flag("--tls-insecure", global.tls_insecure, "verify no certificate");
+    choice(app, "--srtp", global.srtp, "off|optional|required|dtls",
+           "media encryption (only off is built in yet)");
+    text_option(app, "--stun", global.stun, "URI", "not built in yet");
+    text_option(app, "--turn", global.turn, "URI", "not built in yet");
+    app.add_flag("--ice", global.ice, "not built in yet");
+}
+
+void Parser::talks(CLI::App &sub) {
+    text_option(sub, "--play", talk.play, "FILE",
+                "play FILE after the answer; - is WAV or raw sound on standard input");
+    text_option(sub, "--stdin-format", talk.stdin_format, "FORMAT",
+                "of raw sound on standard input: s16le,16000");
+    text_option(sub, "--record", talk.record, "FILE",
+                "record in stereo, left sent, right received; {date}, {time} and {peer} are filled in; - is "
+                "standard output");
+    text_option(sub, "--say", talk.say, "TEXT", "speak TEXT after the answer (espeak-ng, or tts_command)");
+    value(sub, "--dtmf", talk.dtmf, parse_dtmf_digits, "DIGITS",
+          "send DIGITS after the answer; , or w waits 500 ms");
+    choice(sub, "--dtmf-mode", talk.dtmf_mode, "auto|rfc4733|info|inband", "how digits are sent");
+    duration(sub, "--hangup-after", talk.hangup_after, "hang up D after the answer");
+    choice(sub, "--then", talk.then, "hangup|wait", "what to do when everything asked for is done");
+    duration(sub, "--ring-timeout", talk.ring_timeout, "give up ringing after D");
+    repeated(sub, "--header", talk.headers, parse_extra_header, "'NAME: VALUE'", "add a header; repeatable");
+    text_option(sub, "--subject", talk.subject, "TEXT", "Subject of the call");
+    choice(sub, "--early-media", talk.early_media, "ignore|play", "sound before the answer");
+    text_option(sub, "--on-answer", talk.on_answer, "CMD",
+                "run CMD (no shell) when the call is answered, call facts in OFFHOOK_*");
+    text_option(sub, "--script", talk.script, "FILE", "not built in yet");
+    text_option(
+        sub, "--do", talk.steps, "STEPS",
+        "steps such as 'wait answer; play a.wav; dtmf 12#; hangup'; - reads them from standard input");
+    value(
+        sub, "--retry", talk.retry, [](const std::string &t) { return parse_int(t, 0, 1000); }, "N",
+        "try a failed call N times more");
+    duration(sub, "--retry-wait", talk.retry_wait, "wait D between tries (10 s)");
+    choice(sub, "--refer", talk.refer, "allow|ask|deny",
+           "what to do with a transfer that the peer asks for (only deny is built in yet)");
+    sub.add_flag("--follow", talk.follow, "follow redirections (3xx)");
+    expectations(sub);
+}
+
+void Parser::expectations(CLI::App &sub) {
+    value(sub, "--expect-dtmf", talk.expect_dtmf, parse_regex_text, "REGEX",
+          "exit 40 unless the digits received match");
+    value(sub, "--expect-tone", talk.expect_tone, parse_tones, "HZ[,HZ]", "exit 40 unless the tone is heard");
+    repeated(sub, "--expect-header", talk.expect_headers, parse_expected_header, "'NAME: REGEX'",
+             "exit 40 unless a header of the answer matches");
+    sub.add_flag("--expect-audio", talk.expect_audio, "exit 40 unless something is heard");
+    value(sub, "--min-mos", talk.min_mos, parse_mos, "X",
+          "exit 40 when the voice quality is below X (1 to 4.5)");
+}
+
+void Parser::call_command() {
+    auto &sub =
+        command("call", "place a call", "TARGET [TARGET…]",
+                "  offhook call sip:bob@192.0.2.7\n"
+                "  offhook call --play hello.wav --record '{date}-{peer}.wav' sip:bob@example.com\n"
+                "  offhook call --do 'wait answer; dtmf 1234#; wait 2s; hangup' --timeout 30s +49301234\n"
+                "  offhook call --expect-audio --min-mos 3.5 --nagios sip:echo@pbx.lan\n");
+    sub.add_option("TARGET", call.targets, "SIP URI, tel:, number or user, host, or contact");
+    talks(sub);
+    sub.add_flag("--nagios", call.nagios, "one line for Nagios, exit 0 to 3");
+}
+
+void Parser::answer_command() {
+    auto &sub =
+        command("answer", "wait for a call and answer it", "",
+                "  offhook answer --auto --echo --count 10\n"
+                "  offhook answer --auto --play menu.wav --expect-dtmf '^1$' --listen udp:0.0.0.0:5060\n"
+                "  offhook answer --code 486\n");
+    sub.add_flag("--auto", answer.automatic, "answer by itself even on a terminal");
+    duration(sub, "--delay", answer.delay, "let it ring for D before answering");
+    value(sub, "--code", answer.code, parse_status, "STATUS",
+          "refuse with this status (300 to 699) instead of answering");
+    value(
+        sub, "--count", answer.count, [](const std::string &t) { return parse_int(t, 1, 1'000'000); }, "N",
+        "end after N calls (1)");
+    repeated(
+        sub, "--from", answer.from, [](const std::string &t) { return Result<std::string>(t); }, "PATTERN",
+        "accept only callers whose URI matches (* and ?), others get 403; repeatable");
+    sub.add_flag("--echo", answer.echo, "send back what arrives");
+    talks(sub);
+}
+
+void Parser::register_command() {
+    auto &sub = command("register", "register an account and keep it registered", "",
+                        "  offhook register -a home\n"
+                        "  offhook register --once --aor sip:alice@example.com --password-file secret.txt\n"
+                        "  offhook register --query -a home --json\n");
+    sub.add_flag("--once", register_.once, "end as soon as the outcome is known");
+    duration(sub, "--expires", register_.expires, "ask for a registration of D");
+    sub.add_flag("--query", register_.query, "list what is registered");
+    sub.add_flag("--unregister", register_.unregister, "remove the registrations of this account and end");
+    sub.add_flag("--nagios", register_.nagios, "one line for Nagios, exit 0 to 3; implies --once");
+}
+
+void Parser::small_commands() {
+    auto &config_sub =
+        command("config", "check the configuration", "check", "  offhook config check -c offhook.toml\n");
+    config_sub.add_option("VERB", config.verb, "check");
+    tree.commands.back().words = {"check"};
+    command("accounts", "list the accounts of the configuration", "", "  offhook accounts --json\n");
+    command("contacts", "list the contacts of the configuration", "", "  offhook contacts\n");
+    auto &audio_sub = command("audio", "list the sound devices", "list", "  offhook audio list\n");
+    audio_sub.add_option("VERB", audio.verb, "list");
+    tree.commands.back().words = {"list"};
+    auto &completion_sub =
+        command("completion", "print a completion script for a shell", "bash|zsh|fish",
+                "  offhook completion bash > ~/.local/share/bash-completion/completions/offhook\n");
+    completion_sub.add_option("SHELL", completion.shell, "bash, zsh or fish");
+    tree.commands.back().words = {"bash", "zsh", "fish"};
+    auto &help_sub = command("help", "show the help of a command", "[COMMAND]", "  offhook help call\n");
+    help_sub.add_option("COMMAND", help_topic, "command");
+    tree.later = later;
+    for (const auto &name : later)
+        app.add_subcommand(name, "not built in yet")->prefix_command();
+}
+
+std::vector<OptionEntry> options_of(const CLI::App &app) {
+    std::vector<OptionEntry> out;
+    for (const CLI::Option *option : app.get_options()) {
+        if (option->get_positional()) continue;
+        OptionEntry entry;
+        entry.short_names = option->get_snames();
+        entry.long_names = option->get_lnames();
+        entry.text = option->get_description();
+        entry.value_optional = entry.long_names == std::vector<std::string>{"trace"};
+        if (entry.value_optional || option->get_items_expected_max() > 0)
+            entry.value = option->get_type_name();
+        if (entry.value.find('|') != std::string::npos) entry.choices = split(entry.value, '|');
+        out.push_back(std::move(entry));
+    }
+    return out;
+}
+
+CommandTree tree_of(Parser &parser) {
+    CommandTree tree = parser.tree;
+    tree.global = options_of(parser.app);
+    for (auto &entry : tree.commands)
+        entry.options = options_of(*parser.app.get_subcommand(entry.name));
+    return tree;
+}
+
+std::vector<std::string> option_names(const CommandTree &tree, const std::string &command) {
+    std::vector<std::string> names;
+    const auto collect = [&names](const std::vector<OptionEntry> &options) {
+        for (const auto &option : options)
+            for (const auto &name : option.long_names)
+                names.push_back("--" + name);
+    };
+    collect(tree.global);
+    if (const auto *entry = find(tree, command)) collect(entry->options);
+    return names;
+}
+
+// One line on what CLI11 could not place.
+Failure unexpected(const CommandTree &tree, const std::string &command,
+                   const std::vector<std::string> &extras) {
+    const auto is_option = [](const std::string &word) { return word.size() > 1 && word[0] == '-'; };
+    auto word = extras.front();
+    const auto option = std::find_if(extras.begin(), extras.end(), is_option);
+    if (option != extras.end() && (!command.empty() || is_option(word))) word = *option;
+    if (is_option(word)) {
+        word = word.substr(0, word.find('='));
+        return fail(Errc::invalid_argument,
+                    "unknown option " + sanitise(word) + suggestion(word, option_names(tree, command)));
+    }
+    if (!command.empty())
+        return fail(Errc::invalid_argument, command + ": unexpected argument \"" + sanitise(word) + "\"");
+    if (starts_with_any(word, {"sip:", "sips:", "tel:"}))
+        return fail(Errc::invalid_argument, "\"" + sanitise(word) +
+                                                "\" is no command (did you mean: offhook call " +
+                                                sanitise(word) + ")");
+    std::vector<std::string> names = tree.later;
+    for (const auto &entry : tree.commands)
+        names.push_back(entry.name);
+    return fail(Errc::invalid_argument,
+                "unknown command \"" + sanitise(word) + "\"" + suggestion(word, names));
+}
+
+Result<CommandLine> chosen(Parser &parser, const std::string &command) {
+    CommandLine line{parser.global, NothingOptions{}};
+    const auto finish = [&line](auto options) -> Result<CommandLine> {
+        line.command = std::move(options);
+        return std::move(line);
+    };
+    if (!parser.trace.empty()) line.global.trace = parser.trace;
+    if (parser.version) return finish(VersionOptions{});
+    if (parser.help && (command.empty() || command == "help"))
+        return finish(HelpOptions{help_text(tree_of(parser))});
+    if (std::find(later.begin(), later.end(), command) != later.end())
+        return fail(Errc::not_supported, "not built in yet: " + command);
+    const std::string topic = command == "help" ? parser.help_topic : parser.help ? command : "";
+    if (command == "help" || parser.help) {
+        const CommandTree tree = tree_of(parser);
+        if (topic.empty()) return finish(HelpOptions{help_text(tree)});
+        if (const auto *entry = find(tree, topic)) return finish(HelpOptions{help_text(tree, *entry)});
+        return unexpected(tree, "", {topic});
+    }
+    parser.call.talk = parser.answer.talk = parser.talk;
+    if (command == "call") return finish(parser.call);
+    if (command == "answer") return finish(parser.answer);
+    if (command == "register") return finish(parser.register_);
+    if (command == "config") return finish(parser.config);
+    if (command == "accounts") return finish(AccountsOptions{});
+    if (command == "contacts") return finish(ContactsOptions{});
+    if (command == "audio") return finish(parser.audio);
+    if (command == "completion") return finish(parser.completion);
+    return finish(NothingOptions{short_help(tree_of(parser))});
+}
+
+std::string chosen_name(const CLI::App &app) {
+    const auto subs = app.get_subcommands();
+    return subs.empty() ? "" : subs.front()->get_name();
+}
+
+} // namespace
+
+Result<CommandLine> parse_command_line(const std::vector<std::string> &arguments) {
+    Parser parser;
+    try {
+        parser.app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+    } catch (const CLI::ExtrasError &) {
+        return unexpected(tree_of(parser), chosen_name(parser.app), parser.app.remaining(true));
+    } catch (const CLI::ArgumentMismatch &e) {
+        const std::string what = e.what();
+        return fail(Errc::invalid_argument, what.substr(0, what.find(':')) + " needs a value");
+    } catch (const CLI::ParseError &e) {
+        return fail(Errc::invalid_argument, sanitise(e.what()));
+    }
+    return chosen(parser, chosen_name(parser.app));
+}
+
+CommandTree command_tree() {
+    Parser parser;
+    return tree_of(parser);
+}
+
+} // namespace offhook::cmd

@@ -1,0 +1,24 @@
+// The forms that option values take. Each checks one text and says what was expected (invalid_argument).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "cmd/options.hpp"
+
+namespace offhook::cmd {
+
+Result<std::string> parse_choice(const std::string &text, const std::string &words); // "a|b|c"
+Result<std::string> parse_listen_text(const std::string &text);
+Result<std::string> parse_sip_uri(const std::string &text);
+Result<std::string> parse_dtmf_digits(const std::string &text);
+Result<std::string> parse_regex_text(const std::string &text); // POSIX extended
+Result<Header> parse_extra_header(const std::string &text);    // refuses those that the phone writes itself
+Result<Header> parse_expected_header(const std::string &text); // NAME: REGEX
+Result<std::vector<double>> parse_tones(const std::string &text);
+Result<double> parse_mos(const std::string &text);
+Result<int> parse_int(const std::string &text, int low, int high);
+Result<unsigned> parse_status(const std::string &text);
+
+} // namespace offhook::cmd

@@ -1,0 +1,23 @@
+// The commands. Each returns the exit code, or an error that main shows and turns into one.
+#pragma once
+
+#include "base/result.hpp"
+#include "cmd/options.hpp"
+
+namespace offhook::cmd {
+
+Result<int> run(const GlobalOptions &global, const CallOptions &options);
+Result<int> run(const GlobalOptions &global, const AnswerOptions &options);
+Result<int> run(const GlobalOptions &global, const RegisterOptions &options);
+Result<int> run(const GlobalOptions &global, const ConfigOptions &options);
+Result<int> run(const GlobalOptions &global, const AccountsOptions &options);
+Result<int> run(const GlobalOptions &global, const ContactsOptions &options);
+Result<int> run(const GlobalOptions &global, const AudioOptions &options);
+Result<int> run(const GlobalOptions &global, const CompletionOptions &options);
+Result<int> run(const GlobalOptions &global, const HelpOptions &options);
+Result<int> run(const GlobalOptions &global, const VersionOptions &options);
+Result<int> run(const GlobalOptions &global, const NothingOptions &options);
+
+int main_of(int argc, char **argv);
+
+} // namespace offhook::cmd

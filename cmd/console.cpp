@@ -1,0 +1,85 @@
+#include "cmd/console.hpp"
+
+#include <cstring>
+
+#include <unistd.h>
+
+#include "cmd/record_name.hpp"
+#include "cmd/status_line.hpp"
+
+namespace offhook::cmd {
+
+namespace {
+
+constexpr Duration redraw_interval{200}; // at most 5 a second
+
+void put(const std::string &text) {
+    (void)!write(STDERR_FILENO, text.data(), text.size());
+}
+
+} // namespace
+
+Console::Console(Session &session, CallId call, std::string record_name)
+    : session_(session), call_(call), record_name_(std::move(record_name)), started_(session.loop().now()),
+      redraw_(session.loop()) {
+    auto terminal = Terminal::open([this](char key) { press(key); });
+    if (!terminal) return; // the call goes on without keys
+    terminal_ = std::move(*terminal);
+    session_.output().set_status_hooks([this] { erase(); }, [this] { draw(); });
+    tick();
+}
+
+Console::~Console() {
+    session_.output().set_status_hooks({}, {});
+    erase();
+}
+
+void Console::press(char key) {
+    auto &phone = session_.phone();
+    const auto call = phone.call(call_);
+    if (!call) return;
+    if (key == 'q') return show(phone.hang_up(call_));
+    if (key == 'h') return show(phone.hold(call_, !call->held_locally));
+    if (key == 'm') return show(phone.mute(call_, !call->muted));
+    if (key == 'r') return toggle_record(*call);
+    if (key == 'x') return session_.output().progress("transfer: not built in yet");
+    if (key == '?')
+        return session_.output().progress(
+            "keys: 0-9 * # A-D digits, h hold, m mute, r record, q hang up, x transfer");
+    if (std::strchr("0123456789*#ABCD", key) != nullptr && key != 0)
+        show(phone.send_dtmf(call_, std::string_view(&key, 1)));
+}
+
+void Console::toggle_record(const CallView &call) {
+    if (call.recording) return show(session_.phone().stop_record(call_));
+    show(session_.phone().record(
+        call_, expand_record_name(record_name_, call.remote, std::chrono::system_clock::now())));
+}
+
+void Console::show(const Result<> &done) {
+    if (!done) session_.output().progress(done.error().what);
+    draw();
+}
+
+void Console::tick() {
+    draw();
+    redraw_.start(redraw_interval, [this] { tick(); });
+}
+
+void Console::draw() {
+    const auto call = session_.phone().call(call_);
+    if (!call || session_.finishing()) return erase();
+    StatusFacts facts;
+    facts.call = *call;
+    facts.since_start = std::chrono::duration_cast<Duration>(session_.loop().now() - started_);
+    facts.stats = session_.phone().stats(call_);
+    if (const auto *audio = session_.phone().audio(call_)) facts.received_dbfs = audio->received_dbfs();
+    put("\r" + format_status(facts, Terminal::width() - 1) + "\x1b[K");
+    drawn_ = true;
+}
+
+void Console::erase() {
+    if (std::exchange(drawn_, false)) put("\r\x1b[K");
+}
+
+} // namespace offhook::cmd

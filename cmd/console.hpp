@@ -1,0 +1,36 @@
+// A call on a terminal: the status line and the keys. Only made where Terminal::is_interactive().
+#pragma once
+
+#include <memory>
+
+#include "cmd/session.hpp"
+#include "cmd/terminal.hpp"
+
+namespace offhook::cmd {
+
+class Console {
+public:
+    // `record_name`: where the r key records.
+    Console(Session &session, CallId call, std::string record_name);
+    ~Console();
+    Console(const Console &) = delete;
+    Console &operator=(const Console &) = delete;
+
+private:
+    void press(char key);
+    void show(const Result<> &done);
+    void toggle_record(const CallView &call);
+    void tick();
+    void draw();
+    void erase();
+
+    Session &session_;
+    CallId call_;
+    std::string record_name_;
+    TimePoint started_;
+    Timer redraw_;
+    std::unique_ptr<Terminal> terminal_;
+    bool drawn_ = false;
+};
+
+} // namespace offhook::cmd

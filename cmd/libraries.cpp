@@ -1,0 +1,28 @@
+#include "cmd/libraries.hpp"
+
+#include <alsa/version.h>
+#include <openssl/crypto.h>
+#include <opus/opus.h>
+#include <sndfile.h>
+
+#include "base/re.hpp"
+#include "media/codec.hpp"
+
+namespace offhook::cmd {
+
+std::vector<std::pair<std::string, std::string>> libraries() {
+    std::vector<std::pair<std::string, std::string>> out{
+        {"libre", sys_libre_version_get()},  {"openssl", OpenSSL_version(OPENSSL_VERSION_STRING)},
+        {"opus", opus_get_version_string()}, {"sndfile", sf_version_string()},
+        {"alsa", SND_LIB_VERSION_STR},
+    };
+    std::string codecs;
+    for (const auto &codec : media::codec_table())
+        codecs += (codecs.empty() ? "" : " ") + std::string(codec.key);
+    out.emplace_back("codecs", codecs);
+    const bool g722 = media::find_codec("g722") != nullptr;
+    out.emplace_back("spandsp", g722 ? "yes (G.722)" : "no (G.722 needs libspandsp-dev at build time)");
+    return out;
+}
+
+} // namespace offhook::cmd

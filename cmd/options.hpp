@@ -1,0 +1,96 @@
+// What the command line said, as plain values: one struct per command. cli.cpp fills them, nobody else
+// parses.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "base/clock.hpp"
+
+namespace offhook::cmd {
+
+using Header = std::pair<std::string, std::string>;
+
+struct GlobalOptions {
+    std::string config, account;
+    bool json = false, quiet = false;
+    int verbose = 0;
+    std::string color = "auto", log_file, pcap;
+    std::optional<std::string> trace; // "-": stderr
+    std::vector<std::string> listen;
+    std::string audio; // empty: the configuration's
+    std::optional<Duration> timeout;
+    // The account that exists only for this command.
+    std::string aor, registrar, proxy, auth_user, transport, codecs, public_address, password_file;
+    std::string tls_ca, tls_certificate;
+    bool tls_insecure = false;
+    std::string srtp, stun, turn;
+    bool ice = false;
+};
+
+// What `call` and `answer` share: what happens in a call once it is there.
+struct TalkOptions {
+    std::string play, record, say, dtmf, dtmf_mode, stdin_format;
+    std::optional<Duration> hangup_after, ring_timeout;
+    std::string then; // "", "hangup", "wait"
+    std::vector<Header> headers;
+    std::string subject, early_media, on_answer, script, steps, refer;
+    std::string expect_dtmf;
+    std::vector<double> expect_tone;
+    std::vector<Header> expect_headers; // name, regular expression
+    bool expect_audio = false, follow = false;
+    std::optional<double> min_mos;
+    int retry = 0;
+    Duration retry_wait{10'000};
+};
+
+struct CallOptions {
+    TalkOptions talk;
+    std::vector<std::string> targets;
+    bool nagios = false;
+};
+
+struct AnswerOptions {
+    TalkOptions talk;
+    bool automatic = false, echo = false;
+    Duration delay{0};
+    unsigned code = 0; // refuse with it; 0: answer
+    int count = 1;
+    std::vector<std::string> from; // patterns
+};
+
+struct RegisterOptions {
+    bool once = false, query = false, unregister = false, nagios = false;
+    std::optional<Duration> expires;
+};
+
+struct ConfigOptions {
+    std::string verb; // "check"
+};
+struct AudioOptions {
+    std::string verb; // "list"
+};
+struct AccountsOptions {};
+struct ContactsOptions {};
+struct CompletionOptions {
+    std::string shell;
+};
+struct HelpOptions {
+    std::string text; // ready to print
+};
+struct VersionOptions {};
+struct NothingOptions { // `offhook` alone
+    std::string help;
+};
+
+struct CommandLine {
+    GlobalOptions global;
+    std::variant<NothingOptions, HelpOptions, VersionOptions, CallOptions, AnswerOptions, RegisterOptions,
+                 ConfigOptions, AccountsOptions, ContactsOptions, AudioOptions, CompletionOptions>
+        command;
+};
+
+} // namespace offhook::cmd

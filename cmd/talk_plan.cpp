@@ -1,0 +1,97 @@
+// Everything about the options of a call that can be wrong is found here, before anything is sent.
+#include <cerrno>
+
+#include <unistd.h>
+
+#include "base/text.hpp"
+#include "cmd/talk.hpp"
+#include "media/device.hpp"
+
+namespace offhook::cmd {
+
+namespace {
+
+Result<> check_sound(const std::string &path) {
+    if (path == "-") return {};
+    auto source = media::open_file_source(path);
+    if (!source) return tl::unexpected(source.error());
+    return {};
+}
+
+Result<> check_record(const std::string &path, bool json) {
+    if (path.empty()) return {};
+    if (path == "-") {
+        if (json) return fail(Errc::invalid_argument, "--record - and --json both want standard output");
+        return {};
+    }
+    const auto slash = path.rfind('/');
+    const std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+    if (access(directory.c_str(), W_OK) != 0) return fail_errno(Errc::device, errno, "--record " + path);
+    return {};
+}
+
+Result<> not_yet(const TalkOptions &options) {
+    if (!options.script.empty()) return fail(Errc::not_supported, "not built in yet: --script");
+    if (!options.refer.empty() && options.refer != "deny")
+        return fail(Errc::not_supported, "not built in yet: --refer " + options.refer);
+    return {};
+}
+
+Result<> plan_steps(TalkPlan &plan) {
+    const auto &text = plan.options.steps;
+    plan.steps_from_stdin = text == "-";
+    if (plan.steps_from_stdin || text.empty()) return {};
+    auto steps = parse_steps(text);
+    if (!steps) return fail(steps.error().code, "--do: " + steps.error().what);
+    for (const auto &step : *steps) {
+        Result<> good;
+        if (step.kind == Step::Kind::transfer)
+            good = fail(Errc::not_supported, "not built in yet: the step \"transfer\"");
+        if (step.kind == Step::Kind::play) good = check_sound(step.text);
+        if (step.kind == Step::Kind::say)
+            if (auto spoken = plan.speech->say(step.text); !spoken) good = tl::unexpected(spoken.error());
+        if (!good) return good;
+    }
+    plan.steps = std::move(*steps);
+    return {};
+}
+
+Result<> plan_sounds(TalkPlan &plan) {
+    const auto &options = plan.options;
+    if (!options.play.empty()) {
+        if (auto good = check_sound(options.play); !good) return good;
+        plan.sounds.push_back(options.play);
+    }
+    if (options.say.empty()) return {};
+    auto spoken = plan.speech->say(options.say);
+    if (!spoken) return tl::unexpected(spoken.error());
+    plan.sounds.push_back(*spoken);
+    return {};
+}
+
+Result<> plan_hook(TalkPlan &plan) {
+    if (plan.options.on_answer.empty()) return {};
+    auto words = split_words(plan.options.on_answer);
+    if (!words) return fail(Errc::invalid_argument, "--on-answer: " + words.error().what);
+    plan.hook = std::move(*words);
+    return {};
+}
+
+} // namespace
+
+Result<TalkPlan> plan_talk(const TalkOptions &options, const std::vector<std::string> &tts_command,
+                           bool json) {
+    TalkPlan plan;
+    plan.options = options;
+    plan.speech = std::make_shared<Speech>(tts_command);
+    if (auto good = not_yet(options); !good) return tl::unexpected(good.error());
+    if (options.play == "-" && options.steps == "-")
+        return fail(Errc::invalid_argument, "--play - and --do - both want standard input");
+    if (auto good = check_record(options.record, json); !good) return tl::unexpected(good.error());
+    if (auto good = plan_hook(plan); !good) return tl::unexpected(good.error());
+    if (auto good = plan_sounds(plan); !good) return tl::unexpected(good.error());
+    if (auto good = plan_steps(plan); !good) return tl::unexpected(good.error());
+    return plan;
+}
+
+} // namespace offhook::cmd
