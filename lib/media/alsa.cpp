@@ -154,7 +154,7 @@ private:
             int sum = 0;
             for (unsigned c = 0; c < card_.channels; ++c)
                 sum += interleaved_[i * card_.channels + c];
-            mono_[i] = saturate(sum / static_cast<int>(card_.channels));
+            mono_[i] = saturate(sum / static_cast<int>(std::max(card_.channels, 1U)));
         }
         ring.push(ConstSamples(mono_).first(static_cast<std::size_t>(got)));
         return got;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <complex>
 #include <numbers>
 
 #include "media/pcm.hpp"
@@ -19,19 +20,43 @@ constexpr unsigned windows_per_second = 20;
 
 double energy(std::span<const double> x) noexcept {
     double sum = 0;
-    for (double v : x)
+    for (const double v : x)
         sum += v * v;
     return sum;
 }
 
-// |X(hz)|² under a Hann window: its side lobes keep a second tone out of the way.
-double hann_power(std::span<const double> x, double turns_per_sample) noexcept {
-    const double w = 2 * std::numbers::pi * turns_per_sample, c = 2 * std::cos(w);
-    const double h = 2 * std::numbers::pi / static_cast<double>(x.size());
-    double s1 = 0, s2 = 0;
-    for (std::size_t i = 0; i < x.size(); ++i) {
-        const double hann = 0.5 - 0.5 * std::cos(h * (static_cast<double>(i) + 0.5));
-        const double s = x[i] * hann + c * s1 - s2;
+// A point going round the unit circle: sine and cosine of a frequency without calling them for each sample.
+class Rotor {
+public:
+    explicit Rotor(double turns_per_sample) noexcept
+        : step_(std::polar(1.0, 2 * std::numbers::pi * turns_per_sample)) {}
+    [[nodiscard]] std::complex<double> next() noexcept {
+        const auto now = at_;
+        at_ = {at_.real() * step_.real() - at_.imag() * step_.imag(),
+               at_.real() * step_.imag() + at_.imag() * step_.real()};
+        return now;
+    }
+
+private:
+    std::complex<double> step_;
+    std::complex<double> at_{1, 0};
+};
+
+// The Hann window's side lobes keep a second tone out of the way.
+std::vector<double> hann_weighted(std::span<const double> x) {
+    std::vector<double> weighted(x.begin(), x.end());
+    Rotor rotor(1.0 / static_cast<double>(x.size()));
+    for (double &v : weighted)
+        v *= 0.5 - 0.5 * rotor.next().real();
+    return weighted;
+}
+
+double goertzel(std::span<const double> x, double turns_per_sample) noexcept {
+    const double c = 2 * std::cos(2 * std::numbers::pi * turns_per_sample);
+    double s1 = 0;
+    double s2 = 0;
+    for (const double v : x) {
+        const double s = v + c * s1 - s2;
         s2 = s1;
         s1 = s;
     }
@@ -39,26 +64,23 @@ double hann_power(std::span<const double> x, double turns_per_sample) noexcept {
 }
 
 // The strongest frequency within the tolerance around `hz`.
-double refine(std::span<const double> x, unsigned rate, double hz) noexcept {
+double refine(std::span<const double> x, unsigned rate, double hz) {
     const int reach = std::max(1, static_cast<int>(std::ceil(hz * tolerance / scan_step_hz)));
     const double step = hz * tolerance / reach;
-    double best = hz, best_power = -1;
+    const auto weighted = hann_weighted(x);
     std::vector<double> power;
-    for (int i = -reach; i <= reach; ++i) {
-        power.push_back(hann_power(x, (hz + i * step) / rate));
-        if (power.back() > best_power) {
-            best_power = power.back();
-            best = i;
-        }
-    }
-    const auto at = static_cast<std::size_t>(static_cast<int>(best) + reach);
+    for (int i = -reach; i <= reach; ++i)
+        power.push_back(goertzel(weighted, (hz + i * step) / rate));
+    const auto best = std::max_element(power.begin(), power.end());
     double offset = 0;
-    if (at > 0 && at + 1 < power.size()) { // the top of a parabola through three logarithms
-        const double l = std::log(power[at - 1] + 1e-9), m = std::log(power[at] + 1e-9),
-                     r = std::log(power[at + 1] + 1e-9);
-        if (l + r - 2 * m < 0) offset = std::clamp(0.5 * (l - r) / (l + r - 2 * m), -0.5, 0.5);
+    if (best != power.begin() && best + 1 != power.end()) { // the top of a parabola through three logarithms
+        const double left = std::log(best[-1] + 1e-9);
+        const double middle = std::log(*best + 1e-9);
+        const double right = std::log(best[1] + 1e-9);
+        const double bend = left + right - 2 * middle;
+        if (bend < 0) offset = std::clamp(0.5 * (left - right) / bend, -0.5, 0.5);
     }
-    return hz + (best + offset) * step;
+    return hz + (static_cast<double>(best - power.begin()) - reach + offset) * step;
 }
 
 struct Sine { // a·cos + b·sin
@@ -67,29 +89,33 @@ struct Sine { // a·cos + b·sin
 
 // Adds `scale` times the sine to x.
 void add(std::span<double> x, const Sine &sine, double scale) noexcept {
-    const double w = 2 * std::numbers::pi * sine.turns;
-    for (std::size_t i = 0; i < x.size(); ++i) {
-        const double p = w * static_cast<double>(i);
-        x[i] += scale * (sine.a * std::cos(p) + sine.b * std::sin(p));
+    Rotor rotor(sine.turns);
+    for (double &v : x) {
+        const auto point = rotor.next();
+        v += scale * (sine.a * point.real() + sine.b * point.imag());
     }
 }
 
 // Least squares of one sine against x.
 void fit(std::span<const double> x, Sine &sine) noexcept {
-    const double w = 2 * std::numbers::pi * sine.turns;
-    double cc = 0, ss = 0, cs = 0, xc = 0, xs = 0;
-    for (std::size_t i = 0; i < x.size(); ++i) {
-        const double c = std::cos(w * static_cast<double>(i)), s = std::sin(w * static_cast<double>(i));
-        cc += c * c;
-        ss += s * s;
-        cs += c * s;
-        xc += x[i] * c;
-        xs += x[i] * s;
+    Rotor rotor(sine.turns);
+    double cc = 0;
+    double ss = 0;
+    double cs = 0;
+    double xc = 0;
+    double xs = 0;
+    for (const double v : x) {
+        const auto point = rotor.next();
+        cc += point.real() * point.real();
+        ss += point.imag() * point.imag();
+        cs += point.real() * point.imag();
+        xc += v * point.real();
+        xs += v * point.imag();
     }
-    const double det = cc * ss - cs * cs;
-    if (std::abs(det) < 1e-9) return;
-    sine.a = (xc * ss - xs * cs) / det;
-    sine.b = (xs * cc - xc * cs) / det;
+    const double determinant = cc * ss - cs * cs;
+    if (std::abs(determinant) < 1e-9) return;
+    sine.a = (xc * ss - xs * cs) / determinant;
+    sine.b = (xs * cc - xc * cs) / determinant;
 }
 
 // Takes every tone out of the window; true if what remains is 20 dB below the weakest of them.
@@ -97,13 +123,16 @@ bool tones_stand_out(std::vector<double> x, unsigned rate, const std::vector<dou
     std::vector<Sine> sines(hz.size());
     // Each is fitted with the others taken out, repeatedly, since neighbours (440 and 480 Hz) leak into each
     // other; the first round assumes the nominal frequencies.
-    for (int pass = 0; pass < 5; ++pass)
+    const double whole = energy(x);
+    for (int pass = 0; pass < (hz.size() == 1 ? 2 : 5); ++pass) {
         for (std::size_t k = 0; k < hz.size(); ++k) {
             add(x, sines[k], 1);
             sines[k].turns = (pass == 0 ? hz[k] : refine(x, rate, hz[k])) / rate;
             fit(x, sines[k]);
             add(x, sines[k], -1);
         }
+        if (pass == 1 && energy(x) > whole / 4) return false; // not nearly: most of the time
+    }
     const double rest = energy(x) / static_cast<double>(x.size());
     return std::all_of(sines.begin(), sines.end(), [&](const Sine &s) {
         const double power = (s.a * s.a + s.b * s.b) / 2;
@@ -124,7 +153,9 @@ double level_dbfs(ConstSamples frame) noexcept {
 
 double tone_share(ConstSamples frame, unsigned rate, double hz) noexcept {
     const double c = 2 * std::cos(2 * std::numbers::pi * hz / rate);
-    double s1 = 0, s2 = 0, total = 0;
+    double s1 = 0;
+    double s2 = 0;
+    double total = 0;
     for (const int sample : frame) {
         const double s = sample + c * s1 - s2;
         s2 = s1;

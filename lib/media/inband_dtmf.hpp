@@ -24,8 +24,8 @@ public:
 private:
     struct Part {
         Oscillator low, high;
-        bool sounding;
-        double seconds;
+        bool sounding = false;
+        double seconds = 0;
     };
     std::vector<Part> parts_; // the first is being sent
     double position_ = 0;

@@ -114,7 +114,7 @@ PipeSource::PipeSource(Fd fd, unsigned raw_rate, bool detect_wav)
 // change the descriptor for the shell and every other process that shares it.
 void PipeSource::fill(std::size_t wanted) {
     const std::size_t limit = std::size_t{rate_} * frame_bytes();
-    std::array<std::uint8_t, 16384> piece;
+    std::array<std::uint8_t, 16384> piece{};
     while (!at_end_ && bytes_.size() - at_ < std::min(wanted, limit) && ready(fd_.get(), POLLIN)) {
         const std::size_t room =
             std::min(piece.size(), std::max<std::size_t>(limit - (bytes_.size() - at_), 1));

@@ -54,7 +54,9 @@ public:
 private:
     void fill(std::size_t wanted);
     void take_header();
-    [[nodiscard]] std::size_t frame_bytes() const noexcept { return format_.channels * (format_.bits / 8U); }
+    [[nodiscard]] std::size_t frame_bytes() const noexcept {
+        return std::size_t{format_.channels} * (format_.bits / 8U);
+    }
     [[nodiscard]] std::int16_t next_sample() noexcept;
     [[nodiscard]] double value(std::size_t at) const noexcept;
 

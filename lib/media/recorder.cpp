@@ -56,6 +56,8 @@ public:
         return written;
     }
     WrittenFile(WrittenFile &&) noexcept = default;
+    WrittenFile(const WrittenFile &) = delete;
+    WrittenFile &operator=(const WrittenFile &) = delete;
     WrittenFile &operator=(WrittenFile &&) = delete;
     ~WrittenFile() {
         if (file_) flush();
