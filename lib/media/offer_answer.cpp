@@ -9,7 +9,9 @@ namespace offhook::media {
 
 namespace {
 
-constexpr std::uint8_t opus_type = 96, l16_type = 97, event_48k_type = 100, event_8k_type = 101;
+// All different modulo 4, so that the spare types for them never meet.
+constexpr std::uint8_t opus_type = 96, l16_type = 98, event_8k_type = 101, event_48k_type = 103;
+constexpr std::uint8_t first_spare_type = 104, last_type = 127;
 
 bool same(std::string_view a, std::string_view b) {
     return std::equal(a.begin(), a.end(), b.begin(), b.end(),
@@ -77,8 +79,12 @@ std::vector<OfferAnswer::Format> OfferAnswer::formats_of(const SdpMedia &media) 
         if (!map.empty()) {
             const std::size_t slash = map.find('/');
             format.encoding = map.substr(0, slash);
-            if (slash != std::string_view::npos)
-                format.clock_rate = number(map.substr(slash + 1)).value_or(0);
+            if (slash != std::string_view::npos) {
+                const std::string_view numbers = map.substr(slash + 1);
+                format.clock_rate = number(numbers).value_or(0);
+                if (const std::size_t next = numbers.find('/'); next != std::string_view::npos)
+                    format.channels = number(numbers.substr(next + 1)).value_or(0);
+            }
         } else { // RFC 3551 static types need no rtpmap
             for (const CodecInfo &row : codec_table())
                 if (row.static_payload_type == static_cast<int>(*type)) {
@@ -91,12 +97,34 @@ std::vector<OfferAnswer::Format> OfferAnswer::formats_of(const SdpMedia &media) 
     return formats;
 }
 
+// RFC 3264 §8.3.2: what a payload type once named it names for the rest of the session.
+bool OfferAnswer::taken(std::uint8_t type) const noexcept {
+    if (!negotiated_) return false;
+    const auto is_type = [type](const auto &entry) { return entry.first == type; };
+    return negotiated_->receive_event_payload_type == type ||
+           std::any_of(negotiated_->receivable.begin(), negotiated_->receivable.end(), is_type);
+}
+
+std::uint8_t OfferAnswer::free_type(std::uint8_t wanted) const noexcept {
+    if (!taken(wanted)) return wanted;
+    std::uint8_t type = first_spare_type; // beyond the four numbers of our own
+    while (type < last_type && (taken(type) || type % 4 != wanted % 4))
+        ++type;
+    return type;
+}
+
 std::uint8_t OfferAnswer::own_payload_type(const CodecInfo &codec) const noexcept {
-    if (negotiated_) // RFC 3264 §8.3.2: a mapping once made stays
+    if (negotiated_)
         for (const auto &[type, known] : negotiated_->receivable)
             if (known == &codec) return type;
     if (codec.static_payload_type >= 0) return static_cast<std::uint8_t>(codec.static_payload_type);
-    return codec.key == "opus" ? opus_type : l16_type;
+    return free_type(codec.key == "opus" ? opus_type : l16_type);
+}
+
+std::uint8_t OfferAnswer::own_event_type(unsigned clock_rate) const noexcept {
+    if (negotiated_ && negotiated_->receive_event_payload_type && negotiated_->event_clock_rate == clock_rate)
+        return *negotiated_->receive_event_payload_type;
+    return free_type(clock_rate == 48000 ? event_48k_type : event_8k_type);
 }
 
 SdpMedia OfferAnswer::own_audio() const {
@@ -160,8 +188,8 @@ Result<std::string> OfferAnswer::make_offer() {
         (codec->key == "opus" ? opus : other) = true;
     }
     std::vector<std::pair<std::uint8_t, unsigned>> events;
-    if (local_.telephone_event && opus) events.emplace_back(event_48k_type, 48000);
-    if (local_.telephone_event && other) events.emplace_back(event_8k_type, 8000);
+    if (local_.telephone_event && opus) events.emplace_back(own_event_type(48000), 48000);
+    if (local_.telephone_event && other) events.emplace_back(own_event_type(8000), 8000);
     add_formats(audio, codecs, events);
     const bool remote_held = negotiated_ && negotiated_->remote_hold;
     const Direction direction = !hold_        ? Direction::sendrecv
@@ -199,6 +227,9 @@ Result<Negotiated> OfferAnswer::agree(const SdpMedia &remote_media, const Sdp &r
     for (const CodecInfo *codec : local_.codecs)
         for (const Format &format : formats) {
             if (!same(format.encoding, codec->encoding) || format.clock_rate != codec->clock_rate) continue;
+            // Opus says "/2" whatever it sends (RFC 7587 §7), and phones forget it; of all others two would
+            // be real.
+            if (format.channels != 1 && format.channels != codec->channels) continue;
             if (agreed.codec == nullptr) {
                 agreed.codec = codec;
                 agreed.send_payload_type = agreed.receive_payload_type = format.payload_type;
@@ -220,7 +251,7 @@ Result<Negotiated> OfferAnswer::agree(const SdpMedia &remote_media, const Sdp &r
             agreed.ptime_ms = *ms;
     read_addresses(remote_media, remote, agreed);
     const Direction theirs = direction_of(remote_media, remote);
-    const bool void_address = agreed.rtp.is_set() && agreed.rtp.is_any(); // RFC 2543 hold
+    const bool void_address = agreed.rtp.is_any(); // RFC 2543 hold
     agreed.remote_hold = theirs == Direction::sendonly || theirs == Direction::inactive || void_address;
     const Direction ours = hold_ ? Direction::sendonly : Direction::sendrecv;
     agreed.local_direction = both(ours, reversed(theirs));
@@ -296,9 +327,9 @@ Result<std::string> OfferAnswer::make_answer() {
 }
 
 void OfferAnswer::roll_back() {
-    current_ = before_;
-    negotiated_ = before_.negotiated;
-    hold_ = before_.hold;
+    if (state_ == State::local_offer || state_ == State::remote_offer) current_ = before_;
+    negotiated_ = current_.negotiated;
+    hold_ = current_.hold;
     pending_.reset();
     state_ = negotiated_ ? State::stable : State::idle;
 }

@@ -77,6 +77,7 @@ private:
         std::string encoding; // "opus"
         unsigned clock_rate = 0;
         std::string fmtp;
+        unsigned channels = 1;
     };
 
     static std::vector<Format> formats_of(const SdpMedia &media);
@@ -84,6 +85,9 @@ private:
     void add_formats(SdpMedia &media, const std::vector<std::pair<std::uint8_t, const CodecInfo *>> &codecs,
                      const std::vector<std::pair<std::uint8_t, unsigned>> &events) const;
     [[nodiscard]] std::uint8_t own_payload_type(const CodecInfo &codec) const noexcept;
+    [[nodiscard]] std::uint8_t own_event_type(unsigned clock_rate) const noexcept;
+    [[nodiscard]] bool taken(std::uint8_t type) const noexcept;
+    [[nodiscard]] std::uint8_t free_type(std::uint8_t wanted) const noexcept;
     [[nodiscard]] std::string describe(SdpMedia audio);
     Result<Negotiated> agree(const SdpMedia &remote_media, const Sdp &remote) const;
     static void read_addresses(const SdpMedia &media, const Sdp &sdp, Negotiated &out);
