@@ -34,7 +34,8 @@ struct MediaLeg::Self {
     // sending
     std::unique_ptr<Encoder> encoder;
     const CodecInfo *codec = nullptr;
-    unsigned ptime_ms = 20; // ours; the peer's a=ptime is a wish (RFC 8866 §6.4) that 20 ms satisfies everywhere
+    unsigned ptime_ms =
+        20; // ours; the peer's a=ptime is a wish (RFC 8866 §6.4) that 20 ms satisfies everywhere
     std::string fmtp;
     std::optional<DtmfSender> dtmf;
     unsigned event_clock_rate = 8000;
@@ -44,6 +45,7 @@ struct MediaLeg::Self {
     bool talking = false;              // the packet before was audio too
     std::uint64_t packets_sent = 0, bytes_sent = 0;
     std::optional<Address> locked; // where the peer's RTP really comes from
+    Address signalled;             // where its SDP said
     std::array<std::uint8_t, longest_datagram> datagram{};
 
     // what the peer reports
@@ -81,7 +83,8 @@ void MediaLeg::Self::negotiated() {
         event_clock_rate = now.event_clock_rate;
         dtmf.emplace(DtmfSender::Options{.clock_rate = event_clock_rate, .ptime_ms = ptime_ms});
     }
-    if (locked && !locked->same_ip(now.rtp)) locked.reset(); // the stream moved to another host
+    if (!(signalled == now.rtp)) locked.reset(); // the stream moved, and may come from elsewhere too
+    signalled = now.rtp;
     if (!report_timer.running()) report_timer.start(first_report, [this] { schedule_report(); });
     if (events.codec_changed) events.codec_changed();
 }
