@@ -12,13 +12,14 @@ constexpr std::size_t longest_packet_ms = 120; // Opus' longest; others are cut 
 
 void Receiver::configure(const Negotiated &agreed) {
     const bool same = agreed_.codec == agreed.codec && buffer_;
+    const bool same_events = dtmf_ && agreed_.event_clock_rate == agreed.event_clock_rate;
     agreed_ = agreed;
     pcm_rate_ = agreed.codec->pcm_rate;
     stats_.set_clock_rate(agreed.codec->clock_rate);
-    if (agreed.receive_event_payload_type)
-        dtmf_.emplace(agreed.event_clock_rate);
-    else
+    if (!agreed.receive_event_payload_type)
         dtmf_.reset();
+    else if (!same_events) // else a digit under way goes on, and its late packets stay known
+        dtmf_.emplace(agreed.event_clock_rate);
     if (same) return;
     buffer_ = std::make_unique<JitterBuffer>(
         JitterBuffer::Options{.clock_rate = agreed.codec->clock_rate, .ptime_ms = agreed.ptime_ms});
