@@ -23,7 +23,7 @@ std::string make_urn() {
     auto hex = sip::random_token(16);
     hex[12] = '4';
     hex[16] = "89ab"[static_cast<unsigned>(hex[16]) % 4];
-    for (const std::size_t at : {20U, 16U, 12U, 8U}) hex.insert(at, "-");
+    for (const std::size_t at : {20U, 16U, 12U, 8U}) hex.insert(at, 1, '-'); // not "-": g++ 12 warns wrongly of it
     return "urn:uuid:" + hex;
 }
 
