@@ -13,7 +13,8 @@ namespace {
 
 Result<sip::Uri> sip_uri(std::string_view text, std::string_view account, std::string_view key) {
     auto uri = sip::Uri::parse(text);
-    const auto where = "account \"" + std::string(account) + "\": " + std::string(key) + " \"" + std::string(text) + "\": ";
+    const auto where =
+        "account \"" + std::string(account) + "\": " + std::string(key) + " \"" + std::string(text) + "\": ";
     if (!uri) return fail(Errc::config, where + uri.error().what);
     if (!uri->is_sip()) return fail(Errc::config, where + "expected a sip: or sips: URI");
     return uri;
@@ -94,7 +95,8 @@ sip::InviteSession::Options Account::session_options(const sip::Uri &target, con
     options.public_address = settings_.public_address;
     if (proxy_) options.route.push_back("<" + proxy_->encode() + ">");
     if (registered())
-        for (auto &route : registration_->service_route()) options.route.push_back(std::move(route));
+        for (auto &route : registration_->service_route())
+            options.route.push_back(std::move(route));
     options.transport = settings_.transport;
     options.flow = flow_for(target);
     options.authenticator = authenticator_;
@@ -172,7 +174,8 @@ void Account::query(std::function<void(Result<std::vector<std::string>>)> done) 
     registration_->query([done = std::move(done)](const Result<std::vector<sip::NameAddr>> &bindings) {
         if (!bindings) return done(fail(bindings.error()));
         std::vector<std::string> texts;
-        for (const auto &binding : *bindings) texts.push_back(sanitise(binding.encode()));
+        for (const auto &binding : *bindings)
+            texts.push_back(sanitise(binding.encode()));
         done(std::move(texts));
     });
 }
@@ -190,7 +193,10 @@ void Account::on_registering() {
 }
 
 void Account::on_registered(const sip::Registration::Outcome &outcome) {
-    event::AccountRegistered event{settings_.name, settings_.aor, {}, std::string(sip::uri_token(outcome.flow.kind)),
+    event::AccountRegistered event{settings_.name,
+                                   settings_.aor,
+                                   {},
+                                   std::string(sip::uri_token(outcome.flow.kind)),
                                    outcome.granted.count()};
     event.contact = registration_->contact_uri(outcome.flow);
     host_.tell(std::move(event));

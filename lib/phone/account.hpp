@@ -1,4 +1,5 @@
-// An account: an identity, its servers and its registration. The peer-to-peer account (name "") has no servers.
+// An account: an identity, its servers and its registration. The peer-to-peer account (name "") has no
+// servers.
 #pragma once
 
 #include <functional>
@@ -32,7 +33,8 @@ public:
     // Outgoing calls. The live flow to the account's server when the call goes there.
     [[nodiscard]] std::optional<sip::Flow> flow_for(const sip::Uri &target) const;
     [[nodiscard]] sip::Uri next_hop(const sip::Uri &target) const;
-    [[nodiscard]] sip::InviteSession::Options session_options(const sip::Uri &target, const Address &local) const;
+    [[nodiscard]] sip::InviteSession::Options session_options(const sip::Uri &target,
+                                                              const Address &local) const;
     [[nodiscard]] sip::InviteSession::Options answering_options(const sip::Message &invite) const;
 
     // Does `remote` belong to the servers of this account?
@@ -68,8 +70,8 @@ private:
 
 // The user of a peer-to-peer call: who is logged in, as the user part of a URI.
 std::string login_user();
-// "urn:uuid:…" of this installation, made once and kept in $XDG_STATE_HOME/offhook/instance-id (RFC 5626 §4.1). A
-// state directory that cannot be written gives one that lasts as long as the process.
+// "urn:uuid:…" of this installation, made once and kept in $XDG_STATE_HOME/offhook/instance-id (RFC 5626
+// §4.1). A state directory that cannot be written gives one that lasts as long as the process.
 std::string instance_id();
 
 } // namespace offhook

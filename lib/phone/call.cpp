@@ -44,8 +44,9 @@ std::unique_ptr<Call> Call::incoming(CallHost &host, CallId id, Account &account
                                      const sip::Flow &flow, const sip::ServerTransaction &transaction) {
     const auto refuse = [&](unsigned status, const std::string &why) {
         const auto from = invite.from();
-        host.tell(event::Log{"warning", "refused a call" + (from ? " from " + plain_uri(from->uri) : std::string{}) +
-                                            ": " + sanitise(why)});
+        host.tell(event::Log{"warning", "refused a call" +
+                                            (from ? " from " + plain_uri(from->uri) : std::string{}) + ": " +
+                                            sanitise(why)});
         auto response = sip::Draft::response(invite, status, {}, sip::random_token(8));
         if (status == 415) response.add("Accept", "application/sdp");
         transaction.respond(response);
@@ -74,9 +75,9 @@ std::unique_ptr<Call> Call::incoming(CallHost &host, CallId id, Account &account
     if (!session) return nullptr;
     call->session_ = std::move(*session);
     call->session_->ring();
-    host.tell(event::CallIncoming{
-        call->view(), sanitise(invite.value(sip::HeaderId::user_agent)), sanitise(invite.value(sip::HeaderId::subject)),
-        std::string(sip::uri_token(flow.kind)) + ":" + flow.remote.to_string()});
+    host.tell(event::CallIncoming{call->view(), sanitise(invite.value(sip::HeaderId::user_agent)),
+                                  sanitise(invite.value(sip::HeaderId::subject)),
+                                  std::string(sip::uri_token(flow.kind)) + ":" + flow.remote.to_string()});
     return call;
 }
 
@@ -109,7 +110,8 @@ CallView Call::view() const {
         view.early_media = !answered_at_ && media_->audio() != nullptr && !view.codec.empty();
     }
     if (answered_at_)
-        view.talk = std::chrono::duration_cast<Duration>(ended_at_.value_or(host_.loop().now()) - *answered_at_);
+        view.talk =
+            std::chrono::duration_cast<Duration>(ended_at_.value_or(host_.loop().now()) - *answered_at_);
     return view;
 }
 

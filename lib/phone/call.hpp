@@ -1,5 +1,6 @@
-// Call: an InviteSession, its CallMedia, and what the world is told of both. Owned by the Phone, which destroys it
-// after its call.ended has been told. Its state is the session's (sip::step is applied there and nowhere else).
+// Call: an InviteSession, its CallMedia, and what the world is told of both. Owned by the Phone, which
+// destroys it after its call.ended has been told. Its state is the session's (sip::step is applied there and
+// nowhere else).
 #pragma once
 
 #include <memory>
@@ -17,14 +18,17 @@
 
 namespace offhook {
 
-class Call final : private sip::InviteSession::Listener, private CallMedia::Listener, private DtmfDialler::Listener {
+class Call final : private sip::InviteSession::Listener,
+                   private CallMedia::Listener,
+                   private DtmfDialler::Listener {
 public:
     // Resolves, opens the media, sends INVITE; every failure from here on is a call.ended.
     static std::unique_ptr<Call> outgoing(CallHost &host, CallId id, Account &account, const sip::Uri &target,
                                           std::string typed, DialOptions options);
     // nullptr when the INVITE was refused (no common codec, malformed): it has been answered then.
-    static std::unique_ptr<Call> incoming(CallHost &host, CallId id, Account &account, const sip::Message &invite,
-                                          const sip::Flow &flow, const sip::ServerTransaction &transaction);
+    static std::unique_ptr<Call> incoming(CallHost &host, CallId id, Account &account,
+                                          const sip::Message &invite, const sip::Flow &flow,
+                                          const sip::ServerTransaction &transaction);
     ~Call();
     Call(const Call &) = delete;
     Call &operator=(const Call &) = delete;
@@ -74,7 +78,7 @@ private:
     // call_commands.cpp, call_events.cpp
     Result<> need_confirmed() const;
     Result<> need_media() const;
-    void end_by(Cause cause, std::string reason_header);
+    void end_by(Cause cause, const std::string &reason_header);
     void established(const sip::Message &message);
     void note_remote_hold();
     void tell_ended(const sip::SessionEnd &end);
@@ -111,7 +115,7 @@ private:
     sip::Uri target_;
     std::string typed_; // as the user wrote the target
     std::string local_, remote_, remote_name_;
-    std::string answer_; // incoming: ours, until it is sent; outgoing: the peer's
+    std::string answer_;            // incoming: ours, until it is sent; outgoing: the peer's
     std::set<std::string> visited_; // targets of this call, for redirections
     std::unique_ptr<sip::Resolver::Query> query_;
     std::unique_ptr<CallMedia> media_; // before session_: the session's end needs it
@@ -123,8 +127,8 @@ private:
     std::optional<TimePoint> invited_at_, progress_at_, answered_at_, ended_at_;
     Cause cause_ = Cause::none;
     bool outgoing_told_ = false;
-    bool held_ = false, remote_held_ = false;    // as last told
-    bool hold_wanted_ = false;                   // of the exchange under way
+    bool held_ = false, remote_held_ = false; // as last told
+    bool hold_wanted_ = false;                // of the exchange under way
     unsigned infos_open_ = 0;
     Heard heard_;
     std::shared_ptr<char> alive_ = std::make_shared<char>();

@@ -47,7 +47,7 @@ Result<> Call::hang_up() {
     return {};
 }
 
-void Call::end_by(Cause cause, std::string reason_header) {
+void Call::end_by(Cause cause, const std::string &reason_header) {
     if (over()) return;
     if (cause_ == Cause::none) cause_ = cause;
     dialler_.stop();
@@ -131,17 +131,18 @@ Result<> Call::send_digit(char digit, DtmfMode mode) {
         return media_->send_inband(digit);
     case DtmfMode::info:
         ++infos_open_;
-        session_->send_info("application/dtmf-relay", media::dtmf_relay_body(digit, Duration{160}),
-                            [this, still = std::weak_ptr<char>(alive_)](const Result<unsigned> &status) {
-                                if (still.expired()) return;
-                                --infos_open_;
-                                if (status && *status < 300) return;
-                                dialler_.stop();
-                                on_digits_failed(status ? Error{Errc::rejected,
-                                                                "the peer refused INFO with " + std::to_string(*status),
-                                                                *status}
-                                                        : status.error());
-                            });
+        session_->send_info(
+            "application/dtmf-relay", media::dtmf_relay_body(digit, Duration{160}),
+            [this, still = std::weak_ptr<char>(alive_)](const Result<unsigned> &status) {
+                if (still.expired()) return;
+                --infos_open_;
+                if (status && *status < 300) return;
+                dialler_.stop();
+                on_digits_failed(status
+                                     ? Error{Errc::rejected,
+                                             "the peer refused INFO with " + std::to_string(*status), *status}
+                                     : status.error());
+            });
         return {};
     default:
         return media_->leg().send_dtmf(std::string(1, digit));

@@ -51,14 +51,18 @@ Result<std::string> Call::make_offer() {
 }
 
 Result<> Call::on_answer(std::string_view sdp) {
-    // The 2xx repeats the answer of an earlier 18x, or brings that of another fork, which counts (RFC 3261 §13.2.1).
-    const bool repeated = direction_ == CallDirection::outgoing && !answered_at_ && media_->leg().negotiated();
+    // The 2xx repeats the answer of an earlier 18x, or brings that of another fork, which counts (RFC 3261
+    // §13.2.1).
+    const bool repeated =
+        direction_ == CallDirection::outgoing && !answered_at_ && media_->leg().negotiated();
     if (repeated && sdp == answer_) return {};
     if (repeated)
         if (auto reopened = media_->leg().offer(); !reopened) return fail(reopened.error());
     auto answered = media_->leg().answered(sdp);
-    if (!answered) cause_ = Cause::media_failed;
-    else if (cause_ == Cause::media_failed) cause_ = Cause::none;
+    if (!answered)
+        cause_ = Cause::media_failed;
+    else if (cause_ == Cause::media_failed)
+        cause_ = Cause::none;
     if (!answered) return answered;
     answer_ = sdp;
     media_->leg_changed();
@@ -114,8 +118,11 @@ void Call::on_confirmed(const sip::Message &message) {
 void Call::established(const sip::Message &message) {
     ring_timer_.cancel();
     media_->start();
-    event::CallAnswered event{view(), ms_between(invited_at_, progress_at_), ms_between(invited_at_, answered_at_),
-                              software_of(message), {}};
+    event::CallAnswered event{view(),
+                              ms_between(invited_at_, progress_at_),
+                              ms_between(invited_at_, answered_at_),
+                              software_of(message),
+                              {}};
     if (direction_ == CallDirection::outgoing)
         for (const auto &header : message.headers())
             event.headers.emplace_back(sanitise(header.name), sanitise(header.value));
@@ -144,8 +151,8 @@ void Call::digit_heard(char digit, Duration length, std::string_view method) {
 }
 
 void Call::on_media(std::string_view what, Duration silent) {
-    host_.tell(event::CallMedia{view(), std::string(what), media_->leg().local_rtp().to_string(), media_->remote_rtp(),
-                                silent.count()});
+    host_.tell(event::CallMedia{view(), std::string(what), media_->leg().local_rtp().to_string(),
+                                media_->remote_rtp(), silent.count()});
 }
 
 void Call::on_rtp_timeout(Duration) {
@@ -175,7 +182,8 @@ int Call::exit_of(const sip::SessionEnd &end) const {
     if (answered_at_ && !end.error) return 0;
     if (cause_ == Cause::ring_timeout) return sip::exit_code(487, sip::Purpose::call);
     if (end.error) return sip::exit_code(*end.error, sip::Purpose::call);
-    if (direction_ == CallDirection::incoming && end.by == sip::SessionEnd::By::local) return 0; // as we wished
+    if (direction_ == CallDirection::incoming && end.by == sip::SessionEnd::By::local)
+        return 0; // as we wished
     return sip::exit_code(end.status, sip::Purpose::call, end.authenticated);
 }
 
@@ -198,7 +206,8 @@ void Call::tell_ended(const sip::SessionEnd &end) {
     event.code = end.status;
     event.reason = sanitise(end.reason);
     event.reason_header = sanitise(end.reason_header);
-    event.by = cause_ == Cause::ring_timeout || cause_ == Cause::rtp_timeout ? EndedBy::timeout : by_of(end.by);
+    event.by =
+        cause_ == Cause::ring_timeout || cause_ == Cause::rtp_timeout ? EndedBy::timeout : by_of(end.by);
     if (cause_ == Cause::rtp_timeout) event.reason = "no RTP received";
     if (cause_ == Cause::ring_timeout) event.reason = "no answer";
     event.exit = exit_of(end);

@@ -10,7 +10,8 @@ constexpr Duration quality_every{5'000};
 
 Result<std::vector<const media::CodecInfo *>> codecs_of(const std::vector<std::string> &keys) {
     std::string list;
-    for (const auto &key : keys) list += (list.empty() ? "" : ",") + key;
+    for (const auto &key : keys)
+        list += (list.empty() ? "" : ",") + key;
     return media::parse_codec_list(list);
 }
 } // namespace
@@ -53,7 +54,8 @@ media::CallAudio &CallMedia::ensure_audio() {
     media::CallAudio::Events events;
     events.play_ended = [this] { listener_.on_play_ended(playing_); };
     events.record_failed = [this](const Error &error) { listener_.on_record_failed(recording_, error); };
-    audio_ = std::make_unique<media::CallAudio>(host_.loop(), *leg_, host_.borrow_device(call_), std::move(events));
+    audio_ = std::make_unique<media::CallAudio>(host_.loop(), *leg_, host_.borrow_device(call_),
+                                                std::move(events));
     if (tone_heard_) audio_->watch_tone(tone_hz_, tone_heard_);
     return *audio_;
 }
@@ -97,14 +99,16 @@ void CallMedia::watch() {
         quality_at_ += quality_every;
         if (leg_->stats().received.packets > 0) listener_.on_quality();
     }
-    if (leg_->receiving_expected() && !leg_->remote_hold()) return watch_silence(now); // held calls may be silent
+    if (leg_->receiving_expected() && !leg_->remote_hold())
+        return watch_silence(now); // held calls may be silent
     expected_since_.reset();
 }
 
 void CallMedia::watch_silence(TimePoint now) {
     if (!expected_since_) expected_since_ = now;
     auto silent = std::chrono::duration_cast<Duration>(now - *expected_since_);
-    if (const auto since = leg_->stats().since_last_packet; since.count() >= 0) silent = std::min(silent, since);
+    if (const auto since = leg_->stats().since_last_packet; since.count() >= 0)
+        silent = std::min(silent, since);
     if (!lost_told_ && silent >= lost_after) {
         lost_told_ = true;
         listener_.on_media("lost", silent);
@@ -131,7 +135,8 @@ Result<> CallMedia::need_audio() const {
 
 Result<> CallMedia::play(const std::string &path) {
     if (auto ready = need_audio(); !ready) return ready;
-    auto source = path == "-" ? media::open_stdin_source(host_.settings().pipe_format) : media::open_file_source(path);
+    auto source =
+        path == "-" ? media::open_stdin_source(host_.settings().pipe_format) : media::open_file_source(path);
     if (!source) return fail(source.error());
     playing_ = path;
     audio_->play(std::move(*source));

@@ -1,5 +1,5 @@
-// CallMedia: the sound side of one call: its MediaLeg, its CallAudio, and the watch over what arrives. Owned by the
-// Call; knows no SIP.
+// CallMedia: the sound side of one call: its MediaLeg, its CallAudio, and the watch over what arrives. Owned
+// by the Call; knows no SIP.
 #pragma once
 
 #include <memory>
@@ -16,7 +16,7 @@ namespace offhook {
 class CallMedia {
 public:
     struct Listener {
-        virtual void on_digit(char digit, Duration length) = 0; // telephone-event
+        virtual void on_digit(char digit, Duration length) = 0;            // telephone-event
         virtual void on_media(std::string_view what, Duration silent) = 0; // "first", "lost", "resumed"
         virtual void on_rtp_timeout(Duration silent) = 0;
         virtual void on_quality() = 0; // every 5 s while media arrives
@@ -40,8 +40,8 @@ public:
 
     // Sound before the answer: what arrives is heard, the microphone is not sent. `tone`: heard until then.
     void start_early(media::CallAudio::LocalTone tone);
-    void start(); // answered
-    void stop();  // for good; the device goes back, recordings are closed
+    void start();                                   // answered
+    void stop();                                    // for good; the device goes back, recordings are closed
     void leg_changed() { expected_since_.reset(); } // a negotiation ended: silence counts from now
 
     void set_mute(bool mute);

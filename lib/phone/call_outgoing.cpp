@@ -36,12 +36,12 @@ void Call::resolve() {
         const auto remote = flow->remote;
         return later([this, local, remote, local_for] { local.is_any() ? local_for(remote) : start(local); });
     }
-    query_ = host_.user_agent().resolver().resolve(
-        account_.next_hop(target_), account_.settings().transport,
-        [this, local_for](const Result<std::vector<sip::Hop>> &hops) {
-            if (!hops) return fail_to_start(hops.error());
-            local_for(hops->front().address);
-        });
+    query_ =
+        host_.user_agent().resolver().resolve(account_.next_hop(target_), account_.settings().transport,
+                                              [this, local_for](const Result<std::vector<sip::Hop>> &hops) {
+                                                  if (!hops) return fail_to_start(hops.error());
+                                                  local_for(hops->front().address);
+                                              });
 }
 
 void Call::fail_to_start(const Error &error) {
@@ -74,7 +74,8 @@ void Call::start_session(const Address &local_ip) {
     invited_at_ = host_.loop().now();
     sip::NameAddr to;
     to.uri = target_;
-    session_ = sip::InviteSession::outgoing(host_.user_agent(), to, std::move(*offer), std::move(options), *this);
+    session_ =
+        sip::InviteSession::outgoing(host_.user_agent(), to, std::move(*offer), std::move(options), *this);
     tell_outgoing();
 }
 
@@ -90,11 +91,13 @@ void Call::ring_timed_out() {
 
 // A 3xx that the user wants followed: the next target nobody has refused yet.
 bool Call::follow(const sip::SessionEnd &end) {
-    if (!options_.follow || end.redirect.empty() || cause_ != Cause::none || visited_.size() > most_redirections)
+    if (!options_.follow || end.redirect.empty() || cause_ != Cause::none ||
+        visited_.size() > most_redirections)
         return false;
     for (const auto &text : end.redirect) {
         auto uri = sip::Uri::parse(text);
-        if (!uri || !uri->is_sip() || (target_.is_sips() && !uri->is_sips())) continue; // never from TLS to less
+        if (!uri || !uri->is_sip() || (target_.is_sips() && !uri->is_sips()))
+            continue;         // never from TLS to less
         uri->headers.clear(); // not ours to obey
         if (!visited_.insert(uri->encode()).second) continue;
         target_ = *uri;

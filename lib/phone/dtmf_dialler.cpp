@@ -32,11 +32,14 @@ std::string_view name(DtmfMode mode) noexcept {
 Result<> DtmfDialler::send(std::string_view digits, DtmfMode mode) {
     for (const char c : digits)
         if (!is_pause(c) && !media::dtmf_event_code(c) && !(c >= 'a' && c <= 'd'))
-            return fail(Errc::invalid_argument, "\"" + std::string(1, c) + "\" is no DTMF digit (0-9 * # A-D , w)");
+            return fail(Errc::invalid_argument,
+                        "\"" + std::string(1, c) + "\" is no DTMF digit (0-9 * # A-D , w)");
     if (digits.empty()) return fail(Errc::invalid_argument, "no DTMF digits given");
-    if (queue_.size() + digits.size() > most) return fail(Errc::invalid_argument, "more than 256 DTMF digits waiting");
+    if (queue_.size() + digits.size() > most)
+        return fail(Errc::invalid_argument, "more than 256 DTMF digits waiting");
     const bool idle = queue_.empty();
-    for (const char c : digits) queue_.push_back({c >= 'a' && c <= 'd' ? static_cast<char>(c - 'a' + 'A') : c, mode});
+    for (const char c : digits)
+        queue_.push_back({c >= 'a' && c <= 'd' ? static_cast<char>(c - 'a' + 'A') : c, mode});
     if (idle) timer_.start(Duration{0}, [this] { next(); });
     return {};
 }

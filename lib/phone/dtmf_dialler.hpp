@@ -1,4 +1,5 @@
-// Sends a row of DTMF digits one after another, whatever carries them: the next one goes when the last is over.
+// Sends a row of DTMF digits one after another, whatever carries them: the next one goes when the last is
+// over.
 #pragma once
 
 #include <deque>

@@ -96,7 +96,7 @@ struct CallRemoteHold {
 struct CallDtmf {
     CallView call;
     char digit = 0;
-    bool sent = false; // else received
+    bool sent = false;  // else received
     std::string method; // "rfc4733", "info", "inband"
     std::int64_t length_ms = 0;
 };
@@ -134,7 +134,7 @@ struct CallStep {
 };
 struct CallEnded {
     CallView call;
-    unsigned code = 0; // final status; 200 for an answered call that ended by BYE
+    unsigned code = 0;                 // final status; 200 for an answered call that ended by BYE
     std::string reason, reason_header; // Reason of BYE or CANCEL
     EndedBy by = EndedBy::local;
     int exit = 0;
@@ -158,14 +158,14 @@ struct Log {
 } // namespace event
 
 using Event = std::variant<event::AccountRegistering, event::AccountRegistered, event::AccountFailed,
-                           event::AccountUnregistered, event::CallIncoming, event::CallOutgoing, event::CallTrying,
-                           event::CallRinging, event::CallEarly, event::CallAnswered, event::CallHeld,
-                           event::CallResumed, event::CallRemoteHold, event::CallDtmf, event::CallMedia,
-                           event::CallQuality, event::CallTransfer, event::CallRecording, event::CallPlayback,
-                           event::CallStep, event::CallEnded, event::AudioLost, event::AudioRestored,
-                           event::MessageReceived, event::Log>;
+                           event::AccountUnregistered, event::CallIncoming, event::CallOutgoing,
+                           event::CallTrying, event::CallRinging, event::CallEarly, event::CallAnswered,
+                           event::CallHeld, event::CallResumed, event::CallRemoteHold, event::CallDtmf,
+                           event::CallMedia, event::CallQuality, event::CallTransfer, event::CallRecording,
+                           event::CallPlayback, event::CallStep, event::CallEnded, event::AudioLost,
+                           event::AudioRestored, event::MessageReceived, event::Log>;
 
-std::string_view name(const Event &event) noexcept;         // "call.answered"
-const CallView *call_of(const Event &event) noexcept;       // nullptr when it is not about a call
+std::string_view name(const Event &event) noexcept;   // "call.answered"
+const CallView *call_of(const Event &event) noexcept; // nullptr when it is not about a call
 
 } // namespace offhook

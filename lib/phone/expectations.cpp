@@ -66,7 +66,8 @@ Expectations::~Expectations() {
     if (!self_->options.tone.empty()) (void)self_->phone.watch_tone(self_->call, {}, {});
 }
 
-Result<std::unique_ptr<Expectations>> Expectations::watch(Phone &phone, CallId call, ExpectationOptions options) {
+Result<std::unique_ptr<Expectations>> Expectations::watch(Phone &phone, CallId call,
+                                                          ExpectationOptions options) {
     auto self = std::make_unique<Self>(Self{.phone = phone, .call = call, .options = std::move(options)});
     if (!self->options.dtmf.empty()) {
         auto pattern = Pattern::compile(self->options.dtmf);
@@ -85,21 +86,25 @@ Result<std::unique_ptr<Expectations>> Expectations::watch(Phone &phone, CallId c
 
 Result<> Expectations::outcome() const {
     const auto &self = *self_;
-    const auto missing = [](std::string what) -> Result<> { return fail(Errc::expectation, std::move(what)); };
+    const auto missing = [](std::string what) -> Result<> {
+        return fail(Errc::expectation, std::move(what));
+    };
     if (!self.options.any()) return {};
     if (!self.answered) return missing("expected an answered call");
     if (self.dtmf && !self.dtmf->find(self.digits))
         return missing("expected DTMF \"" + self.options.dtmf + "\", received " +
                        (self.digits.empty() ? "none" : "\"" + self.digits + "\""));
     if (!self.options.tone.empty() && !self.tone_heard)
-        return missing("expected a tone of " + format_number(self.options.tone.front(), 0) + " Hz, not heard");
+        return missing("expected a tone of " + format_number(self.options.tone.front(), 0) +
+                       " Hz, not heard");
     for (std::size_t i = 0; i < self.headers.size(); ++i)
         if (!self.header_seen[i])
             return missing("expected the header \"" + self.options.headers[i].first + ": " +
                            self.options.headers[i].second + "\" in the answer");
     if (self.options.audio && !self.audio_heard) return missing("expected audio, heard silence");
     if (self.options.min_mos > 0 && self.mos < self.options.min_mos)
-        return missing("expected a MOS of at least " + format_number(self.options.min_mos, 1) + ", measured " +
+        return missing("expected a MOS of at least " + format_number(self.options.min_mos, 1) +
+                       ", measured " +
                        (self.mos > 0 ? format_number(self.mos, 1) : "none: no audio arrived"));
     return {};
 }
@@ -111,7 +116,7 @@ Result<std::pair<std::string, std::string>> parse_header_expectation(std::string
         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
                std::string_view("-.!%*_+`'~").find(c) != std::string_view::npos;
     };
-    if (colon == text.npos || name.empty() || !std::ranges::all_of(name, token))
+    if (colon == std::string_view::npos || name.empty() || !std::ranges::all_of(name, token))
         return fail(Errc::invalid_argument, "\"" + std::string(text) + "\": expected \"NAME: REGEX\"");
     return std::pair{std::string(name), std::string(sip::trim(text.substr(colon + 1)))};
 }

@@ -28,7 +28,8 @@ Result<std::pair<std::string, std::string>> parse_header_expectation(std::string
 
 class Expectations {
 public:
-    // The phone must outlive the returned object. Errors: invalid_argument (a regular expression that is none).
+    // The phone must outlive the returned object. Errors: invalid_argument (a regular expression that is
+    // none).
     static Result<std::unique_ptr<Expectations>> watch(Phone &phone, CallId call, ExpectationOptions options);
     ~Expectations();
     Expectations(const Expectations &) = delete;

@@ -23,14 +23,18 @@ std::string make_urn() {
     auto hex = sip::random_token(16);
     hex[12] = '4';
     hex[16] = "89ab"[static_cast<unsigned>(hex[16]) % 4];
-    for (const std::size_t at : {20U, 16U, 12U, 8U}) hex.insert(at, 1, '-'); // not "-": g++ 12 warns wrongly of it
+    // not "-": g++ 12 warns wrongly of it
+    for (const std::size_t at : {20U, 16U, 12U, 8U})
+        hex.insert(at, 1, '-');
     return "urn:uuid:" + hex;
 }
 
 std::filesystem::path state_directory() {
-    if (const char *state = std::getenv("XDG_STATE_HOME"); state != nullptr && state[0] == '/')
+    if (const char *state = std::getenv("XDG_STATE_HOME");
+        state != nullptr && state[0] == '/') // NOLINT(concurrency-mt-unsafe)
         return std::filesystem::path(state) / "offhook";
-    if (const char *home = std::getenv("HOME"); home != nullptr && home[0] == '/')
+    if (const char *home = std::getenv("HOME");
+        home != nullptr && home[0] == '/') // NOLINT(concurrency-mt-unsafe)
         return std::filesystem::path(home) / ".local/state/offhook";
     return {};
 }

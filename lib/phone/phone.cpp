@@ -13,8 +13,9 @@ constexpr Duration shut_down_patience{2'000};
 } // namespace
 
 Phone::Self::Self(Loop &loop, PhoneSettings settings)
-    : loop_(loop), settings_(std::move(settings)), ua_(loop, {.product = std::string("offhook/") + version, .timers = {}}, *this),
-      shut_down_timer_(loop) {}
+    : loop_(loop), settings_(std::move(settings)),
+      ua_(loop, {.product = std::string("offhook/") + version, .timers = {}}, *this), shut_down_timer_(loop) {
+}
 
 // Events -------------------------------------------------------------------------------------------------
 
@@ -59,8 +60,10 @@ Result<Account *> Phone::Self::named(std::string_view account) const {
         std::ranges::find_if(accounts_, [&](const auto &a) { return a->settings().name == account; });
     if (found != accounts_.end()) return found->get();
     std::vector<std::string> names;
-    for (const auto &a : accounts_) names.push_back(a->settings().name);
-    return fail(Errc::config, "there is no account \"" + std::string(account) + "\"" + suggestion(account, names));
+    for (const auto &a : accounts_)
+        names.push_back(a->settings().name);
+    return fail(Errc::config,
+                "there is no account \"" + std::string(account) + "\"" + suggestion(account, names));
 }
 
 Account &Phone::Self::first_account() const {
@@ -81,7 +84,8 @@ Result<Target> Phone::Self::parse(std::string_view target, std::string_view acco
 }
 
 std::size_t Phone::Self::live_calls() const {
-    return static_cast<std::size_t>(std::ranges::count_if(calls_, [](const auto &call) { return !call->over(); }));
+    return static_cast<std::size_t>(
+        std::ranges::count_if(calls_, [](const auto &call) { return !call->over(); }));
 }
 
 // The sound device ---------------------------------------------------------------------------------------
@@ -132,11 +136,13 @@ Result<std::string> Phone::resolve_target(std::string_view target, std::string_v
 Result<CallId> Phone::dial(std::string_view target, DialOptions options) {
     const auto parsed = self_->parse(target, options.account);
     if (!parsed) return fail(parsed.error());
-    const auto account = self_->account_for(parsed->uri, options.account.empty() ? parsed->account : options.account);
+    const auto account =
+        self_->account_for(parsed->uri, options.account.empty() ? parsed->account : options.account);
     if (!account) return fail(account.error());
     if (self_->shutting_down_) return fail(Errc::invalid_argument, "the phone is shutting down");
     if (self_->live_calls() >= Self::most_calls)
-        return fail(Errc::invalid_argument, "there are " + std::to_string(Self::most_calls) + " calls already");
+        return fail(Errc::invalid_argument,
+                    "there are " + std::to_string(Self::most_calls) + " calls already");
     const CallId id{++self_->last_call_};
     self_->calls_.push_back(
         Call::outgoing(*self_, id, **account, parsed->uri, std::string(target), std::move(options)));
@@ -189,7 +195,8 @@ Result<> Phone::echo(CallId call, bool on) {
 }
 
 Result<> Phone::watch_tone(CallId call, std::vector<double> hz, std::function<void()> heard) {
-    return self_->need(call).and_then([&](Call *c) { return c->watch_tone(std::move(hz), std::move(heard)); });
+    return self_->need(call).and_then(
+        [&](Call *c) { return c->watch_tone(std::move(hz), std::move(heard)); });
 }
 
 void Phone::set_ringing_tone(CallId call, bool on) {
@@ -282,7 +289,8 @@ void Phone::shut_down(std::function<void()> done) {
         self.check_shut_down();
     };
     self.unregistering_ = self.accounts_.size();
-    for (const auto &account : self.accounts_) account->unregister([&self, one_gone] { self.loop_.post(one_gone); });
+    for (const auto &account : self.accounts_)
+        account->unregister([&self, one_gone] { self.loop_.post(one_gone); });
     self.shut_down_timer_.start(shut_down_patience, [&self] {
         if (auto tell = std::exchange(self.shut_down_done_, {})) tell(); // may destroy us
     });
@@ -298,7 +306,8 @@ void Phone::Self::check_shut_down() {
 void Phone::set_taps(sip::Transports::Tap sip, media::MediaLeg::Tap rtp) {
     self_->ua_.transports().set_tap(std::move(sip));
     self_->rtp_tap_ = std::move(rtp);
-    for (const auto &call : self_->calls_) call->set_rtp_tap(self_->rtp_tap_);
+    for (const auto &call : self_->calls_)
+        call->set_rtp_tap(self_->rtp_tap_);
 }
 
 } // namespace offhook

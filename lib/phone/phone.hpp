@@ -18,7 +18,7 @@
 namespace offhook {
 
 struct DialOptions {
-    std::string account;                                      // empty: by the target's domain, else the first, else peer-to-peer
+    std::string account; // empty: by the target's domain, else the first, else peer-to-peer
     std::vector<std::pair<std::string, std::string>> headers; // --header
     std::string subject;
     Duration ring_timeout{0}; // CANCEL after so long without an answer; 0: none. Ends with exit 11
@@ -41,12 +41,14 @@ public:
     Observers<Event> &events();
 
     // Turns what the user typed (URI, tel:, number, host, contact name; cli.md TARGET) into a URI.
-    [[nodiscard]] Result<std::string> resolve_target(std::string_view target, std::string_view account = {}) const;
+    [[nodiscard]] Result<std::string> resolve_target(std::string_view target,
+                                                     std::string_view account = {}) const;
     Result<CallId> dial(std::string_view target, DialOptions options = {});
     Result<> answer(CallId call);
-    Result<> reject(CallId call, unsigned status, std::string_view reason = {}); // 300..699, unanswered incoming
-    Result<> hang_up(CallId call); // CANCEL, 603 or BYE, as the state asks
-    Result<> hold(CallId call, bool on); // re-INVITE; event when confirmed
+    Result<> reject(CallId call, unsigned status,
+                    std::string_view reason = {}); // 300..699, unanswered incoming
+    Result<> hang_up(CallId call);                 // CANCEL, 603 or BYE, as the state asks
+    Result<> hold(CallId call, bool on);           // re-INVITE; event when confirmed
     Result<> mute(CallId call, bool on);
     Result<> send_dtmf(CallId call, std::string_view digits, std::optional<DtmfMode> mode = {});
     [[nodiscard]] bool dtmf_busy(CallId call) const;
@@ -61,15 +63,16 @@ public:
     Result<> register_account(std::string_view account, bool on);
     [[nodiscard]] bool registered(std::string_view account) const;
     // Bindings at the registrar, one Contact per line with its expiry.
-    Result<> query_bindings(std::string_view account, std::function<void(Result<std::vector<std::string>>)> done);
+    Result<> query_bindings(std::string_view account,
+                            std::function<void(Result<std::vector<std::string>>)> done);
     [[nodiscard]] const std::vector<AccountSettings> &accounts() const;
 
     [[nodiscard]] std::vector<CallView> calls() const;
     [[nodiscard]] std::optional<CallView> call(CallId id) const;
     [[nodiscard]] std::optional<media::LegStats> stats(CallId id) const;
     [[nodiscard]] const media::CallAudio *audio(CallId id) const; // levels and silence; nullptr before media
-    [[nodiscard]] std::string audio_name() const;                  // the open device: "none", "alsa:default"
-    [[nodiscard]] std::vector<std::string> listening() const;      // "udp:192.0.2.1:5060"
+    [[nodiscard]] std::string audio_name() const;                 // the open device: "none", "alsa:default"
+    [[nodiscard]] std::vector<std::string> listening() const;     // "udp:192.0.2.1:5060"
 
     // BYE or CANCEL to all calls, un-REGISTER; `done` when answered, at the latest after 2 s.
     void shut_down(std::function<void()> done);

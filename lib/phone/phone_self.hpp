@@ -19,13 +19,16 @@ namespace offhook {
 struct Phone::Self final : CallHost, sip::UserAgent::Listener {
     Self(Loop &loop, PhoneSettings settings);
     ~Self() { calls_.clear(); } // they borrow the device and the accounts
+    Self(const Self &) = delete;
+    Self &operator=(const Self &) = delete;
 
     // phone_serving.cpp
     Result<> open_sockets();
     Result<> open_accounts();
     Result<> open_audio();
     bool serves(const sip::Uri &request_uri, const sip::Message &request, const sip::Flow &flow) override;
-    void on_invite(const sip::Message &invite, const sip::Flow &flow, sip::ServerTransaction transaction) override;
+    void on_invite(const sip::Message &invite, const sip::Flow &flow,
+                   sip::ServerTransaction transaction) override;
     void on_flow_failed(const sip::Flow &flow, const Error &error) override;
     [[nodiscard]] bool may_call_us(const sip::Flow &flow) const;
     [[nodiscard]] bool is_our_host(const sip::Uri &uri, const sip::Flow &flow) const;

@@ -13,7 +13,8 @@ constexpr std::string_view busy_retry_after = "10"; // seconds; RFC 3261 §20.33
 
 Result<> Phone::Self::open_accounts() {
     account_settings_ = settings_.accounts;
-    std::erase_if(account_settings_, [](const AccountSettings &a) { return a.name.empty() && a.aor.empty(); });
+    std::erase_if(account_settings_,
+                  [](const AccountSettings &a) { return a.name.empty() && a.aor.empty(); });
     const bool none = account_settings_.empty();
     for (const auto &settings : account_settings_) {
         auto account = Account::open(*this, settings);
@@ -43,7 +44,8 @@ Result<> Phone::Self::listen_where_free(Kind kind, int family, std::uint16_t &po
 Result<> Phone::Self::open_sockets() {
     ua_.transports().set_tls(settings_.tls);
     auto watch = LinkWatch::open(loop_, [this] {
-        for (const auto &account : accounts_) account->link_changed();
+        for (const auto &account : accounts_)
+            account->link_changed();
     });
     if (watch) link_watch_ = std::move(*watch); // without netlink the refreshes still come
     if (settings_.listen.empty()) {
@@ -87,10 +89,13 @@ bool Phone::Self::is_our_host(const sip::Uri &uri, const sip::Flow &flow) const 
     const auto ip = Address::parse(uri.host);
     if (!ip) return true; // a name led here
     if (ip->same_ip(flow.local) || ip->is_loopback()) return true;
-    const auto public_ip = [&](const auto &a) { return sip::iequals(a->settings().public_address, uri.host); };
-    return std::ranges::any_of(accounts_, public_ip) || local_address_towards(flow.remote).map([&](const Address &local) {
-        return ip->same_ip(local);
-    }).value_or(false);
+    const auto public_ip = [&](const auto &a) {
+        return sip::iequals(a->settings().public_address, uri.host);
+    };
+    return std::ranges::any_of(accounts_, public_ip) ||
+           local_address_towards(flow.remote)
+               .map([&](const Address &local) { return ip->same_ip(local); })
+               .value_or(false);
 }
 
 Account *Phone::Self::account_of(const sip::Uri &request_uri) const {
@@ -106,7 +111,8 @@ bool Phone::Self::serves(const sip::Uri &request_uri, const sip::Message &, cons
     return !registers && is_our_host(request_uri, flow);
 }
 
-void Phone::Self::on_invite(const sip::Message &invite, const sip::Flow &flow, sip::ServerTransaction transaction) {
+void Phone::Self::on_invite(const sip::Message &invite, const sip::Flow &flow,
+                            sip::ServerTransaction transaction) {
     if (live_calls() >= most_calls || shutting_down_) {
         const unsigned status = shutting_down_ ? 480 : 486;
         auto response = sip::Draft::response(invite, status, {}, sip::random_token(8));
@@ -125,7 +131,8 @@ void Phone::Self::on_invite(const sip::Message &invite, const sip::Flow &flow, s
 }
 
 void Phone::Self::on_flow_failed(const sip::Flow &flow, const Error &) {
-    for (const auto &account : accounts_) account->flow_failed(flow);
+    for (const auto &account : accounts_)
+        account->flow_failed(flow);
 }
 
 } // namespace offhook

@@ -55,8 +55,8 @@ struct PhoneSettings {
     std::uint16_t rtp_port_min = 0, rtp_port_max = 0;
     DtmfMode dtmf_mode = DtmfMode::automatic;
     Duration rtp_timeout{30'000}; // no RTP for so long in an established, unheld call ends it; 0 = never
-    // Calls straight from anybody, not only from the accounts' servers and this host. Absent: yes when no account
-    // registers or `listen` asks for sockets explicitly.
+    // Calls straight from anybody, not only from the accounts' servers and this host. Absent: yes when no
+    // account registers or `listen` asks for sockets explicitly.
     std::optional<bool> allow_direct;
     bool verbose_sip = false;
 };

@@ -31,8 +31,9 @@ struct StepRunner::Self {
     std::shared_ptr<char> alive = std::make_shared<char>();
 
     Self(Loop &l, Phone &p, CallId c, std::vector<Step> s, Say sayer, Done d)
-        : loop(l), phone(p), call(c), steps(std::make_move_iterator(s.begin()), std::make_move_iterator(s.end())),
-          say(std::move(sayer)), done(std::move(d)), limit(l), poll(l) {}
+        : loop(l), phone(p), call(c),
+          steps(std::make_move_iterator(s.begin()), std::make_move_iterator(s.end())), say(std::move(sayer)),
+          done(std::move(d)), limit(l), poll(l) {}
 
     void next();
     void start();
@@ -67,12 +68,11 @@ void StepRunner::Self::next() {
 
 void StepRunner::Self::start() {
     if (ended && running->kind != Kind::wait_end && running->kind != Kind::hangup) return call_is_over();
-    if (running->kind == Kind::wait_time)
-        return poll.start(running->time, [this] { succeed(); });
-    limit.start(running->limit, [this] {
-        step_failed("did not happen within " + format_span(running->limit));
-    });
-    if (running->kind <= Kind::wait_end || (running->kind >= Kind::expect_dtmf && running->kind <= Kind::expect_audio))
+    if (running->kind == Kind::wait_time) return poll.start(running->time, [this] { succeed(); });
+    limit.start(running->limit,
+                [this] { step_failed("did not happen within " + format_span(running->limit)); });
+    if (running->kind <= Kind::wait_end ||
+        (running->kind >= Kind::expect_dtmf && running->kind <= Kind::expect_audio))
         return start_wait();
     start_action();
 }
@@ -160,7 +160,8 @@ void StepRunner::Self::check_digits() {
 void StepRunner::Self::check_sound() {
     if (const auto *audio = phone.audio(call); audio != nullptr) {
         const auto &silence = audio->silence();
-        if (running->kind == Kind::expect_audio ? silence.heard_anything() : silence.silent_for() >= running->time)
+        if (running->kind == Kind::expect_audio ? silence.heard_anything()
+                                                : silence.silent_for() >= running->time)
             return succeed();
     }
     poll.start(poll_every, [this] { check_sound(); });
@@ -191,8 +192,9 @@ void StepRunner::Self::step_failed(const std::string &why) {
     poll.cancel();
     tell_step(false, why);
     const auto refused = ended && !ended->answered ? ended->code : 0;
-    auto error = Error{Errc::expectation, "step " + std::to_string(number) + " \"" + sanitise(running->source) + "\": " + why,
-                       refused};
+    auto error =
+        Error{Errc::expectation,
+              "step " + std::to_string(number) + " \"" + sanitise(running->source) + "\": " + why, refused};
     running.reset();
     if (!ended) (void)phone.hang_up(call); // it may be ending already
     finish(fail(std::move(error)));
@@ -240,8 +242,8 @@ void StepRunner::Self::on_ended(const event::CallEnded &event) {
 }
 
 void StepRunner::Self::call_is_over() {
-    step_failed("the call ended first (" + (ended->answered ? "" : std::to_string(ended->code) + " ") + ended->reason +
-                ")");
+    step_failed("the call ended first (" + (ended->answered ? "" : std::to_string(ended->code) + " ") +
+                ended->reason + ")");
 }
 
 StepRunner::StepRunner(Loop &loop, Phone &phone, CallId call, std::vector<Step> steps, Say say, Done done)

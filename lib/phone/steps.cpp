@@ -56,7 +56,7 @@ std::string suggest(std::string_view word, bool objects, std::string_view verb =
 // First word and the rest, both trimmed.
 std::pair<std::string_view, std::string_view> cut_word(std::string_view text) {
     const auto end = text.find_first_of(" \t");
-    if (end == text.npos) return {text, {}};
+    if (end == std::string_view::npos) return {text, {}};
     return {text.substr(0, end), sip::trim(text.substr(end))};
 }
 
@@ -68,13 +68,14 @@ bool is_duration(std::string_view word) {
     return !word.empty() && word[0] >= '0' && word[0] <= '9' && parse_duration(word).has_value();
 }
 
-// Takes the last word away as the time-out when it has a unit ("10s"): a bare number may be a digit to wait for.
+// Takes the last word away as the time-out when it has a unit ("10s"): a bare number may be a digit to wait
+// for.
 std::string_view take_limit(std::string_view text, Step &step) {
     const auto space = text.find_last_of(" \t");
-    const auto last = space == text.npos ? text : text.substr(space + 1);
+    const auto last = space == std::string_view::npos ? text : text.substr(space + 1);
     if (!is_duration(last) || (last.back() >= '0' && last.back() <= '9')) return text;
     step.limit = *parse_duration(last);
-    return space == text.npos ? std::string_view{} : sip::trim(text.substr(0, space));
+    return space == std::string_view::npos ? std::string_view{} : sip::trim(text.substr(0, space));
 }
 
 std::string unquote(std::string_view text) {
@@ -90,7 +91,8 @@ Result<> take_silence(std::string_view text, Step &step) {
     if (!time) return wrong("expected how long it must be silent, e.g. 3s: " + time.error().what);
     step.time = *time;
     if (limit.empty()) return {};
-    if (!take_limit(limit, step).empty()) return wrong("expected a time-out such as 10s, not \"" + std::string(limit) + "\"");
+    if (!take_limit(limit, step).empty())
+        return wrong("expected a time-out such as 10s, not \"" + std::string(limit) + "\"");
     return {};
 }
 
@@ -102,7 +104,8 @@ Result<> take_tones(std::string_view text, Step &step) {
             return wrong("expected one or two frequencies of 50 to 20000 Hz, e.g. tone 440,480");
         step.hz.push_back(static_cast<double>(*hz));
     }
-    if (step.hz.empty() || step.hz.size() > 2) return wrong("expected one or two frequencies, e.g. tone 440,480");
+    if (step.hz.empty() || step.hz.size() > 2)
+        return wrong("expected one or two frequencies, e.g. tone 440,480");
     return {};
 }
 
@@ -116,8 +119,9 @@ Result<> take_pattern(std::string_view text, Step &step) {
 Result<> take_digits(std::string_view text, Step &step) {
     static constexpr std::string_view allowed = "0123456789*#ABCDabcd,w";
     if (text.empty()) return wrong("expected digits to send, e.g. dtmf 123#");
-    if (const auto bad = text.find_first_not_of(allowed); bad != text.npos)
-        return wrong("\"" + std::string(1, text[bad]) + "\" is no DTMF digit (0-9 * # A-D, \",\" or w for a pause)");
+    if (const auto bad = text.find_first_not_of(allowed); bad != std::string_view::npos)
+        return wrong("\"" + std::string(1, text[bad]) +
+                     "\" is no DTMF digit (0-9 * # A-D, \",\" or w for a pause)");
     step.text = text;
     return {};
 }
@@ -134,7 +138,8 @@ Result<> take_arguments(Takes takes, std::string_view text, Step &step) {
         return {};
     case Takes::limit:
         if (text.empty()) return {};
-        if (!is_duration(text)) return wrong("expected a time-out such as 10s, not \"" + std::string(text) + "\"");
+        if (!is_duration(text))
+            return wrong("expected a time-out such as 10s, not \"" + std::string(text) + "\"");
         step.limit = *parse_duration(text);
         return {};
     case Takes::digits:
@@ -169,7 +174,8 @@ Result<Step> parse_step(std::string_view source) {
     if (verb == "wait" && is_duration(object)) {
         step.kind = Kind::wait_time;
         step.time = *parse_duration(object);
-        if (!arguments.empty()) return wrong("takes one time, not \"" + std::string(arguments) + "\" as well");
+        if (!arguments.empty())
+            return wrong("takes one time, not \"" + std::string(arguments) + "\" as well");
         return step;
     }
     const auto row = find_row(verb, object);
@@ -204,8 +210,8 @@ Result<std::vector<Step>> parse_steps(std::string_view text) {
     for (const auto source : split_steps(text)) {
         auto step = parse_step(source);
         if (!step)
-            return fail(step.error().code, "step " + std::to_string(steps.size() + 1) + " \"" + sanitise(source) +
-                                               "\": " + step.error().what);
+            return fail(step.error().code, "step " + std::to_string(steps.size() + 1) + " \"" +
+                                               sanitise(source) + "\": " + step.error().what);
         steps.push_back(std::move(*step));
     }
     return steps;

@@ -19,7 +19,7 @@ bool looks_like_number(std::string_view text) {
     if (text.empty() || !(is_digit(text[0]) || text[0] == '+' || text[0] == '(')) return false;
     const auto rest = text.substr(text[0] == '+' ? 1 : 0);
     return std::ranges::any_of(rest, is_digit) && std::ranges::all_of(rest, [](char c) {
-               return is_digit(c) || c == '*' || c == '#' || separators.find(c) != separators.npos;
+               return is_digit(c) || c == '*' || c == '#' || separators.find(c) != std::string_view::npos;
            });
 }
 
@@ -45,19 +45,21 @@ bool looks_like_host(std::string_view text) {
     if (text.starts_with('[')) return true;
     const auto colon = text.rfind(':');
     const auto host = text.substr(0, colon);
-    if (colon != text.npos) return is_port(text.substr(colon + 1)) && !host.empty();
+    if (colon != std::string_view::npos) return is_port(text.substr(colon + 1)) && !host.empty();
     if (sip::iequals(host, "localhost") || is_ipv4(host)) return true;
-    return host.find('.') != host.npos && !looks_like_number(host);
+    return host.find('.') != std::string_view::npos && !looks_like_number(host);
 }
 
 Result<Target> from_uri(std::string_view text, std::string_view written) {
     auto uri = sip::Uri::parse(text);
     if (!uri) return cannot_call(written, uri.error().what);
     if (!uri->headers.empty())
-        return cannot_call(written, "a URI with headers (\"?" + uri->headers + "\") is not called; use --header");
+        return cannot_call(written,
+                           "a URI with headers (\"?" + uri->headers + "\") is not called; use --header");
     if (!uri->is_sip())
         return cannot_call(written, "the scheme \"" + uri->scheme + "\" is not one of sip, sips and tel");
-    if (!uri->password.empty()) return cannot_call(written, "a password in a URI is not sent (RFC 3261 §19.1.1)");
+    if (!uri->password.empty())
+        return cannot_call(written, "a password in a URI is not sent (RFC 3261 §19.1.1)");
     const auto transport = uri->params.get("transport");
     if (uri->is_sips() && sip::iequals(transport, "udp"))
         return cannot_call(written, "sips needs TLS, and transport=udp has none");
@@ -87,10 +89,13 @@ std::string_view scheme_of(std::string_view text) {
 }
 
 Result<Target> without_contacts(std::string_view text, std::string_view domain) {
-    if (const auto scheme = scheme_of(text); scheme == "tel:") return from_tel(text, domain);
-    else if (!scheme.empty()) return from_uri(text, text);
-    if (text.find("://") != text.npos) return cannot_call(text, "only sip:, sips: and tel: URIs can be called");
-    if (text.find('@') != text.npos) return from_uri("sip:" + std::string(text), text);
+    if (const auto scheme = scheme_of(text); scheme == "tel:")
+        return from_tel(text, domain);
+    else if (!scheme.empty())
+        return from_uri(text, text);
+    if (text.find("://") != std::string_view::npos)
+        return cannot_call(text, "only sip:, sips: and tel: URIs can be called");
+    if (text.find('@') != std::string_view::npos) return from_uri("sip:" + std::string(text), text);
     if (const auto ip = Address::parse(text); ip && ip->family() == AF_INET6)
         return from_uri("sip:" + ip->uri_host(), text);
     if (looks_like_host(text)) return from_uri("sip:" + std::string(text), text);
@@ -101,19 +106,22 @@ Result<Target> without_contacts(std::string_view text, std::string_view domain) 
 
 std::string strip_separators(std::string_view text) {
     std::string out(text);
-    if (looks_like_number(text)) std::erase_if(out, [](char c) { return separators.find(c) != separators.npos; });
+    if (looks_like_number(text))
+        std::erase_if(out, [](char c) { return separators.find(c) != std::string_view::npos; });
     return out;
 }
 
 Result<Target> parse_target(std::string_view text, std::span<const ContactSettings> contacts,
                             std::string_view domain) {
     text = sip::trim(text);
-    if (text.empty()) return fail(Errc::invalid_argument, "the target is empty: a URI, number, host or contact");
-    const auto contact = std::ranges::find_if(
-        contacts, [&](const ContactSettings &c) { return sip::iequals(c.name, text); });
+    if (text.empty())
+        return fail(Errc::invalid_argument, "the target is empty: a URI, number, host or contact");
+    const auto contact =
+        std::ranges::find_if(contacts, [&](const ContactSettings &c) { return sip::iequals(c.name, text); });
     if (contact == contacts.end()) return without_contacts(text, domain);
     auto target = without_contacts(sip::trim(contact->uri), domain);
-    if (!target) return fail(target.error().code, "contact " + quoted(contact->name) + ": " + target.error().what);
+    if (!target)
+        return fail(target.error().code, "contact " + quoted(contact->name) + ": " + target.error().what);
     target->account = contact->account;
     return target;
 }

@@ -34,13 +34,15 @@ TEST_SUITE("phone accounts") {
         CHECK(alice.last<event::AccountRegistered>()->expires_s > 0);
         CHECK(registrar.bindings().size() == 1);
         std::optional<Result<std::vector<std::string>>> bindings;
-        CHECK(alice.phone->query_bindings("home", [&](auto result) { bindings = std::move(result); }).has_value());
+        CHECK(alice.phone->query_bindings("home", [&](auto result) { bindings = std::move(result); })
+                  .has_value());
         REQUIRE(run_until(loop, [&] { return bindings.has_value(); }));
         REQUIRE(bindings->has_value());
         CHECK((*bindings)->size() == 1);
         bool down = false;
         alice.phone->shut_down([&] { down = true; });
-        CHECK(run_until(loop, [&] { return down; }, Duration{2'100}));
+        CHECK(run_until(
+            loop, [&] { return down; }, Duration{2'100}));
         CHECK(registrar.bindings().empty());
         CHECK(alice.saw<event::AccountUnregistered>());
     }

@@ -57,7 +57,8 @@ struct PhoneParty {
     [[nodiscard]] std::string digits(bool sent) const {
         std::string all;
         for (const auto &event : seen)
-            if (const auto *dtmf = std::get_if<event::CallDtmf>(&event); dtmf != nullptr && dtmf->sent == sent)
+            if (const auto *dtmf = std::get_if<event::CallDtmf>(&event);
+                dtmf != nullptr && dtmf->sent == sent)
                 all += dtmf->digit;
         return all;
     }
@@ -80,7 +81,8 @@ private:
 };
 
 struct PhonePair {
-    explicit PhonePair(const PhoneSettings &a = loopback_settings(), const PhoneSettings &b = loopback_settings())
+    explicit PhonePair(const PhoneSettings &a = loopback_settings(),
+                       const PhoneSettings &b = loopback_settings())
         : alice(loop, a), bob(loop, b) {}
 
     bool until(const std::function<bool()> &done, Duration limit = Duration{10'000}) {

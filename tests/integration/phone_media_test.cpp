@@ -32,7 +32,8 @@ std::string tone_file(const Folder &folder, const std::string &name, double hz, 
     constexpr unsigned rate = 16000;
     std::vector<std::int16_t> samples(static_cast<std::size_t>(rate * seconds));
     for (std::size_t i = 0; i < samples.size(); ++i)
-        samples[i] = static_cast<std::int16_t>(8000 * std::sin(2 * 3.14159265358979 * hz * static_cast<double>(i) / rate));
+        samples[i] = static_cast<std::int16_t>(
+            8000 * std::sin(2 * 3.14159265358979 * hz * static_cast<double>(i) / rate));
     const auto path = folder.file(name);
     REQUIRE(write_wav(path, rate, samples));
     return path;
@@ -63,7 +64,8 @@ TEST_SUITE("phone media") {
             CHECK(p.bob.phone->record(p.bob.call(), folder.file("bob.wav")).has_value());
             CHECK(p.alice.phone->play(p.alice.call(), tone_file(folder, "440.wav", 440, 1)).has_value());
             CHECK(p.bob.phone->play(p.bob.call(), tone_file(folder, "1000.wav", 1000, 1)).has_value());
-            REQUIRE(p.until([&] { return p.alice.saw<event::CallPlayback>() && p.bob.saw<event::CallPlayback>(); }));
+            REQUIRE(p.until(
+                [&] { return p.alice.saw<event::CallPlayback>() && p.bob.saw<event::CallPlayback>(); }));
             CHECK(p.alice.phone->hang_up(p.alice.call()).has_value());
             REQUIRE(p.ended());
             CHECK_FALSE(p.bob.last<event::CallRecording>()->on);
@@ -159,18 +161,24 @@ TEST_SUITE("phone media") {
     TEST_CASE("expectations hold or name what was missing") {
         Folder folder;
         PhonePair p;
-        ExpectationOptions good{.dtmf = "^42$", .tone = {440}, .headers = {{"server", "^offhook/"}}, .audio = true, .min_mos = 3.5};
+        ExpectationOptions good{.dtmf = "^42$",
+                                .tone = {440},
+                                .headers = {{"server", "^offhook/"}},
+                                .audio = true,
+                                .min_mos = 3.5};
         p.dial();
         auto met = Expectations::watch(*p.alice.phone, p.alice.call(), good);
         REQUIRE(met.has_value());
         std::vector<std::unique_ptr<Expectations>> unmet;
-        for (const auto &bad : {ExpectationOptions{.dtmf = "^9"}, ExpectationOptions{.headers = {{"server", "^asterisk"}}},
-                                ExpectationOptions{.min_mos = 4.6}}) {
+        for (const auto &bad :
+             {ExpectationOptions{.dtmf = "^9"}, ExpectationOptions{.headers = {{"server", "^asterisk"}}},
+              ExpectationOptions{.min_mos = 4.6}}) {
             auto watch = Expectations::watch(*p.alice.phone, p.alice.call(), bad);
             REQUIRE(watch.has_value());
             unmet.push_back(std::move(*watch));
         }
-        REQUIRE(p.until([&] { return p.bob.saw<event::CallAnswered>() && p.alice.saw<event::CallAnswered>(); }));
+        REQUIRE(
+            p.until([&] { return p.bob.saw<event::CallAnswered>() && p.alice.saw<event::CallAnswered>(); }));
         CHECK(p.bob.phone->play(p.bob.call(), tone_file(folder, "440.wav", 440, 1)).has_value());
         REQUIRE(p.until([&] { return p.bob.saw<event::CallPlayback>(); }));
         CHECK(p.bob.phone->send_dtmf(p.bob.call(), "42").has_value());
@@ -179,6 +187,7 @@ TEST_SUITE("phone media") {
         REQUIRE(p.ended());
         const auto outcome = (*met)->outcome();
         CHECK_MESSAGE(outcome.has_value(), (outcome ? std::string{} : outcome.error().what));
-        for (const auto &expectation : unmet) CHECK(expectation->outcome().error().code == Errc::expectation);
+        for (const auto &expectation : unmet)
+            CHECK(expectation->outcome().error().code == Errc::expectation);
     }
 }

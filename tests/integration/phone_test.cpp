@@ -74,14 +74,14 @@ TEST_SUITE("phone") {
             auto &held = caller_holds ? p.bob : p.alice;
             CHECK(holder.phone->hold(holder.call(), true).has_value());
             CHECK(holder.phone->hold(holder.call(), true).error().code == Errc::invalid_argument);
-            REQUIRE(p.until([&] { return holder.saw<event::CallHeld>() && held.saw<event::CallRemoteHold>(); }));
+            REQUIRE(
+                p.until([&] { return holder.saw<event::CallHeld>() && held.saw<event::CallRemoteHold>(); }));
             CHECK(held.last<event::CallRemoteHold>()->on);
             CHECK(holder.phone->call(holder.call())->held_locally);
             CHECK(held.phone->call(held.call())->held_remotely);
             CHECK(holder.phone->hold(holder.call(), false).has_value());
-            REQUIRE(p.until([&] {
-                return holder.saw<event::CallResumed>() && !held.last<event::CallRemoteHold>()->on;
-            }));
+            REQUIRE(p.until(
+                [&] { return holder.saw<event::CallResumed>() && !held.last<event::CallRemoteHold>()->on; }));
             CHECK_FALSE(holder.phone->call(holder.call())->held_locally);
             CHECK_FALSE(held.phone->call(held.call())->held_remotely);
         }
@@ -131,7 +131,8 @@ TEST_SUITE("phone") {
             PhonePair p;
             p.bob.auto_answer = false;
             p.dial();
-            REQUIRE(p.until([&] { return p.alice.saw<event::CallRinging>() && p.bob.saw<event::CallIncoming>(); }));
+            REQUIRE(p.until(
+                [&] { return p.alice.saw<event::CallRinging>() && p.bob.saw<event::CallIncoming>(); }));
             auto &ending = caller_ends ? p.alice : p.bob;
             CHECK(ending.phone->hang_up(ending.call()).has_value());
             REQUIRE(p.ended());
@@ -164,7 +165,8 @@ TEST_SUITE("phone") {
     TEST_CASE("the sixty-fifth call finds a busy phone") {
         PhonePair p;
         p.bob.auto_answer = false;
-        for (int i = 0; i < 64; ++i) p.dial();
+        for (int i = 0; i < 64; ++i)
+            p.dial();
         REQUIRE(p.until([&] { return p.bob.count<event::CallIncoming>() == 64; }));
         CHECK(p.alice.phone->dial(p.bob.uri()).error().code == Errc::invalid_argument);
         PhoneParty carol(p.loop, loopback_settings());
@@ -191,7 +193,8 @@ TEST_SUITE("phone") {
             SipParty bob(loop, "bob");
             bob.answer_sdp = silent_sdp(row.direction);
             REQUIRE(alice.phone->dial(bob.address().uri.encode()).has_value());
-            const bool ended = run_until(loop, [&] { return alice.saw<event::CallEnded>(); }, Duration{900});
+            const bool ended = run_until(
+                loop, [&] { return alice.saw<event::CallEnded>(); }, Duration{900});
             CHECK(alice.saw<event::CallAnswered>());
             CHECK(ended == row.ends);
             if (!ended) continue;
@@ -266,7 +269,8 @@ TEST_SUITE("phone") {
             REQUIRE(call.has_value());
             p.alice.current = *call;
             if (follow) {
-                REQUIRE(p.until([&] { return p.alice.saw<event::CallAnswered>() && p.bob.saw<event::CallAnswered>(); }));
+                REQUIRE(p.until(
+                    [&] { return p.alice.saw<event::CallAnswered>() && p.bob.saw<event::CallAnswered>(); }));
                 CHECK(p.alice.last<event::CallAnswered>()->call.id == *call);
                 CHECK(p.alice.count<event::CallOutgoing>() == 1);
                 CHECK(p.alice.phone->hang_up(*call).has_value());

@@ -70,8 +70,10 @@ TEST_SUITE("phone steps") {
             const char *text, *says;
         };
         for (const auto &row : {
-                 Row{"wait 1s; hold; wiat 2s", "step 3 \"wiat 2s\": unknown step \"wiat\" (did you mean \"wait\"?)"},
-                 Row{"wait answr", "expected answer, ringing, silence, dtmf, tone, end or a time such as 2s, not \"answr\""},
+                 Row{"wait 1s; hold; wiat 2s",
+                     "step 3 \"wiat 2s\": unknown step \"wiat\" (did you mean \"wait\"?)"},
+                 Row{"wait answr", "expected answer, ringing, silence, dtmf, tone, end or a time such as 2s, "
+                                   "not \"answr\""},
                  Row{"wait", "step 1 \"wait\": expected answer"},
                  Row{"expect silence", "expected dtmf, tone or audio"},
                  Row{"wait answer soon", "expected a time-out such as 10s, not \"soon\""},

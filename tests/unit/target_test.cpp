@@ -6,13 +6,15 @@ using namespace offhook;
 
 TEST_SUITE("phone targets") {
     TEST_CASE("what a user types becomes a URI") {
-        const std::vector<ContactSettings> contacts{{"Door", "sip:door@192.0.2.9", "home"}, {"mum", "+49 30 12-34", {}}};
+        const std::vector<ContactSettings> contacts{{"Door", "sip:door@192.0.2.9", "home"},
+                                                    {"mum", "+49 30 12-34", {}}};
         struct Row {
             const char *typed, *domain, *uri, *account;
         };
         for (const auto &row : {
                  Row{"sip:bob@example.com", "", "sip:bob@example.com", ""},
-                 Row{"  sip:bob@example.com:5070;transport=tcp ", "", "sip:bob@example.com:5070;transport=tcp", ""},
+                 Row{"  sip:bob@example.com:5070;transport=tcp ", "",
+                     "sip:bob@example.com:5070;transport=tcp", ""},
                  Row{"sips:bob@example.com", "", "sips:bob@example.com", ""},
                  Row{"bob@example.com", "", "sip:bob@example.com", ""},
                  Row{"bob@[2001:db8::1]:5070", "", "sip:bob@[2001:db8::1]:5070", ""},
