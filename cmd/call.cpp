@@ -110,7 +110,7 @@ std::string summary(const Talk::Outcome &outcome, const Session &session) {
 Result<int> run(const GlobalOptions &global, const CallOptions &options) {
     if (options.targets.empty())
         return fail(Errc::invalid_argument,
-                    "call: whom? (expected a target, such as: offhook call sip:bob@example.com)");
+                    "call: no TARGET (expected whom to call, such as: offhook call sip:bob@example.com)");
     Output output(global);
     auto setup = prepare(global);
     if (!setup) return tl::unexpected(setup.error());

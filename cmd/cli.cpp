@@ -18,6 +18,10 @@ namespace {
 const std::vector<std::string> later{"transfer", "wss-bridge", "tui",  "run",   "ctl",
                                      "message",  "ping",       "send", "watch", "trace"};
 
+bool is_later(const std::string &command) {
+    return std::find(later.begin(), later.end(), command) != later.end();
+}
+
 struct Parser {
     CLI::App app{"offhook: a SIP softphone for the shell", "offhook"};
     GlobalOptions global;
@@ -28,7 +32,7 @@ struct Parser {
     ConfigOptions config;
     AudioOptions audio;
     CompletionOptions completion;
-    std::string help_topic, trace;
+    std::string trace;
     bool help = false, version = false;
     CommandTree tree; // texts that CLI11 has no place for
 
@@ -272,8 +276,7 @@ void Parser::small_commands() {
                 "  offhook completion bash > ~/.local/share/bash-completion/completions/offhook\n");
     completion_sub.add_option("SHELL", completion.shell, "bash, zsh or fish");
     tree.commands.back().words = {"bash", "zsh", "fish"};
-    auto &help_sub = command("help", "show the help of a command", "[COMMAND]", "  offhook help call\n");
-    help_sub.add_option("COMMAND", help_topic, "command");
+    command("help", "show the help of a command", "[COMMAND]", "  offhook help call\n");
     tree.later = later;
     for (const auto &name : later)
         app.add_subcommand(name, "not built in yet")->prefix_command();
@@ -351,14 +354,12 @@ Result<CommandLine> chosen(Parser &parser, const std::string &command) {
     if (parser.version) return finish(VersionOptions{});
     if (parser.help && (command.empty() || command == "help"))
         return finish(HelpOptions{help_text(tree_of(parser))});
-    if (std::find(later.begin(), later.end(), command) != later.end())
-        return fail(Errc::not_supported, "not built in yet: " + command);
-    const std::string topic = command == "help" ? parser.help_topic : parser.help ? command : "";
+    if (is_later(command)) return fail(Errc::not_supported, "not built in yet: " + command);
     if (command == "help" || parser.help) {
         const CommandTree tree = tree_of(parser);
-        if (topic.empty()) return finish(HelpOptions{help_text(tree)});
-        if (const auto *entry = find(tree, topic)) return finish(HelpOptions{help_text(tree, *entry)});
-        return unexpected(tree, "", {topic});
+        if (const auto *entry = find(tree, command); entry != nullptr && command != "help")
+            return finish(HelpOptions{help_text(tree, *entry)});
+        return finish(HelpOptions{help_text(tree)});
     }
     parser.call.talk = parser.answer.talk = parser.talk;
     if (command == "call") return finish(parser.call);
@@ -379,11 +380,18 @@ std::string chosen_name(const CLI::App &app) {
 
 } // namespace
 
-Result<CommandLine> parse_command_line(const std::vector<std::string> &arguments) {
+Result<CommandLine> parse_command_line(const std::vector<std::string> &given) {
     Parser parser;
+    auto arguments = given;
+    if (arguments.size() > 1 && arguments[0] == "help") { // help COMMAND: COMMAND --help
+        arguments.erase(arguments.begin());
+        arguments.emplace_back("--help");
+    }
     try {
         parser.app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
     } catch (const CLI::ExtrasError &) {
+        const std::string command = chosen_name(parser.app);
+        if (is_later(command)) return fail(Errc::not_supported, "not built in yet: " + command);
         return unexpected(tree_of(parser), chosen_name(parser.app), parser.app.remaining(true));
     } catch (const CLI::ArgumentMismatch &e) {
         const std::string what = e.what();

@@ -151,7 +151,9 @@ bool Talk::work_done() const {
 // Everything asked for is done: hang up. Twice in a row, so that the far end has heard the last of it.
 void Talk::look() {
     quiet_looks_ = work_done() ? quiet_looks_ + 1 : 0;
-    const bool may_wait = plan_.options.then == "wait" || !work_requested();
+    // --hangup-after alone says how long the call is to last.
+    const bool timed = plan_.options.hangup_after && plan_.options.then.empty();
+    const bool may_wait = plan_.options.then == "wait" || timed || !work_requested();
     if (!may_wait && quiet_looks_ > 2) {
         (void)session_.phone().hang_up(call_);
         return;

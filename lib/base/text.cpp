@@ -56,6 +56,13 @@ std::size_t columns(std::uint32_t c) {
     return width < 0 ? 1 : static_cast<std::size_t>(width);
 }
 
+std::size_t common_prefix(std::string_view a, std::string_view b) {
+    std::size_t length = 0;
+    while (length < a.size() && length < b.size() && lower(a[length]) == lower(b[length]))
+        ++length;
+    return length;
+}
+
 } // namespace
 
 std::string sanitise(std::string_view text) {
@@ -94,18 +101,22 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 }
 
 std::string did_you_mean(std::string_view word, std::span<const std::string> candidates) {
-    std::string best;
-    std::size_t best_distance = std::numeric_limits<std::size_t>::max();
+    const std::string *best = nullptr;
+    std::size_t best_distance = 0, best_prefix = 0;
     word = word.substr(0, 64);
     for (const auto &candidate : candidates) {
         const std::size_t distance = edit_distance(word, candidate);
         const std::size_t longest = std::max(word.size(), candidate.size());
-        if (distance < best_distance && distance <= std::max<std::size_t>(1, longest / 3)) {
-            best = candidate;
-            best_distance = distance;
-        }
+        if (distance > std::max<std::size_t>(1, longest / 3)) continue;
+        const std::size_t prefix = common_prefix(word, candidate); // decides a tie: people start words right
+        if (best != nullptr &&
+            (distance > best_distance || (distance == best_distance && prefix <= best_prefix)))
+            continue;
+        best = &candidate;
+        best_distance = distance;
+        best_prefix = prefix;
     }
-    return best;
+    return best == nullptr ? "" : *best;
 }
 
 std::string suggestion(std::string_view word, std::span<const std::string> candidates) {

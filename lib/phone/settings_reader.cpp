@@ -310,9 +310,13 @@ void Reader::tls(const ConfigTable &table) {
 }
 
 void Reader::network(const ConfigTable &table) {
-    members(
-        table, " in [network]",
-        {{"listen", [this](const ConfigMember &m) { listen(m); }}, {"public_address", ip(public_address_)}});
+    const auto allow_direct = [this](const ConfigMember &m) {
+        if (const auto *value = as<bool>(m, "true or false")) report_.settings.phone.allow_direct = *value;
+    };
+    members(table, " in [network]",
+            {{"listen", [this](const ConfigMember &m) { listen(m); }},
+             {"public_address", ip(public_address_)},
+             {"allow_direct", allow_direct}});
 }
 
 void Reader::listen(const ConfigMember &member) {
