@@ -14,6 +14,7 @@ namespace offhook::cmd {
 namespace {
 
 constexpr int exit_timeout = 124;
+constexpr int exit_interrupted = 130; // by whichever signal
 // --timeout holds to within 100 ms: what BYE and un-REGISTER may take on top of it.
 constexpr Duration timeout_grace{60};
 constexpr Duration farewell_limit{2'200};
@@ -81,7 +82,7 @@ Result<> Session::open_taps(const GlobalOptions &options) {
 }
 
 void Session::on_signal(int signo) {
-    const int code = 128 + signo;
+    const int code = exit_interrupted;
     if (finishing() && *exit_ != 0) {
         Terminal::restore();
         _exit(code); // asked twice: at once
