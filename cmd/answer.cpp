@@ -136,7 +136,10 @@ void Answerer::ended(const Talk::Outcome &outcome) {
         if (!outcome.error.empty()) session_.output().error(outcome.error);
         return;
     }
-    session_.finish(outcome.exit, outcome.error);
+    // A call that we refused counts as what the caller was told.
+    const bool refused = outcome.exit == 0 && !outcome.ended.answered && outcome.ended.code >= 300;
+    session_.finish(refused ? sip::exit_code(outcome.ended.code, sip::Purpose::call) : outcome.exit,
+                    outcome.error);
 }
 
 } // namespace

@@ -158,7 +158,8 @@ void Talk::look() {
         (void)session_.phone().hang_up(call_);
         return;
     }
-    if (!may_wait) look_.start(look_interval, [this] { look(); });
+    // Expectations want to be looked at while there is sound.
+    if (!may_wait || expectations_) look_.start(look_interval, [this] { look(); });
 }
 
 void Talk::on_ended(const event::CallEnded &ended) {

@@ -85,6 +85,7 @@ Result<std::unique_ptr<Expectations>> Expectations::watch(Phone &phone, CallId c
 }
 
 Result<> Expectations::outcome() const {
+    self_->look_for_audio(); // between events, and after the last one the sound is gone
     const auto &self = *self_;
     const auto missing = [](std::string what) -> Result<> {
         return fail(Errc::expectation, std::move(what));
