@@ -18,7 +18,6 @@ Talk::Talk(Session &session, const TalkPlan &plan, CallId call, Done done)
     : session_(session), plan_(plan), call_(call), done_(std::move(done)), hangup_(session.loop()),
       look_(session.loop()) {
     auto &phone = session_.phone();
-    watching_ = phone.events().add([this](const Event &event) { on_event(event); });
     const auto &options = plan_.options;
     ExpectationOptions expected;
     expected.dtmf = options.expect_dtmf;
@@ -33,6 +32,8 @@ Talk::Talk(Session &session, const TalkPlan &plan, CallId call, Done done)
         quality.min_mos = *options.min_mos;
         if (auto watched = Expectations::watch(phone, call, quality)) quality_ = std::move(*watched);
     }
+    // After the expectations: they must have seen the end when we judge them.
+    watching_ = phone.events().add([this](const Event &event) { on_event(event); });
     if (plan_.has_steps()) start_steps();
     const bool keys = Terminal::is_interactive() && !session_.output().json() && options.play != "-" &&
                       !plan_.steps_from_stdin;
