@@ -115,14 +115,18 @@ void JitterBuffer::pass(const RtpHeader &header) {
     if (std::abs(at - newest_) > far || (playing_ && at < next_)) return;
     newest_ = std::max(newest_, at);
     has_transit_ = false; // the timestamp of an event stands still
-    if (frames_.size() < max_frames) frames_.emplace(at, Frame{.passed = true});
+    if (frames_.size() < max_frames) frames_.emplace(at, Frame{.payload = {}, .passed = true});
 }
 
-// A clean network needs no more than one frame in hand; what jitter once asked for is given back by dropping
-// one frame, at most every two seconds.
+// A clean network needs no more than one frame in hand; what jitter, or a reader that was late, once asked
+// for is given back by dropping frames: one in two seconds, more often the deeper the buffer is.
 void JitterBuffer::shrink_when_idle() {
     const Duration held{static_cast<std::int64_t>(frames_.size() * options_.ptime_ms)};
-    deep_run_ = held > wanted() + Duration{options_.ptime_ms} ? deep_run_ + 1 : 0;
+    const Duration excess = held - wanted() - Duration{options_.ptime_ms};
+    if (excess.count() <= 0)
+        deep_run_ = 0;
+    else
+        deep_run_ += 1 + static_cast<unsigned>(excess.count()) / options_.ptime_ms;
     if (deep_run_ < drop_after) return;
     deep_run_ = 0;
     next_ = frames_.begin()->first + 1;
@@ -130,15 +134,35 @@ void JitterBuffer::shrink_when_idle() {
     ++counters_.discarded;
 }
 
+// What came before anyone listened is too old to be worth its delay.
+void JitterBuffer::start_playing() {
+    while (frames_.size() > 1 &&
+           Duration{static_cast<std::int64_t>((frames_.size() - 1) * options_.ptime_ms)} >= wanted()) {
+        frames_.erase(frames_.begin());
+        ++counters_.discarded;
+    }
+    playing_ = true;
+    gap_run_ = 0;
+    next_ = frames_.begin()->first;
+}
+
+// The three ends of a telephone-event may come at once: they take up numbers but no time.
+void JitterBuffer::skip_passed() {
+    while (frames_.size() > 1 && frames_.begin()->first == next_ && frames_.begin()->second.passed &&
+           Duration{static_cast<std::int64_t>((frames_.size() - 1) * options_.ptime_ms)} >= wanted()) {
+        frames_.erase(frames_.begin());
+        ++next_;
+    }
+}
+
 JitterBuffer::Pull JitterBuffer::pull(TimePoint) {
     if (!playing_) {
         const Duration held{static_cast<std::int64_t>(frames_.size() * options_.ptime_ms)};
         if (frames_.empty() || held < wanted()) return {};
-        playing_ = true;
-        gap_run_ = 0;
-        next_ = frames_.begin()->first;
+        start_playing();
     }
     shrink_when_idle();
+    skip_passed();
     const auto first = frames_.begin();
     if (first == frames_.end() || first->first != next_) return gap();
     Pull pull{first->second.passed ? Pull::Kind::empty : Pull::Kind::frame, std::move(first->second),

@@ -58,6 +58,8 @@ private:
     void measure(std::uint32_t timestamp, TimePoint arrival) noexcept;
     void restart() noexcept;
     void shrink_when_idle();
+    void start_playing();
+    void skip_passed();
     Pull gap();
 
     std::map<std::int64_t, Frame> frames_; // by extended sequence number

@@ -42,10 +42,11 @@ struct MediaLeg::Self {
     std::uint32_t event_clock = 0;     // in event_clock_rate units
     std::uint32_t event_timestamp = 0; // RTP timestamp of the event being sent
     RtpHeader next;                    // of the packet to send
-    bool talking = false;              // the packet before was audio too
+    std::uint16_t first_sequence = 0;
+    bool talking = false; // the packet before was audio too
     std::uint64_t packets_sent = 0, bytes_sent = 0;
     std::optional<Address> locked; // where the peer's RTP really comes from
-    Address signalled;             // where its SDP said
+    Address signalled;             // where its SDP says, as it was when locked
     std::array<std::uint8_t, longest_datagram> datagram{};
 
     // what the peer reports
@@ -65,6 +66,7 @@ struct MediaLeg::Self {
     bool send_event();
     void report(bool bye);
     void schedule_report();
+    [[nodiscard]] double loss_of_whole(const ReportBlock &block) const;
     [[nodiscard]] unsigned clock_rate() const { return codec != nullptr ? codec->clock_rate : 8000; }
 };
 
@@ -83,7 +85,7 @@ void MediaLeg::Self::negotiated() {
         event_clock_rate = now.event_clock_rate;
         dtmf.emplace(DtmfSender::Options{.clock_rate = event_clock_rate, .ptime_ms = ptime_ms});
     }
-    if (!(signalled == now.rtp)) locked.reset(); // the stream moved, and may come from elsewhere too
+    if (locked && !(signalled == now.rtp)) locked.reset(); // the peer's stream moved
     signalled = now.rtp;
     if (!report_timer.running()) report_timer.start(first_report, [this] { schedule_report(); });
     if (events.codec_changed) events.codec_changed();
@@ -123,13 +125,20 @@ void MediaLeg::Self::on_rtcp(const Address &from, std::span<std::uint8_t> bytes)
     }
     for (const ReportBlock &block : report->blocks) {
         if (block.ssrc != next.ssrc) continue;
-        remote_loss = block.fraction_lost * 100.0 / 256;
         remote_lost = block.cumulative_lost;
+        remote_loss = loss_of_whole(block);
         remote_jitter_ms = block.jitter * 1000.0 / clock_rate();
         if (block.last_sr == 0) continue;
         const std::uint32_t trip = ntp_middle(ntp_now()) - block.last_sr - block.delay_since_sr; // 1/65536 s
         if (trip < 0x80000000U) round_trip_ms = trip * 1000.0 / 65536;
     }
+}
+
+// In percent of all packets that the report covers: the fraction in it is only that of the last interval.
+double MediaLeg::Self::loss_of_whole(const ReportBlock &block) const {
+    const std::uint32_t covered = block.extended_sequence - first_sequence + 1;
+    if (block.cumulative_lost <= 0 || covered == 0 || covered > packets_sent) return 0;
+    return std::min(100.0, block.cumulative_lost * 100.0 / covered);
 }
 
 void MediaLeg::Self::transmit(std::uint8_t type, bool marker, std::uint32_t timestamp, Bytes payload) {
@@ -217,6 +226,7 @@ Result<std::unique_ptr<MediaLeg>> MediaLeg::open(Loop &loop, Options options, Ev
     self->ptime_ms = self->options.ptime_ms;
     self->next.ssrc = rand_u32();
     self->next.sequence = static_cast<std::uint16_t>(random_below(0x8000)); // room before the first wrap
+    self->first_sequence = self->next.sequence;
     self->next.timestamp = rand_u32();
     Self *raw = self.get();
     auto started = raw->sockets->start(
@@ -261,6 +271,8 @@ bool MediaLeg::remote_hold() const {
 
 bool MediaLeg::sending_allowed() const {
     if (!self_->agreed() || self_->agreed()->rtp.port() == 0 || self_->agreed()->rtp.is_any()) return false;
+    if (self_->offer_answer->held_locally())
+        return false; // sendonly could play music; the microphone is private
     const Direction direction = self_->agreed()->local_direction;
     return direction == Direction::sendrecv || direction == Direction::sendonly;
 }

@@ -9,9 +9,9 @@ namespace offhook::media {
 
 namespace {
 
-// All different modulo 4, so that the spare types for them never meet.
 constexpr std::uint8_t opus_type = 96, l16_type = 98, event_8k_type = 101, event_48k_type = 103;
-constexpr std::uint8_t first_spare_type = 104, last_type = 127;
+constexpr int first_dynamic_type = 96;
+const std::string event_encoding = "telephone-event";
 
 bool same(std::string_view a, std::string_view b) {
     return std::equal(a.begin(), a.end(), b.begin(), b.end(),
@@ -62,11 +62,37 @@ SdpMedia refused(const SdpMedia &media) {
     answer.type = media.type;
     answer.protocol = media.protocol;
     answer.formats = media.formats;
+    if (answer.formats.empty()) answer.formats.emplace_back("0"); // the grammar wants one
     answer.port = 0;
     return answer;
 }
 
+std::string lower(std::string_view text) {
+    std::string out(text);
+    for (char &c : out)
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
+    return out;
+}
+
+bool multicast(const Address &address) {
+    const std::string ip = address.ip();
+    if (address.family() == AF_INET6) return lower(ip).starts_with("ff");
+    return number(ip).value_or(0) >= 224; // 224.0.0.0/4, and 255.255.255.255 with what lies between
+}
+
 } // namespace
+
+std::string OfferAnswer::Format::key() const {
+    std::string text = lower(encoding) + "/" + std::to_string(clock_rate);
+    if (channels > 1 && text != "opus/48000") text += "/" + std::to_string(channels);
+    return text;
+}
+
+// "opus/48000" without its "/2" is met and meant.
+bool OfferAnswer::Format::is(const CodecInfo &codec) const {
+    const bool right_channels = channels == codec.channels || (channels == 1 && codec.channels == 2);
+    return same(encoding, codec.encoding) && clock_rate == codec.clock_rate && right_channels;
+}
 
 std::vector<OfferAnswer::Format> OfferAnswer::formats_of(const SdpMedia &media) {
     std::vector<Format> formats;
@@ -74,17 +100,15 @@ std::vector<OfferAnswer::Format> OfferAnswer::formats_of(const SdpMedia &media) 
         const auto type = number(text);
         if (!type || *type > 127) continue;
         Format format{
-            static_cast<std::uint8_t>(*type), {}, 0, std::string(for_payload_type(media, "fmtp", text))};
+            static_cast<std::uint8_t>(*type), {}, 0, 1, std::string(for_payload_type(media, "fmtp", text))};
         const std::string_view map = for_payload_type(media, "rtpmap", text);
         if (!map.empty()) {
             const std::size_t slash = map.find('/');
             format.encoding = map.substr(0, slash);
-            if (slash != std::string_view::npos) {
-                const std::string_view numbers = map.substr(slash + 1);
-                format.clock_rate = number(numbers).value_or(0);
-                if (const std::size_t next = numbers.find('/'); next != std::string_view::npos)
-                    format.channels = number(numbers.substr(next + 1)).value_or(0);
-            }
+            const std::string_view rate = slash == std::string_view::npos ? "" : map.substr(slash + 1);
+            format.clock_rate = number(rate).value_or(0);
+            if (const std::size_t second = rate.find('/'); second != std::string_view::npos)
+                format.channels = number(rate.substr(second + 1)).value_or(1);
         } else { // RFC 3551 static types need no rtpmap
             for (const CodecInfo &row : codec_table())
                 if (row.static_payload_type == static_cast<int>(*type)) {
@@ -97,34 +121,33 @@ std::vector<OfferAnswer::Format> OfferAnswer::formats_of(const SdpMedia &media) 
     return formats;
 }
 
-// RFC 3264 §8.3.2: what a payload type once named it names for the rest of the session.
-bool OfferAnswer::taken(std::uint8_t type) const noexcept {
-    if (!negotiated_) return false;
-    const auto is_type = [type](const auto &entry) { return entry.first == type; };
-    return negotiated_->receive_event_payload_type == type ||
-           std::any_of(negotiated_->receivable.begin(), negotiated_->receivable.end(), is_type);
+// The number that the session knows the format by, else the preferred or the next one that is free.
+std::uint8_t OfferAnswer::number_for(const std::string &key, int preferred) {
+    auto &numbers = current_.numbers;
+    const auto known = std::ranges::find(numbers, key, &std::pair<std::string, std::uint8_t>::first);
+    if (known != numbers.end()) return known->second;
+    int type = preferred;
+    const auto taken = [&](const auto &entry) { return entry.second == type; };
+    for (int next = first_dynamic_type; std::ranges::any_of(numbers, taken) && next <= 127; ++next)
+        type = next;
+    return numbers.emplace_back(key, static_cast<std::uint8_t>(type)).second;
 }
 
-std::uint8_t OfferAnswer::free_type(std::uint8_t wanted) const noexcept {
-    if (!taken(wanted)) return wanted;
-    std::uint8_t type = first_spare_type; // beyond the four numbers of our own
-    while (type < last_type && (taken(type) || type % 4 != wanted % 4))
-        ++type;
-    return type;
+std::uint8_t OfferAnswer::number_for(const CodecInfo &codec) {
+    const int dynamic = codec.key == "opus" ? opus_type : l16_type;
+    return number_for(lower(codec.encoding) + "/" + std::to_string(codec.clock_rate),
+                      codec.static_payload_type >= 0 ? codec.static_payload_type : dynamic);
 }
 
-std::uint8_t OfferAnswer::own_payload_type(const CodecInfo &codec) const noexcept {
-    if (negotiated_)
-        for (const auto &[type, known] : negotiated_->receivable)
-            if (known == &codec) return type;
-    if (codec.static_payload_type >= 0) return static_cast<std::uint8_t>(codec.static_payload_type);
-    return free_type(codec.key == "opus" ? opus_type : l16_type);
-}
-
-std::uint8_t OfferAnswer::own_event_type(unsigned clock_rate) const noexcept {
-    if (negotiated_ && negotiated_->receive_event_payload_type && negotiated_->event_clock_rate == clock_rate)
-        return *negotiated_->receive_event_payload_type;
-    return free_type(clock_rate == 48000 ? event_48k_type : event_8k_type);
+void OfferAnswer::learn_numbers(const SdpMedia &media) {
+    auto &numbers = current_.numbers;
+    for (const Format &format : formats_of(media)) {
+        const std::string key = format.key();
+        std::erase_if(numbers, [&](const auto &known) {
+            return known.first == key || known.second == format.payload_type;
+        });
+        numbers.emplace_back(key, format.payload_type);
+    }
 }
 
 SdpMedia OfferAnswer::own_audio() const {
@@ -184,12 +207,14 @@ Result<std::string> OfferAnswer::make_offer() {
     std::vector<std::pair<std::uint8_t, const CodecInfo *>> codecs;
     bool opus = false, other = false;
     for (const CodecInfo *codec : local_.codecs) {
-        codecs.emplace_back(own_payload_type(*codec), codec);
+        codecs.emplace_back(number_for(*codec), codec);
         (codec->key == "opus" ? opus : other) = true;
     }
     std::vector<std::pair<std::uint8_t, unsigned>> events;
-    if (local_.telephone_event && opus) events.emplace_back(own_event_type(48000), 48000);
-    if (local_.telephone_event && other) events.emplace_back(own_event_type(8000), 8000);
+    if (local_.telephone_event && opus)
+        events.emplace_back(number_for(event_encoding + "/48000", event_48k_type), 48000);
+    if (local_.telephone_event && other)
+        events.emplace_back(number_for(event_encoding + "/8000", event_8k_type), 8000);
     add_formats(audio, codecs, events);
     const bool remote_held = negotiated_ && negotiated_->remote_hold;
     const Direction direction = !hold_        ? Direction::sendrecv
@@ -201,14 +226,23 @@ Result<std::string> OfferAnswer::make_offer() {
     return body;
 }
 
-void OfferAnswer::read_addresses(const SdpMedia &media, const Sdp &sdp, Negotiated &out) {
+// Where the peer receives. Nothing that could not be reached is agreed to, and nothing that would make us
+// send a stream to a whole network.
+Result<> OfferAnswer::read_addresses(const SdpMedia &media, const Sdp &sdp, Negotiated &out) const {
     const std::string &host =
         media.connection.address.empty() ? sdp.connection.address : media.connection.address;
-    if (auto address = Address::parse(host, media.port)) out.rtp = *address;
+    const auto address = Address::parse(host, media.port);
+    if (!address) return fail(Errc::media, "the peer's SDP has no IP address to send to", 488);
+    if (multicast(*address)) return fail(Errc::media, "the peer wants its media sent to " + host, 488);
+    if (!address->is_any() && local_.rtp.is_set() && address->family() != local_.rtp.family())
+        return fail(Errc::media, "the peer's media address " + host + " is of another IP version than ours",
+                    488);
+    out.rtp = *address;
     out.rtcp = out.rtp.with_port(static_cast<std::uint16_t>(media.port + 1));
     if (const std::string *rtcp = media.attribute("rtcp"))
         if (const auto port = number(*rtcp); port && *port > 0 && *port < 65536)
             out.rtcp = out.rtp.with_port(static_cast<std::uint16_t>(*port));
+    return {};
 }
 
 Direction OfferAnswer::direction_of(const SdpMedia &media, const Sdp &sdp) noexcept {
@@ -220,28 +254,31 @@ Direction OfferAnswer::direction_of(const SdpMedia &media, const Sdp &sdp) noexc
     return Direction::sendrecv;
 }
 
-// What their audio line and our capabilities have in common, in our order of preference.
-Result<Negotiated> OfferAnswer::agree(const SdpMedia &remote_media, const Sdp &remote) const {
+// What their audio line and our capabilities have in common: in our order of preference when they offer, in
+// theirs when they answer (RFC 3264 §7: the first format of the answer is the one to send).
+Result<Negotiated> OfferAnswer::agree(const SdpMedia &remote_media, const Sdp &remote, bool answer) const {
     const std::vector<Format> formats = formats_of(remote_media);
     Negotiated agreed;
-    for (const CodecInfo *codec : local_.codecs)
-        for (const Format &format : formats) {
-            if (!same(format.encoding, codec->encoding) || format.clock_rate != codec->clock_rate) continue;
-            // Opus says "/2" whatever it sends (RFC 7587 §7), and phones forget it; of all others two would
-            // be real.
-            if (format.channels != 1 && format.channels != codec->channels) continue;
-            if (agreed.codec == nullptr) {
-                agreed.codec = codec;
-                agreed.send_payload_type = agreed.receive_payload_type = format.payload_type;
-                agreed.fmtp = format.fmtp;
-            }
-            agreed.receivable.emplace_back(format.payload_type, codec);
-            break;
+    const auto consider = [&](const Format &format, const CodecInfo *codec) {
+        const auto known = [&](const auto &entry) { return entry.second == codec; };
+        if (!format.is(*codec) || std::ranges::any_of(agreed.receivable, known)) return;
+        if (agreed.codec == nullptr) {
+            agreed.codec = codec;
+            agreed.send_payload_type = agreed.receive_payload_type = format.payload_type;
+            agreed.fmtp = format.fmtp;
         }
+        agreed.receivable.emplace_back(format.payload_type, codec);
+    };
+    const std::size_t codecs = local_.codecs.size();
+    for (std::size_t i = 0; i < formats.size() * codecs; ++i)
+        if (answer)
+            consider(formats[i / codecs], local_.codecs[i % codecs]);
+        else
+            consider(formats[i % formats.size()], local_.codecs[i / formats.size()]);
     if (agreed.codec == nullptr) return fail(Errc::media, "no common codec", 488);
     for (unsigned rate : {agreed.codec->clock_rate, 8000U})
         for (const Format &format : formats)
-            if (local_.telephone_event && same(format.encoding, "telephone-event") &&
+            if (local_.telephone_event && same(format.encoding, event_encoding) &&
                 format.clock_rate == rate && !agreed.send_event_payload_type) {
                 agreed.send_event_payload_type = agreed.receive_event_payload_type = format.payload_type;
                 agreed.event_clock_rate = rate;
@@ -249,14 +286,33 @@ Result<Negotiated> OfferAnswer::agree(const SdpMedia &remote_media, const Sdp &r
     if (const std::string *ptime = remote_media.attribute("ptime"))
         if (const auto ms = number(*ptime); ms && *ms >= 10 && *ms <= 60 && *ms % 10 == 0)
             agreed.ptime_ms = *ms;
-    read_addresses(remote_media, remote, agreed);
-    const Direction theirs = direction_of(remote_media, remote);
-    const bool void_address = agreed.rtp.is_any(); // RFC 2543 hold
-    agreed.remote_hold = theirs == Direction::sendonly || theirs == Direction::inactive || void_address;
-    const Direction ours = hold_ ? Direction::sendonly : Direction::sendrecv;
-    agreed.local_direction = both(ours, reversed(theirs));
-    if (void_address) agreed.local_direction = both(agreed.local_direction, Direction::recvonly);
+    if (auto read = read_addresses(remote_media, remote, agreed); !read) return fail(read.error());
+    agree_direction(remote_media, remote, agreed);
     return agreed;
+}
+
+void OfferAnswer::agree_direction(const SdpMedia &media, const Sdp &sdp, Negotiated &out) const {
+    const Direction theirs = direction_of(media, sdp);
+    const bool void_address = out.rtp.is_any(); // RFC 2543 hold
+    out.remote_hold = theirs == Direction::sendonly || theirs == Direction::inactive || void_address;
+    out.local_direction = both(hold_ ? Direction::sendonly : Direction::sendrecv, reversed(theirs));
+    if (void_address) out.local_direction = both(out.local_direction, Direction::recvonly);
+}
+
+// RFC 3264 §6.1: the answer's numbers are for what we send; the peer sends with those of our offer. Codecs by
+// the answer's numbers are taken too, where those mean nothing else.
+void OfferAnswer::receive_by_own_numbers(Negotiated &agreed) {
+    const auto theirs = std::exchange(agreed.receivable, {});
+    for (const CodecInfo *codec : local_.codecs)
+        agreed.receivable.emplace_back(number_for(*codec), codec);
+    agreed.receive_payload_type = number_for(*agreed.codec);
+    if (agreed.receive_event_payload_type)
+        agreed.receive_event_payload_type =
+            number_for(event_encoding + "/" + std::to_string(agreed.event_clock_rate), event_8k_type);
+    for (const auto &entry : theirs)
+        if (std::ranges::none_of(current_.numbers,
+                                 [&](const auto &known) { return known.second == entry.first; }))
+            agreed.receivable.push_back(entry);
 }
 
 Result<> OfferAnswer::apply_answer(std::string_view body) {
@@ -267,16 +323,9 @@ Result<> OfferAnswer::apply_answer(std::string_view body) {
     if (sdp->media.size() <= index || sdp->media[index].type != "audio")
         return fail(Errc::media, "the answer has no audio line", 488);
     if (sdp->media[index].port == 0) return fail(Errc::media, "the peer refused the audio", 488);
-    auto agreed = agree(sdp->media[index], *sdp);
+    auto agreed = agree(sdp->media[index], *sdp, true);
     if (!agreed) return fail(agreed.error());
-    // RFC 3264 §6.1: the answerer may number as it likes for what we send; we receive by our own numbers,
-    // which every known phone mirrors. Both are accepted.
-    for (const CodecInfo *codec : local_.codecs) {
-        const std::uint8_t type = own_payload_type(*codec);
-        const bool taken = std::any_of(agreed->receivable.begin(), agreed->receivable.end(),
-                                       [&](const auto &entry) { return entry.first == type; });
-        if (!taken && agreed->send_event_payload_type != type) agreed->receivable.emplace_back(type, codec);
-    }
+    receive_by_own_numbers(*agreed);
     current_.layout = std::move(sdp->media);
     current_.hold = hold_;
     negotiated_ = current_.negotiated = std::move(*agreed);
@@ -293,7 +342,7 @@ Result<> OfferAnswer::apply_offer(std::string_view body) {
     for (std::size_t i = 0; i < sdp->media.size(); ++i) {
         const SdpMedia &media = sdp->media[i];
         if (!plain_rtp(media) || media.port == 0) continue;
-        auto agreed = agree(media, *sdp);
+        auto agreed = agree(media, *sdp, false);
         if (!agreed) {
             why = fail(agreed.error());
             continue;
@@ -301,6 +350,7 @@ Result<> OfferAnswer::apply_offer(std::string_view body) {
         before_ = current_;
         pending_ = std::move(*agreed);
         pending_index_ = i;
+        learn_numbers(media);
         pending_layout_ = std::move(sdp->media);
         state_ = State::remote_offer;
         return {};

@@ -70,27 +70,33 @@ private:
         std::vector<SdpMedia> layout; // the m= lines of the session, in order (RFC 3264 §8: never fewer)
         std::size_t audio_index = 0;  // which of them is ours
         bool hold = false;
+        // "opus/48000" → its number: a mapping once made stays (RFC 3264 §8.3.2), those of formats that we do
+        // not know included.
+        std::vector<std::pair<std::string, std::uint8_t>> numbers;
     };
     // One format of an m= line as offered.
     struct Format {
         std::uint8_t payload_type = 0;
         std::string encoding; // "opus"
-        unsigned clock_rate = 0;
+        unsigned clock_rate = 0, channels = 1;
         std::string fmtp;
-        unsigned channels = 1;
+
+        [[nodiscard]] std::string key() const; // "opus/48000", as in Agreed::numbers
+        [[nodiscard]] bool is(const CodecInfo &codec) const;
     };
 
     static std::vector<Format> formats_of(const SdpMedia &media);
     [[nodiscard]] SdpMedia own_audio() const;
     void add_formats(SdpMedia &media, const std::vector<std::pair<std::uint8_t, const CodecInfo *>> &codecs,
                      const std::vector<std::pair<std::uint8_t, unsigned>> &events) const;
-    [[nodiscard]] std::uint8_t own_payload_type(const CodecInfo &codec) const noexcept;
-    [[nodiscard]] std::uint8_t own_event_type(unsigned clock_rate) const noexcept;
-    [[nodiscard]] bool taken(std::uint8_t type) const noexcept;
-    [[nodiscard]] std::uint8_t free_type(std::uint8_t wanted) const noexcept;
+    [[nodiscard]] std::uint8_t number_for(const std::string &key, int preferred);
+    [[nodiscard]] std::uint8_t number_for(const CodecInfo &codec);
+    void learn_numbers(const SdpMedia &media);
+    void receive_by_own_numbers(Negotiated &agreed);
+    void agree_direction(const SdpMedia &media, const Sdp &sdp, Negotiated &out) const;
     [[nodiscard]] std::string describe(SdpMedia audio);
-    Result<Negotiated> agree(const SdpMedia &remote_media, const Sdp &remote) const;
-    static void read_addresses(const SdpMedia &media, const Sdp &sdp, Negotiated &out);
+    Result<Negotiated> agree(const SdpMedia &remote_media, const Sdp &remote, bool answer) const;
+    Result<> read_addresses(const SdpMedia &media, const Sdp &sdp, Negotiated &out) const;
     static Direction direction_of(const SdpMedia &media, const Sdp &sdp) noexcept;
 
     LocalMedia local_;
