@@ -121,8 +121,11 @@ void Answerer::answer() {
     patience_.cancel();
     session_.phone().set_ringing_tone(*call_, false);
     if (options_.code != 0) return refuse(*call_, options_.code);
-    if (auto answered = session_.phone().answer(*call_); !answered)
-        session_.output().error(answered.error().what); // the call ends by itself, and with it its exit code
+    if (auto answered = session_.phone().answer(*call_); !answered) {
+        session_.output().error(answered.error().what);
+        (void)session_.phone().reject(*call_, answered.error().sip >= 300 ? answered.error().sip
+                                                                          : 500); // unless it did
+    }
 }
 
 void Answerer::ended(const Talk::Outcome &outcome) {
@@ -148,6 +151,9 @@ Result<int> run(const GlobalOptions &global, const AnswerOptions &options) {
     Output output(global);
     auto setup = prepare(global);
     if (!setup) return tl::unexpected(setup.error());
+    // Who gives an address and a password to `answer` wants to be found there; a call needs no registration.
+    for (auto &account : setup->phone.accounts)
+        account.registers |= account.name == "command-line" && !account.password.empty();
     auto plan = plan_talk(options.talk, setup->tts_command, global.json);
     if (!plan) return tl::unexpected(plan.error());
     plan->echo = options.echo;

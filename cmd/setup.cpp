@@ -124,7 +124,6 @@ Result<> resolve_passwords(const GlobalOptions &options, const FileSettings &fil
         auto password = resolve_password(*source);
         if (!password) return tl::unexpected(password.error());
         account.password = *password;
-        if (account.name == "command-line") account.registers = true;
     }
     if (!given.file.empty() && setup.phone.accounts.empty())
         return fail(Errc::invalid_argument, "--password-file needs an account (--aor URI or -a NAME)");
