@@ -169,6 +169,18 @@ void Account::unregister(std::function<void()> done) {
     registration_->unregister([done = std::move(done)](const Result<> &) { done(); });
 }
 
+void Account::remove_bindings() {
+    ensure_registration();
+    registration_->unregister(
+        [this](const Result<> &removed) { // success is told by on_unregistered()
+            if (removed) return;
+            host_.tell(event::AccountFailed{settings_.name, settings_.aor, removed.error().sip,
+                                            removed.error().what,
+                                            sip::exit_code(removed.error(), sip::Purpose::register_), -1});
+        },
+        true);
+}
+
 void Account::query(std::function<void(Result<std::vector<std::string>>)> done) {
     ensure_registration();
     registration_->query([done = std::move(done)](const Result<std::vector<sip::NameAddr>> &bindings) {

@@ -41,6 +41,8 @@ public:
     [[nodiscard]] bool is_server(const Address &remote) const;
 
     void register_now();
+    // Every binding of the address, whoever made it (Contact: *); account.unregistered or account.failed tells.
+    void remove_bindings();
     void unregister(std::function<void()> done); // `done` always comes, at once when there is nothing to do
     [[nodiscard]] bool registered() const { return registration_ && registration_->registered(); }
     void query(std::function<void(Result<std::vector<std::string>>)> done);

@@ -219,7 +219,7 @@ Result<> Phone::register_account(std::string_view account, bool on) {
     if (on)
         (*found)->register_now();
     else
-        (*found)->unregister([] {});
+        (*found)->remove_bindings();
     return {};
 }
 

@@ -55,12 +55,12 @@ def once_tls():
 @case("a wrong password: exactly two REGISTERs, exit 14")
 def wrong_password():
     registrar = Kamailio()
-    phone = register(registrar, "alice", "--once", password="wrong")
+    phone = register(registrar, "alice", "--once", password="n0t-the-0ne")
     phone.ends(14)
     expect_equal(registrar.seen("REGISTER"), 2, "REGISTERs")
     failed = phone.events_named("account.failed")
     expect_equal((len(failed), failed[0]["code"], failed[0]["exit"]), (1, 401, 14), "account.failed")
-    expect("wrong" not in phone.stdout() + phone.stderr().replace("wrong password", ""), "the password is printed")
+    expect("n0t-the-0ne" not in phone.stdout() + phone.stderr(), "the password is printed")
 
 
 @case("--query lists the bindings, --unregister removes them")
