@@ -13,7 +13,8 @@ constexpr std::size_t max_tried_calls = 32; // requests under way at once
 
 // The strongest challenge of each realm.
 std::vector<Challenge> best_per_realm(const std::vector<Challenge> &challenges, bool proxy) {
-    std::vector<Challenge> ours, best;
+    std::vector<Challenge> ours;
+    std::vector<Challenge> best;
     std::copy_if(challenges.begin(), challenges.end(), std::back_inserter(ours),
                  [proxy](const Challenge &challenge) { return challenge.proxy == proxy; });
     for (const auto &challenge : ours) {

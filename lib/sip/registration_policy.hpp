@@ -31,7 +31,7 @@ struct RegistrationEvent {
         link_changed, // other addresses or routes
         flow_lost,    // the connection of the binding is gone
         stop
-    } kind;
+    } kind = Kind::start;
     TimePoint now{};
     double random = 0; // 0..1, uniform
     unsigned status = 0;

@@ -80,43 +80,52 @@ void invite_client_response(Builder &b, unsigned status) {
     }
 }
 
+void invite_client_calling(Builder &b, const TransactionEvent &event) {
+    if (event.kind == On::response) {
+        invite_client_response(b, event.status);
+        if (provisional(event.status)) b.stop(TimerId::b);
+        b.act(Do::pass_up);
+    } else if (is_timer(event, TimerId::a)) {
+        b.act(Do::send).retransmit(TimerId::a, b.doubled());
+    } else if (is_timer(event, TimerId::b)) {
+        b.stop(TimerId::a).fail(Do::report_timeout);
+    } else if (event.kind == On::transport_failed) {
+        b.stop(TimerId::a).stop(TimerId::b).fail(Do::report_failure);
+    }
+}
+
+void invite_client_proceeding(Builder &b, const TransactionEvent &event) {
+    if (event.kind == On::response) {
+        if (!provisional(event.status)) invite_client_response(b, event.status);
+        b.act(Do::pass_up);
+    } else if (is_timer(event, TimerId::b)) {
+        b.fail(Do::report_timeout); // runs again once CANCEL was sent (RFC 3261 §9.1)
+    } else if (event.kind == On::transport_failed) {
+        b.stop(TimerId::b).fail(Do::report_failure);
+    }
+}
+
+void invite_client_completed(Builder &b, const TransactionEvent &event) {
+    if (event.kind == On::response && event.status >= 300) b.act(Do::send_ack);
+    if (is_timer(event, TimerId::d)) b.go(State::terminated);
+    if (event.kind == On::transport_failed) b.stop(TimerId::d).fail(Do::report_failure);
+}
+
 void invite_client(Builder &b, State state, const TransactionEvent &event) {
     switch (state) {
     case State::trying: // not started
-        if (event.kind != On::start) return;
-        b.go(State::calling)
-            .act(Do::send)
-            .retransmit(TimerId::a, b.timers().t1)
-            .start(TimerId::b, b.give_up());
+        if (event.kind == On::start)
+            b.go(State::calling)
+                .act(Do::send)
+                .retransmit(TimerId::a, b.timers().t1)
+                .start(TimerId::b, b.give_up());
         return;
     case State::calling:
-        if (event.kind == On::response) {
-            invite_client_response(b, event.status);
-            if (provisional(event.status)) b.stop(TimerId::b);
-            b.act(Do::pass_up);
-        } else if (is_timer(event, TimerId::a)) {
-            b.act(Do::send).retransmit(TimerId::a, b.doubled());
-        } else if (is_timer(event, TimerId::b)) {
-            b.stop(TimerId::a).fail(Do::report_timeout);
-        } else if (event.kind == On::transport_failed) {
-            b.stop(TimerId::a).stop(TimerId::b).fail(Do::report_failure);
-        }
-        return;
+        return invite_client_calling(b, event);
     case State::proceeding:
-        if (event.kind == On::response) {
-            if (!provisional(event.status)) invite_client_response(b, event.status);
-            b.act(Do::pass_up);
-        } else if (is_timer(event, TimerId::b)) {
-            b.fail(Do::report_timeout); // runs again once CANCEL was sent (RFC 3261 §9.1)
-        } else if (event.kind == On::transport_failed) {
-            b.stop(TimerId::b).fail(Do::report_failure);
-        }
-        return;
+        return invite_client_proceeding(b, event);
     case State::completed:
-        if (event.kind == On::response && event.status >= 300) b.act(Do::send_ack);
-        if (is_timer(event, TimerId::d)) b.go(State::terminated);
-        if (event.kind == On::transport_failed) b.stop(TimerId::d).fail(Do::report_failure);
-        return;
+        return invite_client_completed(b, event);
     case State::accepted:
         if (event.kind == On::response && success(event.status)) b.act(Do::pass_up);
         if (is_timer(event, TimerId::m)) b.go(State::terminated);
@@ -170,9 +179,7 @@ void non_invite_client(Builder &b, State state, const TransactionEvent &event) {
 
 // RFC 3261 §17.2.1 figure 7 with RFC 6026 §7.1 (accepted, timer L).
 void invite_server_proceeding(Builder &b, const TransactionEvent &event) {
-    if (event.kind == On::request_again) {
-        b.act(Do::send);
-    } else if (event.kind == On::response && provisional(event.status)) {
+    if (event.kind == On::request_again || (event.kind == On::response && provisional(event.status))) {
         b.act(Do::send);
     } else if (event.kind == On::response && success(event.status)) {
         b.go(State::accepted).act(Do::send).start(TimerId::l, b.give_up());

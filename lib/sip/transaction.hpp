@@ -38,7 +38,7 @@ struct TransactionEvent {
         response,          // client: received; server: the user sends it; `status` set
         timer,             // `timer` set
         transport_failed
-    } kind;
+    } kind = Kind::start;
     unsigned status = 0;
     TimerId timer = TimerId::a;
 };
@@ -58,7 +58,7 @@ struct TransactionAction {
 };
 
 struct Transaction {
-    TransactionKind kind;
+    TransactionKind kind = TransactionKind::non_invite_client;
     bool reliable = false; // stream transport: no retransmissions, zero-wait completed states
     TransactionState state = TransactionState::trying;
     Duration retransmit{0}; // current interval of timer A, E or G

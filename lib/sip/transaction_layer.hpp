@@ -49,6 +49,8 @@ public:
     using OnFailure = std::function<void(const Error &error)>;
 
     ClientTransaction() = default;
+    ClientTransaction(const ClientTransaction &) = delete;
+    ClientTransaction &operator=(const ClientTransaction &) = delete;
     ClientTransaction(ClientTransaction &&) noexcept;
     ClientTransaction &operator=(ClientTransaction &&) noexcept;
     ~ClientTransaction();

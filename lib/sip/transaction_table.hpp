@@ -23,7 +23,7 @@ struct ClientTransaction::Shared final : TransactionRunner {
 
     Shared(TransactionLayer::Self &owner, Draft draft, const Flow &way);
 
-    void receive(const Message &response, const Flow &flow);
+    void receive(const Message &response, const Flow &way);
     [[nodiscard]] bool belongs(const Message &response) const; // Call-ID and CSeq agree
     void cancel(std::string_view reason);
 
@@ -40,7 +40,7 @@ private:
     void ended() override;
     void report(TransactionAction::Kind kind) override;
     void pass_response();
-    void fail_with(const Error &error);
+    void fail_with(const Error &reason);
     void send_cancel();
 
     Message last_; // the response being passed up
@@ -56,7 +56,7 @@ struct ServerTransaction::Shared final : TransactionRunner {
     void respond(const Draft &response);
     void retransmitted(const Flow &flow);
     void acknowledged(const Message &ack, const Flow &flow);
-    void flow_failed(const Flow &flow, const Error &error);
+    void flow_failed(const Flow &flow, const Error &reason);
     void drop();
     ServerTransaction handle();
 
