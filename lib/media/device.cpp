@@ -70,8 +70,7 @@ Result<Device> open_device(std::string_view spec, std::string_view pipe_format, 
                     "audio '" + std::string(spec) + "': auto, none, alsa:NAME, file:IN,OUT or pipe expected");
     auto card = open_alsa("default");
     if (card) return card;
-    warning =
-        "no sound card (" + card.error().what + "): the call has no sound here; --audio none silences this";
+    warning = "no sound card (" + card.error().what + "); see --audio";
     return Device{nullptr, nullptr, "none"};
 }
 
