@@ -48,6 +48,8 @@ test_obj := $(test_src:%.cpp=$(build)/%.o)
 jobs     := $(shell nproc 2>/dev/null || echo 2)
 man_pages := $(wildcard man/*.[157])
 
+quiet     = $(if $(V),,@echo '  CXX  $@';)
+
 all: $(build)/offhook  ## build the program (default); the plain one is also at build/offhook
 
 $(build)/offhook: $(cmd_obj) $(obj)
@@ -105,9 +107,24 @@ fuzz: build/fuzz/sip_message_fuzz  ## fuzz the message parser for FUZZ_SECONDS (
 	build/fuzz/sip_message_fuzz -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -timeout=1 -rss_limit_mb=512 \
 		-print_final_stats=1 -artifact_prefix=build/fuzz/ build/fuzz/corpus tests/data/rfc4475
 
-build/bench/parse_bench: tests/bench/parse_bench.cpp $(message_src) $(wildcard lib/sip/*.hpp)
+# Measuring programs, on the plain objects. sofia-sip is compared with where its headers are.
+bench_tools := $(patsubst %,build/bench/%,parse_bench decode_bench peer)
+sofia := $(shell pkg-config --exists sofia-sip-ua 2>/dev/null && echo sofia)
+build/bench/sofia.o: tests/bench/sofia.cpp
 	@mkdir -p $(@D)
-	$(CXX) $(cppflags) $(cxxflags) -O2 $< $(message_src) $(libs) -o $@
+	$(quiet)$(CXX) $(patsubst -I%,-isystem %,$(shell pkg-config --cflags sofia-sip-ua)) $(cxxflags) -O2 -c $< -o $@
+build/bench/parse_bench: $(sofia:%=build/bench/%.o)
+build/bench/%_bench: tests/bench/%_bench.cpp $(obj)
+	@mkdir -p $(@D)
+	$(quiet)$(CXX) $(cppflags) $(if $(sofia),-DHAVE_SOFIA) $(cxxflags) -O2 $^ $(libs) \
+		$(if $(sofia),$(shell pkg-config --libs sofia-sip-ua)) -o $@
+build/bench/peer: $(wildcard tests/bench/peer*.cpp) tests/bench/peer.hpp
+	@mkdir -p $(@D)
+	$(quiet)$(CXX) $(cxxflags) -O2 $(filter %.cpp,$^) -o $@
+
+bench:  ## measure against the peers that are installed: BENCHFLAGS='-k call --json', see tests/bench/run --help
+	+$(MAKE) --no-print-directory -j$(jobs) SAN= build/default/offhook $(bench_tools)
+	OFFHOOK_PLAIN=build/default/offhook BENCH_TOOLS=build/bench tests/bench/run $(BENCHFLAGS)
 
 bench-parse: build/bench/parse_bench  ## time the message parser against libre's
 	build/bench/parse_bench
@@ -118,7 +135,9 @@ tidy:  ## clang-tidy over the library and commands
 format:  ## clang-format in place
 	clang-format -i $(shell git ls-files --cached --others --exclude-standard '*.cpp' '*.hpp')
 
-install: $(build)/offhook  ## install below $(DESTDIR)$(PREFIX)
+instquiet     = $(if $(V),,@echo '  CXX  $@';)
+
+all: $(build)/offhook  ## install below $(DESTDIR)$(PREFIX)
 	install -D -m 755 $< $(DESTDIR)$(bindir)/offhook
 	for p in $(man_pages); do install -D -m 644 $$p $(DESTDIR)$(mandir)/man$${p##*.}/$${p##*/} || exit 1; done
 	install -d $(DESTDIR)$(compdir)/bash-completion/completions $(DESTDIR)$(compdir)/zsh/vendor-completions \
@@ -152,4 +171,4 @@ clean:  ## remove build/
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-.PHONY: fuzz bench-parse all demo check test deps install uninstall deb tidy format clean help FORCE
+.PHONY: fuzz bench bench-parse all demo check test deps install uninstall deb tidy format clean help FORCE

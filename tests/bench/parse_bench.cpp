@@ -1,4 +1,4 @@
-// Parsing one INVITE: ours and libre's in turn (A B A B …) in one run, medians of CPU time, as JSON lines.
+// Parsing one INVITE: ours, libre's and (when its headers are here) sofia-sip's in turn (A B A B …) in one run, medians of CPU time, as JSON lines.
 #include <algorithm>
 #include <cstdio>
 #include <ctime>
@@ -7,6 +7,10 @@
 
 #include "base/re.hpp"
 #include "sip/screen.hpp"
+
+#ifdef HAVE_SOFIA
+bool parse_with_sofia(const std::string &bytes);
+#endif
 
 using namespace offhook::sip;
 
@@ -73,6 +77,12 @@ void parse_libre(const std::string &bytes) {
     mem_deref(mb);
 }
 
+#ifdef HAVE_SOFIA
+void parse_sofia(const std::string &bytes) {
+    must(parse_with_sofia(bytes));
+}
+#endif
+
 struct Series {
     const char *name;
     void (*body)(const std::string &);
@@ -85,7 +95,12 @@ int main() {
     const std::string invite = make_invite();
     must(invite.size() == 1074);
     Series all[] = {
-        {"parse_invite", parse_ours}, {"parse_screen_invite", screen_ours}, {"libre_invite", parse_libre}};
+#ifdef HAVE_SOFIA
+        {"sofia_invite", parse_sofia},
+#endif
+        {"parse_invite", parse_ours},
+        {"parse_screen_invite", screen_ours},
+        {"libre_invite", parse_libre}};
     for (int round = -1; round < 15; ++round) // the first is a warm-up
         for (auto &series : all) {
             const double value = microseconds([&] { series.body(invite); });
