@@ -23,12 +23,12 @@ bool looks_like_number(std::string_view text) {
            });
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
     return "\"" + std::string(text) + "\"";
 }
 
 Failure cannot_call(std::string_view text, std::string_view why) {
-    return fail(Errc::invalid_argument, "cannot call " + quoted(text) + ": " + std::string(why));
+    return fail(Errc::invalid_argument, "cannot call " + in_quotes(text) + ": " + std::string(why));
 }
 
 bool is_ipv4(std::string_view host) {
@@ -121,7 +121,7 @@ Result<Target> parse_target(std::string_view text, std::span<const ContactSettin
     if (contact == contacts.end()) return without_contacts(text, domain);
     auto target = without_contacts(sip::trim(contact->uri), domain);
     if (!target)
-        return fail(target.error().code, "contact " + quoted(contact->name) + ": " + target.error().what);
+        return fail(target.error().code, "contact " + in_quotes(contact->name) + ": " + target.error().what);
     target->account = contact->account;
     return target;
 }
