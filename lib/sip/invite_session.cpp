@@ -23,7 +23,7 @@ InviteSession::InviteSession(UserAgent &ua, Options options, Listener &listener)
 InviteSession::~InviteSession() {
     listener_ = nullptr;
     if (state_ != DialogState::terminated && !hanging_up_) hang_up();
-    if (dialog_) ua_.remove_usage(dialog_->id);
+    if (dialog_) ua_.remove_usage(dialog_->id, *this);
     ua_.unwatch(*this);
 }
 
@@ -32,21 +32,26 @@ std::string_view InviteSession::offer() const noexcept {
 }
 
 void InviteSession::set_dialog(Dialog dialog) {
-    if (dialog_) ua_.remove_usage(dialog_->id);
+    if (dialog_) ua_.remove_usage(dialog_->id, *this);
     dialog_ = std::move(dialog);
     ua_.add_usage(dialog_->id, *this);
 }
 
-// Contact names where requests of the peer reach us: the flow's listening address, or the public one.
 std::string InviteSession::contact_for(const Flow &flow) const {
-    const Address local = ua_.transports().contact_address(flow);
-    NameAddr contact;
-    contact.uri.scheme = "sip";
-    contact.uri.user = options_.contact_user;
-    contact.uri.host = options_.public_address.empty() ? local.ip() : options_.public_address;
-    contact.uri.port = local.port();
-    if (flow.kind != TransportKind::udp) contact.uri.params.set("transport", uri_token(flow.kind));
-    return contact.encode();
+    return contact_value(ua_, flow, options_.contact_user, options_.public_address);
+}
+
+DialogContext InviteSession::context() const {
+    return {
+        *dialog_, options_.contact_user, options_.public_address, options_.authenticator, options_.trusted,
+        flow_};
+}
+
+ClientRequest::Options InviteSession::other_request(std::string_view method) {
+    DialogContext here = context();
+    auto options = here.request(ua_, method);
+    dialog_->local_cseq = here.dialog.local_cseq;
+    return options;
 }
 
 ClientRequest::Options InviteSession::in_dialog(Draft draft) {
@@ -134,6 +139,11 @@ void InviteSession::on_request(const Message &request, const Flow &flow, ServerT
         return on_reinvite(request, transaction);
     case Method::info:
         return transaction.respond(listener_ != nullptr ? listener_->on_info(request) : 481);
+    case Method::refer:
+    case Method::notify:
+    case Method::subscribe:
+        if (listener_ == nullptr) return transaction.respond(481);
+        return listener_->on_other_usage(request, transaction);
     default: { // OPTIONS inside the dialog
         Draft draft = Draft::response(request, 200);
         ua_.add_capabilities(draft);

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "sip/dialog_context.hpp"
 #include "sip/dialog_state.hpp"
 #include "sip/user_agent.hpp"
 
@@ -41,6 +42,10 @@ public:
         virtual void on_confirmed(const Message &message) = 0;
         // INFO inside the dialog: the status to answer.
         virtual unsigned on_info(const Message &info) = 0;
+        // REFER, NOTIFY or SUBSCRIBE: other usages of this dialog. Respond to it, now or later.
+        virtual void on_other_usage(const Message &request, const ServerTransaction &transaction) {
+            transaction.respond(request.method() == Method::refer ? 603 : 481);
+        }
         virtual void on_ended(const SessionEnd &end) = 0;
 
     protected:
@@ -84,6 +89,11 @@ public:
     // INFO inside the dialog; `done` gets the final status or the error.
     void send_info(std::string_view content_type, std::string_view body,
                    std::function<void(Result<unsigned>)> done);
+
+    // For another usage of this dialog: a request of its own (never INVITE, ACK, BYE), while the session
+    // lives; and what it needs to go on without the session. Both need a dialog.
+    [[nodiscard]] ClientRequest::Options other_request(std::string_view method);
+    [[nodiscard]] DialogContext context() const;
 
     [[nodiscard]] DialogState state() const noexcept { return state_; }
     [[nodiscard]] bool incoming_side() const noexcept { return uas_; }

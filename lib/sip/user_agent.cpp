@@ -56,7 +56,7 @@ bool body_is_optional(const Message &request) {
 } // namespace
 
 std::string_view allowed_methods() noexcept {
-    return "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO";
+    return "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, REFER, NOTIFY";
 }
 
 std::string_view supported_extensions() noexcept {
@@ -77,8 +77,9 @@ void UserAgent::add_usage(const DialogId &id, Usage &usage) {
     usages_[id] = &usage;
 }
 
-void UserAgent::remove_usage(const DialogId &id) {
-    usages_.erase(id);
+void UserAgent::remove_usage(const DialogId &id, const Usage &usage) {
+    if (const auto found = usages_.find(id); found != usages_.end() && found->second == &usage)
+        usages_.erase(found);
 }
 
 void UserAgent::watch_invite(const ServerTransaction &invite, Usage &usage) {
@@ -151,7 +152,10 @@ void UserAgent::out_of_dialog(const Message &request, const Flow &flow,
         transaction.respond(100);
         listener_.on_invite(request, flow, transaction);
         return;
-    default: // BYE, INFO: known, but only inside a dialog
+    case Method::refer: // nobody who is not in a call with us sends us anywhere
+        transaction.respond(403, {}, random_token());
+        return;
+    default: // BYE, INFO, NOTIFY: known, but only inside a dialog
         transaction.respond(481);
     }
 }
@@ -167,8 +171,8 @@ bool UserAgent::refuse(const Message &request, const Flow &, const ServerTransac
     };
     const Method method = request.method();
     if (method == Method::other) return answer(501, "Allow", allowed_methods());
-    static constexpr std::array served{Method::invite, Method::bye, Method::options, Method::info,
-                                       Method::cancel};
+    static constexpr std::array served{Method::invite, Method::bye,   Method::options, Method::info,
+                                       Method::cancel, Method::refer, Method::notify};
     if (std::find(served.begin(), served.end(), method) == served.end())
         return answer(405, "Allow", allowed_methods());
     if (method != Method::cancel)

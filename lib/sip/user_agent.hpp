@@ -56,7 +56,7 @@ public:
     [[nodiscard]] const Options &options() const noexcept { return options_; }
 
     void add_usage(const DialogId &id, Usage &usage);
-    void remove_usage(const DialogId &id);
+    void remove_usage(const DialogId &id, const Usage &usage); // unless another has taken the dialog over
     // The INVITE that made a UAS dialog, so that CANCEL and timer H find the usage.
     void watch_invite(const ServerTransaction &invite, Usage &usage);
     void unwatch(const Usage &usage); // before the usage dies
