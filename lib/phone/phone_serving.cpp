@@ -80,9 +80,12 @@ Result<> Phone::Self::open_audio() {
 // Who may call: everybody, or with accounts that register only their servers and this host.
 bool Phone::Self::may_call_us(const sip::Flow &flow) const {
     const bool registers = std::ranges::any_of(accounts_, [](const auto &a) { return a->registers(); });
-    if (settings_.allow_direct.value_or(!registers || !settings_.listen.empty())) return true;
-    if (flow.remote.is_loopback()) return true;
-    return std::ranges::any_of(accounts_, [&](const auto &a) { return a->is_server(flow.remote); });
+    return settings_.allow_direct.value_or(!registers || !settings_.listen.empty()) || trusts(flow);
+}
+
+bool Phone::Self::trusts(const sip::Flow &flow) const {
+    return flow.remote.is_loopback() ||
+           std::ranges::any_of(accounts_, [&](const auto &a) { return a->is_server(flow.remote); });
 }
 
 bool Phone::Self::is_our_host(const sip::Uri &uri, const sip::Flow &flow) const {

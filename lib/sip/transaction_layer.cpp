@@ -82,8 +82,13 @@ void TransactionLayer::Self::receive_request(const Message &request, const Flow 
 }
 
 void TransactionLayer::Self::receive_new(const Message &request, const Flow &flow, const std::string &key) {
-    if (servers.size() >= max_server_transactions)
-        return answer_statelessly(flow, Draft::response(request, 503).add("Retry-After", "5"));
+    const auto verdict = servers.size() >= max_server_transactions ? FloodGuard::Verdict::refuse
+                         : admission                               ? admission(request, flow)
+                                                                   : FloodGuard::Verdict::pass;
+    if (verdict == FloodGuard::Verdict::drop) return;
+    if (verdict == FloodGuard::Verdict::refuse)
+        return answer_statelessly(flow,
+                                  Draft::response(request, 503, {}, random_token(8)).add("Retry-After", "5"));
     const auto transaction = std::make_shared<ServerTransaction::Shared>(*this, request, flow);
     transaction->key = key;
     servers.emplace(key, transaction);
@@ -193,6 +198,10 @@ Result<std::string> TransactionLayer::send_ack(Draft ack, const Flow &flow) {
 
 void TransactionLayer::resend(const Flow &flow, std::string_view bytes) {
     static_cast<void>(self_->transports.send(flow, bytes)); // the next retransmission tries again
+}
+
+void TransactionLayer::set_admission(Admission admission) {
+    self_->admission = std::move(admission);
 }
 
 std::size_t TransactionLayer::size() const {

@@ -9,6 +9,7 @@
 
 #include "base/loop.hpp"
 #include "sip/draft.hpp"
+#include "sip/flood_guard.hpp"
 #include "sip/transaction.hpp"
 #include "sip/transport.hpp"
 
@@ -106,6 +107,10 @@ public:
     // The ACK of a 2xx (a new branch each time it is built); keep the bytes for retransmissions.
     Result<std::string> send_ack(Draft ack, const Flow &flow);
     void resend(const Flow &flow, std::string_view bytes); // 2xx and ACK retransmissions
+
+    // Asked before a new request costs anything; not set: everything passes.
+    using Admission = std::function<FloodGuard::Verdict(const Message &request, const Flow &flow)>;
+    void set_admission(Admission admission);
 
     [[nodiscard]] std::size_t size() const; // live transactions
 

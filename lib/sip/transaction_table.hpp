@@ -107,6 +107,7 @@ struct TransactionLayer::Self final : Transports::Listener, std::enable_shared_f
     Transports transports;
     std::unordered_map<std::string, std::shared_ptr<ClientTransaction::Shared>> clients;
     std::unordered_map<std::string, std::shared_ptr<ServerTransaction::Shared>> servers;
+    TransactionLayer::Admission admission;
     bool closed = false;
 };
 

@@ -69,9 +69,21 @@ bool supports_extension(std::string_view) noexcept {
 
 UserAgent::UserAgent(Loop &loop, Options options, Listener &listener)
     : loop_(loop), options_(std::move(options)), listener_(listener), layer_(loop, *this, options_.timers),
-      resolver_(loop) {}
+      resolver_(loop), guard_(options_.limits) {
+    layer_.set_admission([this](const Message &request, const Flow &flow) { return admit(request, flow); });
+}
 
 UserAgent::~UserAgent() = default;
+
+FloodGuard::Verdict UserAgent::admit(const Message &request, const Flow &flow) {
+    if (listener_.trusts(flow)) return FloodGuard::Verdict::pass;
+    const auto to = request.to();
+    const auto from = request.from();
+    if (to && from && !to->tag().empty() &&
+        usages_.contains({std::string(request.call_id()), std::string(to->tag()), std::string(from->tag())}))
+        return FloodGuard::Verdict::pass;
+    return guard_.admit(flow.remote, loop_.now());
+}
 
 void UserAgent::add_usage(const DialogId &id, Usage &usage) {
     usages_[id] = &usage;

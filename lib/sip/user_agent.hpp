@@ -24,6 +24,8 @@ public:
         // A new INVITE that may be served; 100 was sent. Take it by InviteSession::incoming() or respond.
         virtual void on_invite(const Message &invite, const Flow &flow, ServerTransaction transaction) = 0;
         virtual void on_flow_failed(const Flow &flow, const Error &error) = 0;
+        // A server of ours, or this machine: may send as many requests as it likes.
+        [[nodiscard]] virtual bool trusts(const Flow &flow) const { return flow.remote.is_loopback(); }
 
     protected:
         ~Listener() = default;
@@ -42,6 +44,7 @@ public:
     struct Options {
         std::string product; // User-Agent; empty: none
         TimerValues timers;
+        FloodGuard::Limits limits; // of strangers, outside dialogs
     };
 
     UserAgent(Loop &loop, Options options, Listener &listener);
@@ -97,6 +100,7 @@ private:
     bool merged(const Message &request);
     bool accepted(const Flow &flow);
     Usage *usage_of(const ServerTransaction &transaction) const;
+    FloodGuard::Verdict admit(const Message &request, const Flow &flow);
 
     struct Watched {
         ServerTransaction invite;
@@ -108,6 +112,7 @@ private:
     Listener &listener_;
     TransactionLayer layer_;
     Resolver resolver_;
+    FloodGuard guard_;
     std::unordered_map<DialogId, Usage *> usages_;
     std::vector<Watched> watched_;
     std::deque<std::pair<std::string, std::string>> recent_; // From tag + Call-ID + CSeq → branch (§8.2.2.2)

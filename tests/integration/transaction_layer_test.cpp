@@ -41,7 +41,7 @@ TEST_SUITE("transaction layer") {
             };
             Asked asked(ends.caller, request_to(to, "OPTIONS", kind), open(ends.caller, to, kind));
             REQUIRE(ends.until([&] { return !asked.responses.empty(); }));
-        REQUIRE(asked.statuses() == Statuses{200});
+            REQUIRE(asked.statuses() == Statuses{200});
             CHECK(!asked.responses.front().to()->tag().empty());
             CHECK(!asked.transaction.running());
             CHECK(ends.callee.requests.front().value(HeaderId::max_forwards) == "70");
@@ -417,6 +417,34 @@ TEST_SUITE("transaction layer") {
         }
         CHECK(open_requests == 10'000);
         CHECK(refused == 10);
+    }
+
+    TEST_CASE("what is not admitted costs no transaction: 503, then nothing") {
+        LayerAndBare ends;
+        Party &server = ends.caller;
+        Bare &client = ends.peer;
+        const Address to = server.listen();
+        client.listen();
+        int asked = 0;
+        server.layer.set_admission([&](const sip::Message &, const sip::Flow &) {
+            ++asked;
+            return asked == 1 ? sip::FloodGuard::Verdict::refuse : sip::FloodGuard::Verdict::drop;
+        });
+        const auto flow = client.transports.open({TransportKind::udp, to, ""}).value();
+        for (int i = 0; i < 2; ++i) {
+            sip::Draft options = request_to(to, "OPTIONS", TransportKind::udp);
+            options.prepend("Via", "SIP/2.0/UDP 127.0.0.1;rport;branch=z9hG4bK" + std::to_string(i));
+            options.add("Max-Forwards", "70");
+            CHECK(client.transports.send(flow, options.encode()).has_value());
+        }
+        CHECK(ends.until([&] { return asked == 2 && !client.messages.empty(); }));
+        run_until(
+            ends.loop, [] { return false; }, Duration(50));
+        REQUIRE(client.messages.size() == 1);
+        CHECK(client.messages[0].status() == 503);
+        CHECK(client.messages[0].has(sip::HeaderId::retry_after));
+        CHECK(server.requests.empty());
+        CHECK(server.layer.size() == 0);
     }
 
 } // TEST_SUITE
