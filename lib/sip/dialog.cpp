@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "sip/transaction_key.hpp"
+
 namespace offhook::sip {
 
 namespace {
@@ -27,6 +29,18 @@ Result<std::string> contact_uri(const Message &message) {
         return fail(Errc::parse, "exactly one Contact expected", 400);
     if (!contacts->front().uri.is_sip()) return fail(Errc::parse, "Contact is not a SIP URI", 400);
     return contacts->front().uri.encode();
+}
+
+// A caller of RFC 2543 need not send a Contact; requests then go to its From (RFC 2543 §6.13). What gives the
+// age away is the branch.
+Result<std::string> target_of(const Message &request) {
+    const auto via = request.top_via();
+    if (request.has(HeaderId::contact) || !via || has_magic_cookie(via->branch()))
+        return contact_uri(request);
+    auto from = request.from();
+    if (!from) return fail(from.error());
+    if (!from->uri.is_sip()) return fail(Errc::parse, "From is not a SIP URI", 400);
+    return from->uri.encode();
 }
 
 std::string with_tag(const std::string &address, const std::string &tag) {
@@ -59,7 +73,7 @@ Result<Dialog> Dialog::uac(const Draft &request, const Message &response) {
 Result<Dialog> Dialog::uas(const Message &request, std::string_view local_tag) {
     auto from = request.from();
     auto to = request.to();
-    auto target = contact_uri(request);
+    auto target = target_of(request);
     auto cseq = request.cseq();
     if (!from) return fail(from.error());
     if (!to) return fail(to.error());
