@@ -22,6 +22,7 @@ public:
 private:
     void on_event(const Event &event);
     void incoming(const event::CallIncoming &event);
+    void refused_by_phone(const event::CallEnded &event);
     [[nodiscard]] bool welcome(const CallView &call) const;
     void take(const CallView &call);
     void ask(const CallView &call);
@@ -37,6 +38,7 @@ private:
     std::unique_ptr<Talk> talk_;
     std::unique_ptr<Terminal> keys_;
     std::optional<CallId> call_;
+    std::vector<CallId> announced_; // told of, not looked at yet
     int taken_ = 0;
 };
 
@@ -52,8 +54,11 @@ void Answerer::start() {
 }
 
 void Answerer::on_event(const Event &event) {
-    if (const auto *call = std::get_if<event::CallIncoming>(&event))
+    if (const auto *call = std::get_if<event::CallIncoming>(&event)) {
+        announced_.push_back(call->call.id);
         session_.loop().post([this, copy = *call] { incoming(copy); });
+    }
+    if (const auto *over = std::get_if<event::CallEnded>(&event)) refused_by_phone(*over);
     const auto *failed = std::get_if<event::AccountFailed>(&event);
     if (failed != nullptr && failed->retry_ms < 0)
         session_.finish(failed->exit, "cannot register " + failed->aor + ": " + failed->reason);
@@ -65,9 +70,15 @@ bool Answerer::welcome(const CallView &call) const {
                        [&](const std::string &pattern) { return glob_match(pattern, call.remote); });
 }
 
+// The phone itself refused what it announced a moment ago (488), or the caller was quicker than we.
+void Answerer::refused_by_phone(const event::CallEnded &event) {
+    if (std::erase(announced_, event.call.id) == 0 || call_ || !welcome(event.call)) return;
+    session_.loop().post([this, event] { ended({event, event.exit, {}}); });
+}
+
 void Answerer::incoming(const event::CallIncoming &event) {
     const auto &call = event.call;
-    if (session_.finishing()) return;
+    if (session_.finishing() || std::erase(announced_, call.id) == 0) return;
     if (!welcome(call)) return refuse(call.id, 403);
     if (call_) return refuse(call.id, 486);
     call_ = call.id;

@@ -128,7 +128,8 @@ void Session::finish(int exit, const std::string &error) {
     if (finish_hook_) finish_hook_();
     timeout_.cancel();
     last_resort_.start(exit == exit_timeout ? timeout_grace : farewell_limit, [this] { loop_.stop(); });
-    loop_.post([this] { phone_->shut_down([this] { loop_.post([this] { loop_.stop(); }); }); });
+    const auto by = exit == exit_timeout ? EndedBy::timeout : EndedBy::local;
+    loop_.post([this, by] { phone_->shut_down([this] { loop_.post([this] { loop_.stop(); }); }, by); });
 }
 
 int Session::run() {

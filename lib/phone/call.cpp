@@ -1,6 +1,10 @@
 #include "phone/call.hpp"
 
+#include <algorithm>
+
 #include "base/text.hpp"
+#include "media/sdp.hpp"
+#include "sip/grammar.hpp"
 #include "sip/headers.hpp"
 
 namespace offhook {
@@ -59,11 +63,8 @@ std::unique_ptr<Call> Call::incoming(CallHost &host, CallId id, Account &account
     auto media = CallMedia::open(host, id, *local_ip, account.settings(), *call);
     if (!media) return refuse(500, media.error().what);
     call->media_ = std::move(*media);
-    if (!invite.body().empty()) {
-        auto answer = call->media_->leg().answer(invite.body());
-        if (!answer) return refuse(answer.error().sip != 0 ? answer.error().sip : 488, answer.error().what);
-        call->answer_ = std::move(*answer);
-    }
+    Result<std::string> answer;
+    if (!invite.body().empty()) answer = call->media_->leg().answer(invite.body());
     call->invited_at_ = host.loop().now();
     if (const auto from = invite.from()) {
         call->remote_ = plain_uri(from->uri);
@@ -74,11 +75,31 @@ std::unique_ptr<Call> Call::incoming(CallHost &host, CallId id, Account &account
                                                 account.answering_options(invite), *call);
     if (!session) return nullptr;
     call->session_ = std::move(*session);
-    call->session_->ring();
+    if (answer) call->session_->ring();
     host.tell(event::CallIncoming{call->view(), sanitise(invite.value(sip::HeaderId::user_agent)),
                                   sanitise(invite.value(sip::HeaderId::subject)),
                                   std::string(sip::uri_token(flow.kind)) + ":" + flow.remote.to_string()});
+    if (answer)
+        call->answer_ = std::move(*answer);
+    else
+        call->refuse_offer(answer.error(), invite.body());
     return call;
+}
+
+// RFC 3261 §20.43: 304 the kind of media is not available, 305 its formats are not.
+void Call::refuse_offer(const Error &error, std::string_view offer) {
+    cause_ = Cause::media_failed;
+    host_.tell(event::Log{"warning", "refused a call from " + remote_ + ": " + sanitise(error.what)});
+    const unsigned status = error.sip >= 400 ? error.sip : 488;
+    const auto sdp = media::Sdp::parse(offer);
+    const bool audio = sdp && std::ranges::any_of(sdp->media, [](const media::SdpMedia &m) {
+                           return m.type == "audio" && m.port != 0;
+                       });
+    std::vector<std::pair<std::string, std::string>> headers;
+    if (status == 488)
+        headers.emplace_back("Warning", std::string(audio ? "305" : "304") + " offhook " +
+                                            sip::grammar::quote(error.what));
+    session_->reject(status, {}, headers);
 }
 
 sip::DialogState Call::state() const {

@@ -25,7 +25,8 @@ public:
     // Resolves, opens the media, sends INVITE; every failure from here on is a call.ended.
     static std::unique_ptr<Call> outgoing(CallHost &host, CallId id, Account &account, const sip::Uri &target,
                                           std::string typed, DialOptions options);
-    // nullptr when the INVITE was refused (no common codec, malformed): it has been answered then.
+    // nullptr when the INVITE was refused (malformed, no socket): it has been answered then. An offer that
+    // cannot be met makes a call that ends at once with 488.
     static std::unique_ptr<Call> incoming(CallHost &host, CallId id, Account &account,
                                           const sip::Message &invite, const sip::Flow &flow,
                                           const sip::ServerTransaction &transaction);
@@ -42,7 +43,7 @@ public:
 
     Result<> answer();
     Result<> reject(unsigned status, std::string_view reason);
-    Result<> hang_up();
+    Result<> hang_up(bool timed_out = false);
     Result<> hold(bool on);
     Result<> mute(bool on);
     Result<> send_dtmf(std::string_view digits, std::optional<DtmfMode> mode);
@@ -57,7 +58,7 @@ public:
 
 private:
     // Why we ended it, when it was not the user.
-    enum class Cause : std::uint8_t { none, ring_timeout, rtp_timeout, media_failed };
+    enum class Cause : std::uint8_t { none, ring_timeout, rtp_timeout, time_limit, media_failed };
     struct Heard { // the last digit received, to tell it once when it comes by RTP and INFO
         char digit = 0;
         std::string_view method;
@@ -79,6 +80,7 @@ private:
     Result<> need_confirmed() const;
     Result<> need_media() const;
     void end_by(Cause cause, const std::string &reason_header);
+    void refuse_offer(const Error &error, std::string_view offer);
     void established(const sip::Message &message);
     void note_remote_hold();
     void tell_ended(const sip::SessionEnd &end);

@@ -41,9 +41,9 @@ Result<> Call::reject(unsigned status, std::string_view reason) {
     return {};
 }
 
-Result<> Call::hang_up() {
+Result<> Call::hang_up(bool timed_out) {
     if (over()) return fail(Errc::invalid_argument, "the call is over");
-    end_by(Cause::none, {});
+    end_by(timed_out ? Cause::time_limit : Cause::none, {});
     return {};
 }
 

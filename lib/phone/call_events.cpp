@@ -118,6 +118,7 @@ void Call::on_confirmed(const sip::Message &message) {
 void Call::established(const sip::Message &message) {
     ring_timer_.cancel();
     media_->start();
+    media_->watch_arrivals();
     event::CallAnswered event{view(),
                               ms_between(invited_at_, progress_at_),
                               ms_between(invited_at_, answered_at_),
@@ -206,8 +207,9 @@ void Call::tell_ended(const sip::SessionEnd &end) {
     event.code = end.status;
     event.reason = sanitise(end.reason);
     event.reason_header = sanitise(end.reason_header);
-    event.by =
-        cause_ == Cause::ring_timeout || cause_ == Cause::rtp_timeout ? EndedBy::timeout : by_of(end.by);
+    const bool by_timer =
+        cause_ == Cause::ring_timeout || cause_ == Cause::rtp_timeout || cause_ == Cause::time_limit;
+    event.by = by_timer ? EndedBy::timeout : by_of(end.by);
     if (cause_ == Cause::rtp_timeout) event.reason = "no RTP received";
     if (cause_ == Cause::ring_timeout) event.reason = "no answer";
     event.exit = exit_of(end);

@@ -71,9 +71,13 @@ void CallMedia::start_early(media::CallAudio::LocalTone tone) {
 void CallMedia::start() {
     const bool running = audio_ != nullptr;
     auto &audio = ensure_audio();
+    talking_ = true;
     audio.set_local_tone(media::CallAudio::LocalTone::none);
     audio.set_mute(muted_);
     if (!running) audio.start();
+}
+
+void CallMedia::watch_arrivals() {
     if (watch_timer_.running()) return;
     quality_at_ = host_.loop().now() + quality_every;
     watch_timer_.start(watch_interval(), [this] { watch(); });
@@ -81,6 +85,7 @@ void CallMedia::start() {
 
 void CallMedia::stop() {
     watch_timer_.cancel();
+    talking_ = false;
     if (!audio_) return;
     audio_->stop();
     audio_->stop_record();
@@ -125,7 +130,7 @@ void CallMedia::watch_silence(TimePoint now) {
 
 void CallMedia::set_mute(bool mute) {
     muted_ = mute;
-    if (audio_ && watch_timer_.running()) audio_->set_mute(mute);
+    if (audio_ && talking_) audio_->set_mute(mute);
 }
 
 Result<> CallMedia::need_audio() const {

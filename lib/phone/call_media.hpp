@@ -40,8 +40,9 @@ public:
 
     // Sound before the answer: what arrives is heard, the microphone is not sent. `tone`: heard until then.
     void start_early(media::CallAudio::LocalTone tone);
-    void start();                                   // answered
-    void stop();                                    // for good; the device goes back, recordings are closed
+    void start();          // answered: both ways
+    void watch_arrivals(); // confirmed: from now on silence of the peer counts (--rtp-timeout)
+    void stop();           // for good; the device goes back, recordings are closed
     void leg_changed() { expected_since_.reset(); } // a negotiation ended: silence counts from now
 
     void set_mute(bool mute);
@@ -75,7 +76,7 @@ private:
     Timer watch_timer_;
     std::optional<TimePoint> expected_since_; // media has been due since then
     TimePoint quality_at_{};
-    bool lost_told_ = false, muted_ = false;
+    bool lost_told_ = false, muted_ = false, talking_ = false;
     std::string playing_, recording_;
     std::vector<double> tone_hz_;
     std::function<void()> tone_heard_;

@@ -277,12 +277,12 @@ std::vector<std::string> Phone::listening() const {
     return sockets;
 }
 
-void Phone::shut_down(std::function<void()> done) {
+void Phone::shut_down(std::function<void()> done, EndedBy by) {
     auto &self = *self_;
     self.shutting_down_ = true;
     self.shut_down_done_ = done ? std::move(done) : [] {};
     for (const auto &call : self.calls_)
-        if (!call->over()) (void)call->hang_up();
+        if (!call->over()) (void)call->hang_up(by == EndedBy::timeout);
     const auto one_gone = [&self, still = std::weak_ptr<char>(self.alive_)] {
         if (still.expired()) return;
         --self.unregistering_;

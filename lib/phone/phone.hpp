@@ -74,8 +74,9 @@ public:
     [[nodiscard]] std::string audio_name() const;                 // the open device: "none", "alsa:default"
     [[nodiscard]] std::vector<std::string> listening() const;     // "udp:192.0.2.1:5060"
 
-    // BYE or CANCEL to all calls, un-REGISTER; `done` when answered, at the latest after 2 s.
-    void shut_down(std::function<void()> done);
+    // BYE or CANCEL to all calls, un-REGISTER; `done` when answered, at the latest after 2 s. `by`: who ended
+    // the calls: local, or timeout when a limit of time did.
+    void shut_down(std::function<void()> done, EndedBy by = EndedBy::local);
 
     // A step of --do or stdin was done or failed: call.step.
     void report_step(CallId call, std::string_view step, bool ok, std::string_view error);

@@ -154,11 +154,15 @@ TEST_SUITE("phone") {
         auto other = loopback_settings();
         other.codecs = {"l16"};
         PhonePair p(loopback_settings(), other);
+        p.bob.auto_answer = false;
         p.dial();
         REQUIRE(p.until([&] { return p.alice.saw<event::CallEnded>(); }));
         CHECK(p.alice.last<event::CallEnded>()->code == 488);
         CHECK(p.alice.last<event::CallEnded>()->exit == 30);
-        CHECK_FALSE(p.bob.saw<event::CallIncoming>());
+        REQUIRE(p.until([&] { return p.bob.saw<event::CallEnded>(); }));
+        CHECK(p.bob.saw<event::CallIncoming>());
+        CHECK(p.bob.last<event::CallEnded>()->code == 488);
+        CHECK(p.bob.last<event::CallEnded>()->exit == 30);
         CHECK(p.bob.last<event::Log>() != nullptr);
     }
 

@@ -170,7 +170,7 @@ def announcement():
 @case("ring timeout: CANCEL, exit 11")
 def ring_timeout():
     peer = Sipp("cancelled")
-    ended = check_ending(call(peer.uri(), "--ring-timeout", "700ms"), 11, 487, by="local")
+    ended = check_ending(call(peer.uri(), "--ring-timeout", "700ms"), 11, 487, by="timeout")
     peer.succeeds()
     expect_equal(ended["answered"], False, "answered")
 
