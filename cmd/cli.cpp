@@ -166,7 +166,7 @@ void Parser::account_globals() {
                 "own certificate chain and key (PEM)");
     app.add_flag("--tls-insecure", global.tls_insecure, "verify no certificate");
     choice(app, "--srtp", global.srtp, "off|optional|required|dtls",
-           "media encryption (only off is built in yet)");
+           "media encryption: with optional a call may be in the clear");
     text_option(app, "--stun", global.stun, "URI", "not built in yet");
     text_option(app, "--turn", global.turn, "URI", "not built in yet");
     app.add_flag("--ice", global.ice, "not built in yet");

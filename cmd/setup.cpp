@@ -37,7 +37,7 @@ Result<> not_yet(const GlobalOptions &options) {
     if (!options.stun.empty()) return refuse("--stun");
     if (!options.turn.empty()) return refuse("--turn");
     if (options.ice) return refuse("--ice");
-    if (!options.srtp.empty() && options.srtp != "off") return refuse("--srtp " + options.srtp);
+    if (options.srtp == "dtls") return refuse("--srtp " + options.srtp);
     if (options.transport == "ws" || options.transport == "wss")
         return refuse("--transport " + options.transport);
     return {};
@@ -82,7 +82,7 @@ Result<> choose_account(const GlobalOptions &options, const FileSettings &file, 
 
 bool changes_account(const GlobalOptions &o) {
     return !o.registrar.empty() || !o.proxy.empty() || !o.auth_user.empty() || !o.transport.empty() ||
-           !o.public_address.empty();
+           !o.public_address.empty() || !o.srtp.empty();
 }
 
 // Flags that speak of the account change the chosen one, or else all (the peer-to-peer one included).
@@ -91,6 +91,12 @@ Result<> override_accounts(const GlobalOptions &o, Setup &setup) {
     if (!o.public_address.empty() && !Address::parse(o.public_address))
         return fail(Errc::invalid_argument,
                     "--public-address: \"" + sanitise(o.public_address) + "\" is no IP address");
+    auto srtp = media::SrtpPolicy::off;
+    if (!o.srtp.empty()) {
+        auto parsed = parse_srtp(o.srtp);
+        if (!parsed) return fail(parsed.error().code, "--srtp: " + parsed.error().what);
+        srtp = *parsed;
+    }
     if (setup.phone.accounts.empty()) {
         if (!o.registrar.empty() || !o.auth_user.empty())
             return fail(Errc::invalid_argument,
@@ -105,6 +111,7 @@ Result<> override_accounts(const GlobalOptions &o, Setup &setup) {
         if (!o.proxy.empty()) account.proxy = o.proxy;
         if (!o.auth_user.empty()) account.auth_user = o.auth_user;
         if (!o.public_address.empty()) account.public_address = o.public_address;
+        if (!o.srtp.empty()) account.srtp = srtp;
         if (!o.transport.empty()) account.transport = sip::parse_transport(o.transport);
     }
     return {};

@@ -4,9 +4,9 @@
 #include <cmath>
 
 #include "base/random.hpp"
+#include "media/media_transport.hpp"
 #include "media/quality.hpp"
 #include "media/receiver.hpp"
-#include "media/rtp_sockets.hpp"
 
 namespace offhook::media {
 
@@ -14,7 +14,7 @@ namespace {
 
 constexpr Duration first_report{1000};                       // early, so that short calls have figures too
 constexpr int report_min_ms = 2500, report_spread_ms = 5000; // RFC 3550 §6.2: 5 s, times 0.5 to 1.5
-constexpr std::size_t longest_datagram = 1500;
+constexpr std::size_t longest_datagram = 1500;               // as sent, protection included
 
 } // namespace
 
@@ -25,7 +25,7 @@ struct MediaLeg::Self {
     Loop &loop;
     Options options;
     Events events;
-    std::unique_ptr<RtpSockets> sockets;
+    std::unique_ptr<MediaTransport> transport;
     std::optional<OfferAnswer> offer_answer;
     Receiver receiver;
     Timer report_timer;
@@ -56,7 +56,7 @@ struct MediaLeg::Self {
     TimePoint last_sr_at{};
 
     [[nodiscard]] const std::optional<Negotiated> &agreed() const { return offer_answer->negotiated(); }
-    void negotiated();
+    Result<> negotiated();
     void on_rtp(const Address &from, std::span<std::uint8_t> bytes);
     void on_rtcp(const Address &from, std::span<std::uint8_t> bytes);
     bool admit(const Address &from);
@@ -70,8 +70,9 @@ struct MediaLeg::Self {
     [[nodiscard]] unsigned clock_rate() const { return codec != nullptr ? codec->clock_rate : 8000; }
 };
 
-void MediaLeg::Self::negotiated() {
+Result<> MediaLeg::Self::negotiated() {
     const Negotiated &now = *agreed();
+    if (auto ready = transport->configure(now.transport); !ready) return ready;
     receiver.configure(now);
     if (codec != now.codec || fmtp != now.fmtp) {
         codec = now.codec;
@@ -89,6 +90,7 @@ void MediaLeg::Self::negotiated() {
     signalled = now.rtp;
     if (!report_timer.running()) report_timer.start(first_report, [this] { schedule_report(); });
     if (events.codec_changed) events.codec_changed();
+    return {};
 }
 
 // RTP bleed (CVE-2017-14099): packets are taken from the host that was signalled, and once a port of it has
@@ -105,10 +107,9 @@ void MediaLeg::Self::tell(const std::vector<DtmfEvent> &list) const {
 }
 
 void MediaLeg::Self::on_rtp(const Address &from, std::span<std::uint8_t> bytes) {
-    if (looks_like_rtcp(bytes)) return on_rtcp(from, bytes); // RFC 5761: some multiplex unasked
     const auto packet = parse_rtp(bytes);
     if (!packet || !admit(from)) return;
-    if (tap) tap(from, sockets->rtp(), bytes);
+    if (tap) tap(from, transport->rtp(), bytes);
     const bool first = !receiver.last_packet();
     tell(receiver.packet(*packet, loop.now()));
     if (first && receiver.last_packet() && events.first_packet) events.first_packet();
@@ -118,7 +119,7 @@ void MediaLeg::Self::on_rtcp(const Address &from, std::span<std::uint8_t> bytes)
     if (!agreed() || !from.same_ip(agreed()->rtp)) return;
     const auto report = parse_rtcp(bytes);
     if (!report) return;
-    if (tap) tap(from, sockets->rtcp(), bytes);
+    if (tap) tap(from, transport->rtcp(), bytes);
     if (report->sender) {
         last_sr = ntp_middle(report->sender->ntp);
         last_sr_at = loop.now();
@@ -142,7 +143,7 @@ double MediaLeg::Self::loss_of_whole(const ReportBlock &block) const {
 }
 
 void MediaLeg::Self::transmit(std::uint8_t type, bool marker, std::uint32_t timestamp, Bytes payload) {
-    if (payload.size() + rtp_header_size > datagram.size()) return;
+    if (payload.size() + rtp_header_size + srtp_room > datagram.size()) return;
     RtpHeader header = next;
     header.payload_type = type;
     header.marker = marker;
@@ -151,8 +152,8 @@ void MediaLeg::Self::transmit(std::uint8_t type, bool marker, std::uint32_t time
     std::copy(payload.begin(), payload.end(), datagram.begin() + rtp_header_size);
     const Bytes whole(datagram.data(), rtp_header_size + payload.size());
     const Address to = locked.value_or(agreed()->rtp);
-    sockets->send_rtp(to, whole);
-    if (tap) tap(sockets->rtp(), to, whole);
+    if (tap) tap(transport->rtp(), to, whole);
+    transport->send_rtp(to, datagram, whole.size());
     ++next.sequence;
     ++packets_sent;
     bytes_sent += payload.size();
@@ -203,9 +204,11 @@ void MediaLeg::Self::report(bool bye) {
         }
         out.blocks.push_back(block);
     }
-    const auto bytes = build_rtcp(out, "offhook@" + sockets->rtp().ip(), bye);
-    sockets->send_rtcp(agreed()->rtcp, bytes);
-    if (tap) tap(sockets->rtcp(), agreed()->rtcp, bytes);
+    auto bytes = build_rtcp(out, "offhook@" + transport->rtp().ip(), bye);
+    if (tap) tap(transport->rtcp(), agreed()->rtcp, bytes);
+    const std::size_t size = bytes.size();
+    bytes.resize(size + srtp_room);
+    transport->send_rtcp(agreed()->rtcp, bytes, size);
 }
 
 MediaLeg::MediaLeg(std::unique_ptr<Self> self) : self_(std::move(self)) {}
@@ -215,21 +218,22 @@ MediaLeg::~MediaLeg() {
 }
 
 Result<std::unique_ptr<MediaLeg>> MediaLeg::open(Loop &loop, Options options, Events events) {
-    auto sockets = RtpSockets::open(options.local_ip, options.port_min, options.port_max);
-    if (!sockets) return fail(sockets.error());
+    auto transport = MediaTransport::open(options.local_ip, options.port_min, options.port_max);
+    if (!transport) return fail(transport.error());
     auto self = std::make_unique<Self>(loop, std::move(options), std::move(events));
-    self->sockets = std::move(*sockets);
-    self->offer_answer.emplace(LocalMedia{.rtp = self->sockets->rtp(),
+    self->transport = std::move(*transport);
+    self->offer_answer.emplace(LocalMedia{.rtp = self->transport->rtp(),
                                           .public_ip = self->options.public_ip,
                                           .codecs = self->options.codecs,
-                                          .ptime_ms = self->options.ptime_ms});
+                                          .ptime_ms = self->options.ptime_ms,
+                                          .transport = self->options.transport});
     self->ptime_ms = self->options.ptime_ms;
     self->next.ssrc = rand_u32();
     self->next.sequence = static_cast<std::uint16_t>(random_below(0x8000)); // room before the first wrap
     self->first_sequence = self->next.sequence;
     self->next.timestamp = rand_u32();
     Self *raw = self.get();
-    auto started = raw->sockets->start(
+    auto started = raw->transport->start(
         [raw](const Address &from, std::span<std::uint8_t> bytes) { raw->on_rtp(from, bytes); },
         [raw](const Address &from, std::span<std::uint8_t> bytes) { raw->on_rtcp(from, bytes); });
     if (!started) return fail(started.error());
@@ -242,14 +246,14 @@ Result<std::string> MediaLeg::offer() {
 
 Result<> MediaLeg::answered(std::string_view sdp) {
     auto applied = self_->offer_answer->apply_answer(sdp);
-    if (applied) self_->negotiated();
-    return applied;
+    return applied ? self_->negotiated() : applied;
 }
 
 Result<std::string> MediaLeg::answer(std::string_view offer) {
     if (auto applied = self_->offer_answer->apply_offer(offer); !applied) return fail(applied.error());
     auto answer = self_->offer_answer->make_answer();
-    if (answer) self_->negotiated();
+    if (!answer) return answer;
+    if (auto ready = self_->negotiated(); !ready) return fail(ready.error());
     return answer;
 }
 
@@ -363,7 +367,11 @@ LegStats MediaLeg::stats() const {
 }
 
 Address MediaLeg::local_rtp() const {
-    return self_->sockets->rtp();
+    return self_->transport->rtp();
+}
+
+std::string MediaLeg::srtp() const {
+    return self_->transport->srtp();
 }
 
 void MediaLeg::set_tap(Tap tap) {

@@ -39,13 +39,14 @@ public:
         std::uint16_t port_min = 0, port_max = 0; // 0: any even port
         unsigned ptime_ms = 20;
         int opus_complexity = 5;
+        LocalTransport transport;
     };
     struct Events { // all optional
         std::function<void(const DtmfEvent &)> dtmf;
         std::function<void()> first_packet;
         std::function<void()> codec_changed; // a new negotiation took effect
     };
-    // Sees every RTP and RTCP packet (for --pcap).
+    // Sees every RTP and RTCP packet, as it is without its encryption (for --pcap).
     using Tap = std::function<void(const Address &from, const Address &to, Bytes datagram)>;
 
     // Errors: Errc::network (no port free).
@@ -79,6 +80,7 @@ public:
 
     [[nodiscard]] LegStats stats() const;
     [[nodiscard]] Address local_rtp() const;
+    [[nodiscard]] std::string srtp() const; // "AEAD_AES_128_GCM"; empty: in the clear
     void set_tap(Tap tap);
 
 private:

@@ -25,10 +25,6 @@ std::optional<unsigned> number(std::string_view text) {
     return value;
 }
 
-bool plain_rtp(const SdpMedia &media) {
-    return media.type == "audio" && (media.protocol == "RTP/AVP" || media.protocol == "RTP/AVPF");
-}
-
 // The value of "a=NAME:PT rest" for that payload type.
 std::string_view for_payload_type(const SdpMedia &media, std::string_view name,
                                   std::string_view payload_type) {
@@ -153,7 +149,6 @@ void OfferAnswer::learn_numbers(const SdpMedia &media) {
 SdpMedia OfferAnswer::own_audio() const {
     SdpMedia media;
     media.port = local_.rtp.port();
-    media.protocol = "RTP/AVP";
     return media;
 }
 
@@ -204,6 +199,7 @@ Result<std::string> OfferAnswer::make_offer() {
         return fail(Errc::internal, "an offer is already under way", 491);
     before_ = current_;
     SdpMedia audio = own_audio();
+    transport_.write_offer(audio);
     std::vector<std::pair<std::uint8_t, const CodecInfo *>> codecs;
     bool opus = false, other = false;
     for (const CodecInfo *codec : local_.codecs) {
@@ -256,7 +252,7 @@ Direction OfferAnswer::direction_of(const SdpMedia &media, const Sdp &sdp) noexc
 
 // What their audio line and our capabilities have in common: in our order of preference when they offer, in
 // theirs when they answer (RFC 3264 §7: the first format of the answer is the one to send).
-Result<Negotiated> OfferAnswer::agree(const SdpMedia &remote_media, const Sdp &remote, bool answer) const {
+Result<Negotiated> OfferAnswer::agree_formats(const SdpMedia &remote_media, bool answer) const {
     const std::vector<Format> formats = formats_of(remote_media);
     Negotiated agreed;
     const auto consider = [&](const Format &format, const CodecInfo *codec) {
@@ -286,6 +282,16 @@ Result<Negotiated> OfferAnswer::agree(const SdpMedia &remote_media, const Sdp &r
     if (const std::string *ptime = remote_media.attribute("ptime"))
         if (const auto ms = number(*ptime); ms && *ms >= 10 && *ms <= 60 && *ms % 10 == 0)
             agreed.ptime_ms = *ms;
+    return agreed;
+}
+
+Result<Negotiated> OfferAnswer::agree(const SdpMedia &remote_media, const Sdp &remote, bool answer) {
+    auto transport = answer ? transport_.read_answer(remote_media) : transport_.read_offer(remote_media);
+    if (!transport) return fail(transport.error());
+    auto formats = agree_formats(remote_media, answer);
+    if (!formats) return formats;
+    Negotiated agreed = std::move(*formats);
+    agreed.transport = std::move(*transport);
     if (auto read = read_addresses(remote_media, remote, agreed); !read) return fail(read.error());
     agree_direction(remote_media, remote, agreed);
     return agreed;
@@ -329,6 +335,7 @@ Result<> OfferAnswer::apply_answer(std::string_view body) {
     current_.layout = std::move(sdp->media);
     current_.hold = hold_;
     negotiated_ = current_.negotiated = std::move(*agreed);
+    transport_.agreed(negotiated_->transport);
     state_ = State::stable;
     return {};
 }
@@ -338,24 +345,27 @@ Result<> OfferAnswer::apply_offer(std::string_view body) {
         return fail(Errc::internal, "an offer is already under way", 491);
     auto sdp = Sdp::parse(body);
     if (!sdp) return fail(Errc::parse, sdp.error().what, 400);
-    Failure why = fail(Errc::media, "no plain RTP audio is offered", 488);
+    Failure why = fail(Errc::media, "no RTP audio is offered", 488);
+    std::optional<Negotiated> best;
     for (std::size_t i = 0; i < sdp->media.size(); ++i) {
-        const SdpMedia &media = sdp->media[i];
-        if (!plain_rtp(media) || media.port == 0) continue;
-        auto agreed = agree(media, *sdp, false);
+        if (sdp->media[i].type != "audio" || sdp->media[i].port == 0) continue;
+        auto agreed = agree(sdp->media[i], *sdp, false);
         if (!agreed) {
-            why = fail(agreed.error());
+            if (!best) why = fail(agreed.error());
             continue;
         }
-        before_ = current_;
-        pending_ = std::move(*agreed);
+        // Some offer the same stream twice, in the clear and encrypted.
+        if (best && (best->transport.encrypted() || !agreed->transport.encrypted())) continue;
+        best = std::move(*agreed);
         pending_index_ = i;
-        learn_numbers(media);
-        pending_layout_ = std::move(sdp->media);
-        state_ = State::remote_offer;
-        return {};
     }
-    return why;
+    if (!best) return why;
+    before_ = current_;
+    pending_ = std::move(best);
+    learn_numbers(sdp->media[pending_index_]);
+    pending_layout_ = std::move(sdp->media);
+    state_ = State::remote_offer;
+    return {};
 }
 
 Result<std::string> OfferAnswer::make_answer() {
@@ -365,6 +375,7 @@ Result<std::string> OfferAnswer::make_answer() {
     std::vector<std::pair<std::uint8_t, unsigned>> events;
     if (pending_->receive_event_payload_type)
         events.emplace_back(*pending_->receive_event_payload_type, pending_->event_clock_rate);
+    transport_.write_answer(audio, pending_->transport);
     add_formats(audio, pending_->receivable, events);
     audio.attributes.push_back({std::string(name(pending_->local_direction)), ""});
     std::string body = describe(std::move(audio));
@@ -372,6 +383,7 @@ Result<std::string> OfferAnswer::make_answer() {
     current_.audio_index = pending_index_;
     current_.hold = hold_;
     negotiated_ = current_.negotiated = std::exchange(pending_, std::nullopt);
+    transport_.agreed(negotiated_->transport);
     state_ = State::stable;
     return body;
 }

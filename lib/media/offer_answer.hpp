@@ -10,6 +10,7 @@
 #include "base/result.hpp"
 #include "media/codec.hpp"
 #include "media/sdp.hpp"
+#include "media/transport_negotiation.hpp"
 
 namespace offhook::media {
 
@@ -20,6 +21,7 @@ struct LocalMedia {
     std::vector<const CodecInfo *> codecs; // in order of preference
     bool telephone_event = true;
     unsigned ptime_ms = 20;
+    LocalTransport transport;
 };
 
 // What both sides agreed on.
@@ -36,13 +38,14 @@ struct Negotiated {
     unsigned ptime_ms = 20;
     Direction local_direction = Direction::sendrecv; // what WE may do: recvonly = we must not send
     bool remote_hold = false; // the peer put us on hold: a=sendonly or inactive, or c=0.0.0.0 (RFC 2543)
+    AgreedTransport transport;
 };
 
 class OfferAnswer {
 public:
     enum class State : std::uint8_t { idle, local_offer, remote_offer, stable };
 
-    explicit OfferAnswer(LocalMedia local) : local_(std::move(local)) {}
+    explicit OfferAnswer(LocalMedia local) : local_(std::move(local)), transport_(local_.transport) {}
 
     [[nodiscard]] State state() const noexcept { return state_; }
     [[nodiscard]] const std::optional<Negotiated> &negotiated() const noexcept { return negotiated_; }
@@ -95,11 +98,13 @@ private:
     void receive_by_own_numbers(Negotiated &agreed);
     void agree_direction(const SdpMedia &media, const Sdp &sdp, Negotiated &out) const;
     [[nodiscard]] std::string describe(SdpMedia audio);
-    Result<Negotiated> agree(const SdpMedia &remote_media, const Sdp &remote, bool answer) const;
+    Result<Negotiated> agree(const SdpMedia &remote_media, const Sdp &remote, bool answer);
+    Result<Negotiated> agree_formats(const SdpMedia &remote_media, bool answer) const;
     Result<> read_addresses(const SdpMedia &media, const Sdp &sdp, Negotiated &out) const;
     static Direction direction_of(const SdpMedia &media, const Sdp &sdp) noexcept;
 
     LocalMedia local_;
+    TransportNegotiation transport_;
     State state_ = State::idle;
     bool hold_ = false;
     std::uint64_t session_id_ = 0, version_ = 0;

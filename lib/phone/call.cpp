@@ -128,6 +128,7 @@ CallView Call::view() const {
         view.muted = media_->muted();
         view.recording = media_->recording();
         view.codec = media_->codec();
+        view.srtp = media_->leg().srtp();
         view.early_media = !answered_at_ && media_->audio() != nullptr && !view.codec.empty();
     }
     if (answered_at_)

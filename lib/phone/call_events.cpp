@@ -127,7 +127,12 @@ void Call::established(const sip::Message &message) {
     if (direction_ == CallDirection::outgoing)
         for (const auto &header : message.headers())
             event.headers.emplace_back(sanitise(header.name), sanitise(header.value));
+    const bool in_the_clear = event.call.srtp.empty();
     host_.tell(std::move(event));
+    if (in_the_clear && account_.settings().srtp == media::SrtpPolicy::optional)
+        host_.tell(event::Log{"warning", to_string(id_) +
+                                             ": the peer does not encrypt: anybody on the way can "
+                                             "listen in (--srtp required refuses such calls)"});
     note_remote_hold();
 }
 

@@ -37,6 +37,7 @@ Result<std::unique_ptr<CallMedia>> CallMedia::open(CallHost &host, CallId call, 
     options.port_max = settings.rtp_port_max;
     options.ptime_ms = settings.ptime_ms;
     options.opus_complexity = settings.opus_complexity;
+    options.transport.srtp = account.srtp;
     media::MediaLeg::Events events;
     events.dtmf = [&listener](const media::DtmfEvent &event) {
         if (event.kind == media::DtmfEvent::Kind::up) listener.on_digit(event.digit, event.length);

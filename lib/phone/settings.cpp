@@ -31,6 +31,14 @@ Result<EarlyMedia> parse_early_media(std::string_view text) {
     return expected_one_of(text, "early-media mode", {"ignore", "play"});
 }
 
+Result<media::SrtpPolicy> parse_srtp(std::string_view text) {
+    if (text == "off") return media::SrtpPolicy::off;
+    if (text == "optional") return media::SrtpPolicy::optional;
+    if (text == "required") return media::SrtpPolicy::required;
+    if (text == "dtls") return fail(Errc::not_supported, "not built in yet: dtls");
+    return expected_one_of(text, "way of encrypting media", {"off", "optional", "required", "dtls"});
+}
+
 Result<sip::TransportKind> parse_transport_name(std::string_view text) {
     const auto kind = sip::parse_transport(text);
     if (!kind) return expected_one_of(text, "transport", {"udp", "tcp", "tls", "ws", "wss"});

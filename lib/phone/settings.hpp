@@ -10,6 +10,7 @@
 #include "base/address.hpp"
 #include "base/clock.hpp"
 #include "base/result.hpp"
+#include "media/transport_negotiation.hpp"
 #include "sip/transport.hpp"
 
 namespace offhook {
@@ -31,6 +32,7 @@ struct AccountSettings {
     Duration expires{600'000};
     std::string public_address;      // IP for Contact and SDP
     std::vector<std::string> codecs; // keys; empty: the phone's
+    media::SrtpPolicy srtp = media::SrtpPolicy::off;
 };
 
 struct ContactSettings {
@@ -65,6 +67,7 @@ struct PhoneSettings {
 // saying what was expected.
 Result<DtmfMode> parse_dtmf_mode(std::string_view text);     // auto, rfc4733, info, inband
 Result<EarlyMedia> parse_early_media(std::string_view text); // play, ignore
+Result<media::SrtpPolicy> parse_srtp(std::string_view text); // off, optional, required
 Result<ListenSettings> parse_listen(std::string_view text);  // [TRANSPORT:]ADDRESS[:PORT], IPv6 in brackets
 Result<sip::TransportKind>
 parse_transport_name(std::string_view text); // udp, tcp, tls; ws and wss: not_supported

@@ -210,11 +210,7 @@ void Reader::account(const ConfigMember &member) {
     const auto transport = [this, &out](const ConfigMember &m) {
         parsed(m, out.transport, [](const std::string &text) { return parse_transport_name(text); });
     };
-    const auto srtp = [this](const ConfigMember &m) {
-        const auto *value = as<std::string>(m, "a string");
-        if (value != nullptr && *value != "off")
-            error(m.value.origin, "not built in yet: srtp = \"" + sanitise(*value) + "\"");
-    };
+    const auto srtp = [this, &out](const ConfigMember &m) { parsed(m, out.srtp, parse_srtp); };
     members(*table, " in [account." + sanitise(member.key) + "]",
             {{"aor", uri(out.aor)},
              {"display_name", text(out.display_name)},
