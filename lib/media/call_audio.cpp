@@ -64,10 +64,10 @@ private:
 
 struct CallAudio::Self {
     Self(Loop &l, MediaLeg &m, Device *d, Events e)
-        : loop(l), leg(m), device(d), events(std::move(e)), timer(l), silence_detector(m.pcm_rate()) {}
+        : loop(l), leg(&m), device(d), events(std::move(e)), timer(l), silence_detector(m.pcm_rate()) {}
 
     Loop &loop;
-    MediaLeg &leg;
+    MediaLeg *leg;
     Device *device;
     Events events;
     Timer timer;
@@ -98,7 +98,7 @@ struct CallAudio::Self {
 
     void expired() {
         const auto ptime =
-            std::chrono::microseconds(std::uint64_t{leg.frame_samples()} * 1000000 / leg.pcm_rate());
+            std::chrono::microseconds(std::uint64_t{leg->frame_samples()} * 1000000 / leg->pcm_rate());
         const TimePoint now = loop.now();
         int frames = 0;
         for (; running && next <= now && frames < most_late_frames; next += ptime, ++frames)
@@ -109,27 +109,27 @@ struct CallAudio::Self {
     }
 
     void follow_codec() {
-        if (rate != leg.pcm_rate()) {
-            rate = leg.pcm_rate();
+        if (rate != leg->pcm_rate()) {
+            rate = leg->pcm_rate();
             silence_detector.set_rate(rate);
             if (tone_detector) tone_detector.emplace(watched_hz, rate);
         }
-        sent.samples.resize(leg.frame_samples());
-        received.samples.resize(leg.frame_samples());
+        sent.samples.resize(leg->frame_samples());
+        received.samples.resize(leg->frame_samples());
     }
 
     void tick() {
         follow_codec();
-        leg.receive(received.samples);
+        leg->receive(received.samples);
         take_received();
         media::silence(sent.samples);
         // While keys are sent as events, or nothing may be sent, files and the microphone wait: nothing of
         // them is lost.
-        if (leg.sending_allowed() && !leg.dtmf_busy()) {
+        if (leg->sending_allowed() && !leg->dtmf_busy()) {
             make_sent();
-            leg.send(sent.samples);
+            leg->send(sent.samples);
         } else {
-            leg.skip();
+            leg->skip();
         }
         record_tick();
     }
@@ -187,6 +187,11 @@ CallAudio::CallAudio(Loop &loop, MediaLeg &leg, Device *device, Events events)
 
 CallAudio::~CallAudio() = default;
 
+void CallAudio::attach(MediaLeg &leg, Events events) {
+    self_->leg = &leg;
+    self_->events = std::move(events);
+}
+
 void CallAudio::start() {
     if (std::exchange(self_->running, true)) return;
     self_->next = self_->loop.now();
@@ -224,7 +229,7 @@ void CallAudio::set_echo(bool echo) {
 }
 
 Result<> CallAudio::record(const std::string &path) {
-    const unsigned rate = self_->leg.negotiated() ? self_->leg.pcm_rate() : rate_before_negotiation;
+    const unsigned rate = self_->leg->negotiated() ? self_->leg->pcm_rate() : rate_before_negotiation;
     auto recorder = open_recorder(path, rate);
     if (!recorder) return fail(recorder.error());
     self_->recording.emplace(std::move(*recorder), rate);
@@ -268,7 +273,7 @@ const SilenceDetector &CallAudio::silence() const {
 void CallAudio::watch_tone(std::vector<double> hz, std::function<void()> heard) {
     self_->watched_hz = std::move(hz);
     self_->heard = std::move(heard);
-    self_->tone_detector.emplace(self_->watched_hz, self_->leg.pcm_rate());
+    self_->tone_detector.emplace(self_->watched_hz, self_->leg->pcm_rate());
 }
 
 } // namespace offhook::media

@@ -28,6 +28,9 @@ public:
     CallAudio(const CallAudio &) = delete;
     CallAudio &operator=(const CallAudio &) = delete;
 
+    // The same sound over another leg: whoever is played, recorded or watched for goes on.
+    void attach(MediaLeg &leg, Events events);
+
     void start(); // begins ticking; a late tick catches up at most 5 frames, then re-syncs
     void stop();
 

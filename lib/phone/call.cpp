@@ -44,8 +44,9 @@ Result<Address> local_ip_of(const sip::Flow &flow) {
 
 } // namespace
 
-std::unique_ptr<Call> Call::incoming(CallHost &host, CallId id, Account &account, const sip::Message &invite,
-                                     const sip::Flow &flow, const sip::ServerTransaction &transaction) {
+std::unique_ptr<Call> Call::received(CallHost &host, CallId id, Account &account, const sip::Message &invite,
+                                     const sip::Flow &flow, const sip::ServerTransaction &transaction,
+                                     Result<std::string> &answer) {
     const auto refuse = [&](unsigned status, const std::string &why) {
         const auto from = invite.from();
         host.tell(event::Log{"warning", "refused a call" +
@@ -63,7 +64,6 @@ std::unique_ptr<Call> Call::incoming(CallHost &host, CallId id, Account &account
     auto media = CallMedia::open(host, id, *local_ip, account.settings(), *call);
     if (!media) return refuse(500, media.error().what);
     call->media_ = std::move(*media);
-    Result<std::string> answer;
     if (!invite.body().empty()) answer = call->media_->leg().answer(invite.body());
     call->invited_at_ = host.loop().now();
     if (const auto from = invite.from()) {
@@ -75,6 +75,14 @@ std::unique_ptr<Call> Call::incoming(CallHost &host, CallId id, Account &account
                                                 account.answering_options(invite), *call);
     if (!session) return nullptr;
     call->session_ = std::move(*session);
+    return call;
+}
+
+std::unique_ptr<Call> Call::incoming(CallHost &host, CallId id, Account &account, const sip::Message &invite,
+                                     const sip::Flow &flow, const sip::ServerTransaction &transaction) {
+    Result<std::string> answer;
+    auto call = received(host, id, account, invite, flow, transaction, answer);
+    if (!call) return nullptr;
     if (answer) call->session_->ring();
     host.tell(event::CallIncoming{call->view(), sanitise(invite.value(sip::HeaderId::user_agent)),
                                   sanitise(invite.value(sip::HeaderId::subject)),
@@ -84,6 +92,30 @@ std::unique_ptr<Call> Call::incoming(CallHost &host, CallId id, Account &account
     else
         call->refuse_offer(answer.error(), invite.body());
     return call;
+}
+
+std::unique_ptr<Call> Call::replacing(CallHost &host, CallId id, Call &old, const sip::Message &invite,
+                                      const sip::Flow &flow, const sip::ServerTransaction &transaction) {
+    Result<std::string> answer;
+    auto call = received(host, id, old.account_, invite, flow, transaction, answer);
+    if (!call) return nullptr;
+    if (!answer) {
+        call->ended_at_ = host.loop().now(); // nobody has heard of it
+        call->refuse_offer(answer.error(), invite.body());
+        return nullptr;
+    }
+    call->answer_ = std::move(*answer);
+    call->take_over(old);
+    if (auto answered = call->answer(); !answered) (void)call->reject(500, {});
+    old.end_by(Cause::replaced, {});
+    return call;
+}
+
+void Call::take_over(Call &old) {
+    std::swap(id_, old.id_);
+    options_ = old.options_;
+    if (old.media_) media_->take_over(*old.media_);
+    host_.tell(event::CallTransfer{view(), remote_, 200, true});
 }
 
 // RFC 3261 §20.43: 304 the kind of media is not available, 305 its formats are not.
@@ -109,6 +141,12 @@ sip::DialogState Call::state() const {
 
 bool Call::waits_for_us() const {
     return direction_ == CallDirection::incoming && !over() && !answered_at_;
+}
+
+std::vector<sip::ReplaceableDialog> Call::dialogs() const {
+    if (!session_ || !session_->dialog()) return {};
+    return {
+        {session_->dialog()->id, state(), direction_ == CallDirection::outgoing, account_.settings().name}};
 }
 
 CallView Call::view() const {

@@ -15,6 +15,7 @@
 #include "phone/dtmf_dialler.hpp"
 #include "phone/phone.hpp"
 #include "sip/invite_session.hpp"
+#include "sip/replaces.hpp"
 
 namespace offhook {
 
@@ -30,6 +31,11 @@ public:
     static std::unique_ptr<Call> incoming(CallHost &host, CallId id, Account &account,
                                           const sip::Message &invite, const sip::Flow &flow,
                                           const sip::ServerTransaction &transaction);
+    // An INVITE that takes the place of `old` (RFC 3891), answered at once: from here on this call bears
+    // old's number, sound and recording, and `old` ends under the number given here. nullptr: refused,
+    // answered, and `old` is as it was.
+    static std::unique_ptr<Call> replacing(CallHost &host, CallId id, Call &old, const sip::Message &invite,
+                                           const sip::Flow &flow, const sip::ServerTransaction &transaction);
     ~Call();
     Call(const Call &) = delete;
     Call &operator=(const Call &) = delete;
@@ -55,10 +61,12 @@ public:
     Result<> watch_tone(std::vector<double> hz, std::function<void()> heard);
     void set_rtp_tap(const media::MediaLeg::Tap &tap);
     [[nodiscard]] bool waits_for_us() const; // incoming and not answered
+    // The dialogs by which others may name this call.
+    [[nodiscard]] std::vector<sip::ReplaceableDialog> dialogs() const;
 
 private:
     // Why we ended it, when it was not the user.
-    enum class Cause : std::uint8_t { none, ring_timeout, rtp_timeout, time_limit, media_failed };
+    enum class Cause : std::uint8_t { none, ring_timeout, rtp_timeout, time_limit, media_failed, replaced };
     struct Heard { // the last digit received, to tell it once when it comes by RTP and INFO
         char digit = 0;
         std::string_view method;
@@ -66,6 +74,13 @@ private:
     };
 
     Call(CallHost &host, CallId id, CallDirection direction, Account &account);
+    // The call of an INVITE, silent yet; `answer` is ours or why there is none. nullptr: refused and
+    // answered.
+    static std::unique_ptr<Call> received(CallHost &host, CallId id, Account &account,
+                                          const sip::Message &invite, const sip::Flow &flow,
+                                          const sip::ServerTransaction &transaction,
+                                          Result<std::string> &answer);
+    void take_over(Call &old);
 
     // call_outgoing.cpp
     void resolve();

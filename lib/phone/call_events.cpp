@@ -217,6 +217,7 @@ void Call::tell_ended(const sip::SessionEnd &end) {
     event.by = by_timer ? EndedBy::timeout : by_of(end.by);
     if (cause_ == Cause::rtp_timeout) event.reason = "no RTP received";
     if (cause_ == Cause::ring_timeout) event.reason = "no answer";
+    if (cause_ == Cause::replaced) event.reason = "replaced by another call";
     event.exit = exit_of(end);
     event.pdd_ms = ms_between(invited_at_, progress_at_);
     event.setup_ms = ms_between(invited_at_, answered_at_);

@@ -50,13 +50,29 @@ Result<std::unique_ptr<CallMedia>> CallMedia::open(CallHost &host, CallId call, 
     return media;
 }
 
-media::CallAudio &CallMedia::ensure_audio() {
-    if (audio_) return *audio_;
+media::CallAudio::Events CallMedia::audio_events() {
     media::CallAudio::Events events;
     events.play_ended = [this] { listener_.on_play_ended(playing_); };
     events.record_failed = [this](const Error &error) { listener_.on_record_failed(recording_, error); };
-    audio_ = std::make_unique<media::CallAudio>(host_.loop(), *leg_, host_.borrow_device(call_),
-                                                std::move(events));
+    return events;
+}
+
+void CallMedia::take_over(CallMedia &old) {
+    audio_ = std::exchange(old.audio_, nullptr);
+    if (audio_) audio_->attach(*leg_, audio_events());
+    muted_ = old.muted_;
+    playing_ = old.playing_;
+    recording_ = old.recording_;
+    tone_hz_ = old.tone_hz_;
+    tone_heard_ = std::exchange(old.tone_heard_, {});
+    std::swap(call_, old.call_);
+    old.stop();
+}
+
+media::CallAudio &CallMedia::ensure_audio() {
+    if (audio_) return *audio_;
+    audio_ =
+        std::make_unique<media::CallAudio>(host_.loop(), *leg_, host_.borrow_device(call_), audio_events());
     if (tone_heard_) audio_->watch_tone(tone_hz_, tone_heard_);
     return *audio_;
 }

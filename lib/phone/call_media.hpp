@@ -42,7 +42,10 @@ public:
     void start_early(media::CallAudio::LocalTone tone);
     void start();          // answered: both ways
     void watch_arrivals(); // confirmed: from now on silence of the peer counts (--rtp-timeout)
-    void stop();           // for good; the device goes back, recordings are closed
+    // What `old` played, recorded, watched and muted goes on over our leg, with its device; `old` falls
+    // silent for good. Both calls exchange their numbers.
+    void take_over(CallMedia &old);
+    void stop();                                    // for good; the device goes back, recordings are closed
     void leg_changed() { expected_since_.reset(); } // a negotiation ended: silence counts from now
 
     void set_mute(bool mute);
@@ -63,6 +66,7 @@ public:
 private:
     CallMedia(CallHost &host, CallId call, Listener &listener);
     media::CallAudio &ensure_audio();
+    media::CallAudio::Events audio_events();
     Result<> need_audio() const;
     void watch();
     void watch_silence(TimePoint now);

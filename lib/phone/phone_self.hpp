@@ -30,6 +30,8 @@ struct Phone::Self final : CallHost, sip::UserAgent::Listener {
     void on_invite(const sip::Message &invite, const sip::Flow &flow,
                    sip::ServerTransaction transaction) override;
     void on_flow_failed(const sip::Flow &flow, const Error &error) override;
+    // The call an INVITE wants to replace; nullptr: it names none. Errors: the status to refuse it with.
+    Result<Call *> replaced_by(const sip::Message &invite, const Account &account) const;
     [[nodiscard]] bool trusts(const sip::Flow &flow) const override;
     [[nodiscard]] bool may_call_us(const sip::Flow &flow) const;
     [[nodiscard]] bool is_our_host(const sip::Uri &uri, const sip::Flow &flow) const;

@@ -2,6 +2,7 @@
 
 #include "base/text.hpp"
 #include "phone/phone_self.hpp"
+#include "sip/grammar.hpp"
 
 namespace offhook {
 
@@ -126,11 +127,40 @@ void Phone::Self::on_invite(const sip::Message &invite, const sip::Flow &flow,
     const auto uri = invite.uri();
     auto *account = uri ? account_of(*uri) : nullptr;
     if (account == nullptr) account = accounts_.back().get();
+    const auto replaced = replaced_by(invite, *account);
+    if (!replaced) {
+        auto response = sip::Draft::response(invite, replaced.error().sip, {}, sip::random_token(8));
+        response.add("Warning", "399 offhook " + sip::grammar::quote(replaced.error().what));
+        return transaction.respond(response);
+    }
     const CallId id{last_call_ + 1};
-    auto call = Call::incoming(*this, id, *account, invite, flow, transaction);
+    auto call = *replaced != nullptr ? Call::replacing(*this, id, **replaced, invite, flow, transaction)
+                                     : Call::incoming(*this, id, *account, invite, flow, transaction);
     if (!call) return;
     last_call_ = static_cast<std::uint32_t>(id);
     calls_.push_back(std::move(call));
+}
+
+// RFC 3891 §3; Join (RFC 3911 §4) is read as far as it takes to refuse it: nobody is let into a call unasked.
+Result<Call *> Phone::Self::replaced_by(const sip::Message &invite, const Account &account) const {
+    const auto *join = invite.find("Join");
+    const auto *replaces = invite.find(sip::HeaderId::replaces);
+    if (join == nullptr && replaces == nullptr) return nullptr;
+    if (join != nullptr && replaces != nullptr)
+        return fail(Errc::parse, "Join and Replaces exclude each other", 400);
+    const auto named = sip::Replaces::parse((join != nullptr ? join : replaces)->value);
+    if (!named) return fail(Errc::parse, named.error().what, 400);
+    std::vector<sip::ReplaceableDialog> dialogs;
+    std::vector<Call *> owners;
+    for (const auto &call : calls_)
+        for (auto &dialog : call->dialogs()) {
+            dialogs.push_back(std::move(dialog));
+            owners.push_back(call.get());
+        }
+    const auto found = sip::match(*named, account.settings().name, dialogs);
+    if (found.status != 200) return fail(Errc::rejected, "there is no such call to replace", found.status);
+    if (join != nullptr) return fail(Errc::rejected, "calls are not joined from outside", 488);
+    return owners[found.index];
 }
 
 void Phone::Self::on_flow_failed(const sip::Flow &flow, const Error &) {
