@@ -63,6 +63,10 @@ $(build)/%.o: %.cpp
 	@mkdir -p $(@D)
 	$(if $(V),,@echo '  CXX  $<';)$(CXX) $(cppflags) $(CPPFLAGS) $(cxxflags) $(CXXFLAGS) -MMD -MP -c $< -o $@
 
+# A WebSocket echo server for conformance suites; see the head of its source.
+build/ws-echo: tests/ws_echo/ws_echo.cpp $(obj)
+	$(CXX) $(cppflags) $(cxxflags) $(CXXFLAGS) $(ldflags) $^ $(libs) -o $@
+
 # Rewritten only when the version changes, so that nothing else rebuilds.
 $(build)/version.cpp: FORCE
 	@mkdir -p $(@D)

@@ -152,7 +152,8 @@ void Parser::account_globals() {
     value(app, "--aor", global.aor, parse_sip_uri, "URI", "call as this address, sip:alice@example.com");
     value(app, "--registrar", global.registrar, parse_sip_uri, "URI",
           "registrar, if it is not the address's domain");
-    value(app, "--proxy", global.proxy, parse_sip_uri, "URI", "send everything through this proxy");
+    value(app, "--proxy", global.proxy, parse_proxy, "URI",
+          "send everything through this proxy, or wss://HOST[:PORT][/PATH]");
     text_option(app, "--auth-user", global.auth_user, "NAME", "user name for authentication");
     text_option(app, "--password-file", global.password_file, "FILE",
                 "its first line is the password; - is standard input");

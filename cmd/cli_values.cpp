@@ -6,6 +6,7 @@
 #include <regex.h>
 
 #include "base/text.hpp"
+#include "phone/outbound_proxy.hpp"
 #include "phone/settings.hpp"
 #include "sip/headers.hpp"
 #include "sip/uri.hpp"
@@ -89,6 +90,12 @@ Result<std::string> parse_sip_uri(const std::string &text) {
     if (!uri)
         return fail(Errc::invalid_argument, "\"" + sanitise(text) + "\" is no SIP URI: " + uri.error().what);
     if (!uri->is_sip()) return bad(text, "a URI such as sip:alice@example.com");
+    return text;
+}
+
+Result<std::string> parse_proxy(const std::string &text) {
+    if (auto proxy = parse_outbound_proxy(text); !proxy)
+        return fail(Errc::invalid_argument, "\"" + sanitise(text) + "\" is no proxy: " + proxy.error().what);
     return text;
 }
 

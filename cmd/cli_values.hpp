@@ -12,6 +12,7 @@ namespace offhook::cmd {
 Result<std::string> parse_choice(const std::string &text, const std::string &words); // "a|b|c"
 Result<std::string> parse_listen_text(const std::string &text);
 Result<std::string> parse_sip_uri(const std::string &text);
+Result<std::string> parse_proxy(const std::string &text); // sip: URI, ws:// or wss:// URL
 Result<std::string> parse_dtmf_digits(const std::string &text);
 Result<std::string> parse_regex_text(const std::string &text); // POSIX extended
 Result<Header> parse_extra_header(const std::string &text);    // refuses those that the phone writes itself

@@ -38,8 +38,6 @@ Result<> not_yet(const GlobalOptions &options) {
     if (!options.turn.empty()) return refuse("--turn");
     if (options.ice) return refuse("--ice");
     if (options.srtp == "dtls") return refuse("--srtp " + options.srtp);
-    if (options.transport == "ws" || options.transport == "wss")
-        return refuse("--transport " + options.transport);
     return {};
 }
 

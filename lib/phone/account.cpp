@@ -44,10 +44,13 @@ Result<std::unique_ptr<Account>> Account::open(CallHost &host, AccountSettings s
         account->registrar_ = *registrar;
     }
     if (!set.proxy.empty()) {
-        auto proxy = sip_uri(set.proxy, set.name, "proxy");
-        if (!proxy) return fail(proxy.error());
-        if (!proxy->params.has("lr")) proxy->params.set_flag("lr");
-        account->proxy_ = *proxy;
+        auto proxy = parse_outbound_proxy(set.proxy);
+        if (!proxy)
+            return fail(Errc::config,
+                        "account \"" + set.name + "\": proxy \"" + set.proxy + "\": " + proxy.error().what);
+        if (!proxy->as_route)
+            host.user_agent().transports().set_websocket_path(proxy->uri.host, proxy->uri.port, proxy->path);
+        account->proxy_ = std::move(*proxy);
     }
     if (!set.password.empty()) {
         sip::Authenticator::Options options;
@@ -78,7 +81,7 @@ std::optional<sip::Flow> Account::flow_for(const sip::Uri &target) const {
 }
 
 sip::Uri Account::next_hop(const sip::Uri &target) const {
-    return proxy_ ? *proxy_ : target;
+    return proxy_ ? proxy_->uri : target;
 }
 
 sip::InviteSession::Options Account::session_options(const sip::Uri &target, const Address &local) const {
@@ -93,7 +96,8 @@ sip::InviteSession::Options Account::session_options(const sip::Uri &target, con
     }
     options.contact_user = contact_user();
     options.public_address = settings_.public_address;
-    if (proxy_) options.route.push_back("<" + proxy_->encode() + ">");
+    if (proxy_ && proxy_->as_route) options.route.push_back("<" + proxy_->uri.encode() + ">");
+    if (proxy_ && !proxy_->as_route) options.next_hop = proxy_->uri;
     if (registered())
         for (auto &route : registration_->service_route())
             options.route.push_back(std::move(route));
@@ -124,7 +128,7 @@ bool Account::is_server(const Address &remote) const {
 
 void Account::resolve_servers() {
     queries_.clear();
-    for (const auto &uri : {proxy_.value_or(registrar_), registrar_})
+    for (const auto &uri : {next_hop(registrar_), registrar_})
         queries_.push_back(host_.user_agent().resolver().resolve(
             uri, settings_.transport, [this](const Result<std::vector<sip::Hop>> &hops) {
                 if (!hops) return; // the registration tells
@@ -140,7 +144,8 @@ void Account::ensure_registration() {
     options.aor = aor_;
     options.registrar = registrar_;
     options.contact_user = contact_user();
-    if (proxy_) options.route.push_back(*proxy_);
+    if (proxy_ && proxy_->as_route) options.route.push_back(proxy_->uri);
+    if (proxy_ && !proxy_->as_route) options.next_hop = proxy_->uri;
     options.expires = std::chrono::duration_cast<std::chrono::seconds>(settings_.expires);
     options.authenticator = authenticator_;
     options.transport = settings_.transport;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "phone/call_host.hpp"
+#include "phone/outbound_proxy.hpp"
 #include "sip/invite_session.hpp"
 #include "sip/registration.hpp"
 
@@ -41,7 +42,8 @@ public:
     [[nodiscard]] bool is_server(const Address &remote) const;
 
     void register_now();
-    // Every binding of the address, whoever made it (Contact: *); account.unregistered or account.failed tells.
+    // Every binding of the address, whoever made it (Contact: *); account.unregistered or account.failed
+    // tells.
     void remove_bindings();
     void unregister(std::function<void()> done); // `done` always comes, at once when there is nothing to do
     [[nodiscard]] bool registered() const { return registration_ && registration_->registered(); }
@@ -63,7 +65,7 @@ private:
     CallHost &host_;
     AccountSettings settings_;
     sip::Uri aor_, registrar_;
-    std::optional<sip::Uri> proxy_;
+    std::optional<OutboundProxy> proxy_;
     std::shared_ptr<sip::Authenticator> authenticator_;
     std::unique_ptr<sip::Registration> registration_;
     std::vector<std::unique_ptr<sip::Resolver::Query>> queries_;

@@ -42,8 +42,6 @@ Result<media::SrtpPolicy> parse_srtp(std::string_view text) {
 Result<sip::TransportKind> parse_transport_name(std::string_view text) {
     const auto kind = sip::parse_transport(text);
     if (!kind) return expected_one_of(text, "transport", {"udp", "tcp", "tls", "ws", "wss"});
-    if (*kind == sip::TransportKind::ws || *kind == sip::TransportKind::wss)
-        return fail(Errc::not_supported, "not built in yet: transport " + std::string(text));
     return *kind;
 }
 

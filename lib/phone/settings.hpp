@@ -24,7 +24,7 @@ struct AccountSettings {
     std::string display_name; // From
     bool registers = true;    // register it when the phone runs
     std::string registrar;    // URI; empty: sip:DOMAIN of the AOR
-    std::string proxy;        // outbound proxy URI (a Route with lr); empty: none
+    std::string proxy;        // outbound proxy: URI (a Route with lr) or wss:// URL; empty: none
     std::string auth_user;    // empty: user of the AOR
     std::string password;     // already resolved from password_file or password_command
     std::string realm;        // empty: whatever the account's own servers ask for
@@ -69,7 +69,6 @@ Result<DtmfMode> parse_dtmf_mode(std::string_view text);     // auto, rfc4733, i
 Result<EarlyMedia> parse_early_media(std::string_view text); // play, ignore
 Result<media::SrtpPolicy> parse_srtp(std::string_view text); // off, optional, required
 Result<ListenSettings> parse_listen(std::string_view text);  // [TRANSPORT:]ADDRESS[:PORT], IPv6 in brackets
-Result<sip::TransportKind>
-parse_transport_name(std::string_view text); // udp, tcp, tls; ws and wss: not_supported
+Result<sip::TransportKind> parse_transport_name(std::string_view text); // udp, tcp, tls, ws, wss
 
 } // namespace offhook

@@ -7,6 +7,7 @@
 
 #include "base/text.hpp"
 #include "media/codec.hpp"
+#include "phone/outbound_proxy.hpp"
 #include "sip/headers.hpp"
 #include "sip/uri.hpp"
 
@@ -52,6 +53,7 @@ private:
     Take text(std::string &into);
     Take flag(bool &into);
     Take uri(std::string &into);
+    Take proxy(std::string &into);
     Take ip(std::string &into);
     Take duration(Duration &into);
     Take number(std::int64_t low, std::int64_t high, std::function<void(std::int64_t)> into);
@@ -113,6 +115,14 @@ Reader::Take Reader::flag(bool &into) {
 
 Reader::Take Reader::uri(std::string &into) {
     return [this, &into](const ConfigMember &member) { parsed(member, into, parse_uri); };
+}
+
+Reader::Take Reader::proxy(std::string &into) {
+    return [this, &into](const ConfigMember &member) {
+        parsed(member, into, [](const std::string &text) {
+            return parse_outbound_proxy(text).map([&](const OutboundProxy &) { return text; });
+        });
+    };
 }
 
 Reader::Take Reader::ip(std::string &into) {
@@ -216,7 +226,7 @@ void Reader::account(const ConfigMember &member) {
              {"display_name", text(out.display_name)},
              {"register", flag(out.registers)},
              {"registrar", uri(out.registrar)},
-             {"proxy", uri(out.proxy)},
+             {"proxy", proxy(out.proxy)},
              {"auth_user", text(out.auth_user)},
              {"password", text(source.password)},
              {"password_file", text(source.file)},

@@ -1,5 +1,7 @@
 #include "sip/dialog_context.hpp"
 
+#include "sip/grammar.hpp"
+
 namespace offhook::sip {
 
 ClientRequest::Options DialogContext::request(UserAgent &ua, std::string_view method) {
@@ -19,13 +21,13 @@ ClientRequest::Options DialogContext::request(UserAgent &ua, std::string_view me
 
 std::string contact_value(UserAgent &ua, const Flow &flow, const std::string &user,
                           const std::string &public_address) {
-    const Address local = ua.transports().contact_address(flow);
     NameAddr contact;
     contact.uri.scheme = "sip";
     contact.uri.user = user;
-    contact.uri.host = public_address.empty() ? local.ip() : public_address;
-    contact.uri.port = local.port();
-    if (flow.kind != TransportKind::udp) contact.uri.params.set("transport", uri_token(flow.kind));
+    (void)grammar::parse_host_port(ua.transports().sent_by(flow), contact.uri.host, contact.uri.port);
+    if (!public_address.empty() && contact.uri.port != 0)
+        contact.uri.host = public_address; // none for .invalid
+    if (flow.kind != TransportKind::udp) contact.uri.params.set("transport", contact_token(flow.kind));
     return contact.encode();
 }
 

@@ -63,6 +63,7 @@ void InviteSession::send_invite(const NameAddr &target, std::string offer) {
     request.next_hop = target.uri;
     if (!options_.route.empty())
         if (auto route = NameAddr::parse(options_.route.front())) request.next_hop = route->uri;
+    if (options_.next_hop) request.next_hop = *options_.next_hop;
     request.draft = std::move(draft);
     request.transport = options_.transport;
     request.flow = options_.flow;

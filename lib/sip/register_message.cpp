@@ -55,15 +55,16 @@ Draft make_register(const Registration::Options &options, const RegisterIdentity
 }
 
 Uri register_next_hop(const Registration::Options &options) {
+    if (options.next_hop) return *options.next_hop;
     if (!options.route.empty()) return options.route.front();
     return options.registrar.host.empty() ? options.aor : options.registrar;
 }
 
-std::string contact_uri(const Registration::Options &options, TransportKind kind, const Address &address) {
+std::string contact_uri(const Registration::Options &options, TransportKind kind, std::string_view sent_by) {
     std::string uri = options.aor.is_sips() ? "sips:" : "sip:";
     if (!options.contact_user.empty()) uri += options.contact_user + "@";
-    uri += address.to_string();
-    if (kind != TransportKind::udp) uri += ";transport=" + std::string(uri_token(kind));
+    uri += sent_by;
+    if (kind != TransportKind::udp) uri += ";transport=" + std::string(contact_token(kind));
     if (!options.instance_id.empty()) uri += ";ob";
     return uri;
 }

@@ -21,8 +21,8 @@ Draft make_register(const Registration::Options &options, const RegisterIdentity
 // Where it is sent first.
 Uri register_next_hop(const Registration::Options &options);
 
-// "sip:user@host:port;transport=tcp", with `ob` when RFC 5626 outbound is used.
-std::string contact_uri(const Registration::Options &options, TransportKind kind, const Address &address);
+// "sip:user@host:port;transport=tcp" of Transports::sent_by(), with `ob` when RFC 5626 outbound is used.
+std::string contact_uri(const Registration::Options &options, TransportKind kind, std::string_view sent_by);
 // The Contact header value for it, with +sip.instance and reg-id.
 std::string contact_value(const Registration::Options &options, const std::string &uri);
 

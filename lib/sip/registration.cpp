@@ -85,7 +85,7 @@ struct Registration::Self : std::enable_shared_from_this<Self> {
 };
 
 std::string Registration::Self::contact_for(const Flow &way) const {
-    return sip::contact_uri(options, way.kind, layer.transports().contact_address(way));
+    return sip::contact_uri(options, way.kind, layer.transports().sent_by(way));
 }
 
 void Registration::Self::apply(RegistrationEvent event, const Error &error) {

@@ -18,10 +18,11 @@ namespace offhook::sip {
 class Registration {
 public:
     struct Options {
-        Uri aor;                  // sip:alice@example.com
-        Uri registrar;            // its user part is not sent; no host: that of the AOR
-        std::string contact_user; // escaped user part of our Contact
-        std::vector<Uri> route;   // outbound proxies in order (loose routing); may be empty
+        Uri aor;                     // sip:alice@example.com
+        Uri registrar;               // its user part is not sent; no host: that of the AOR
+        std::string contact_user;    // escaped user part of our Contact
+        std::vector<Uri> route;      // outbound proxies in order (loose routing); may be empty
+        std::optional<Uri> next_hop; // send there instead of to the first of them or the registrar
         std::chrono::seconds expires{600};
         std::shared_ptr<Authenticator> authenticator; // may be null
         std::optional<TransportKind> transport;       // the account's preference
@@ -57,8 +58,8 @@ public:
 
     void start();       // registers and keeps registered
     void refresh_now(); // the link changed: registers at once on a new flow; back-off starts anew
-    // Removes our binding, or with `all` every binding of the AOR; `done` comes once, also when the registrar does
-    // not answer (5 s). Nothing is renewed from now on; start() begins anew.
+    // Removes our binding, or with `all` every binding of the AOR; `done` comes once, also when the registrar
+    // does not answer (5 s). Nothing is renewed from now on; start() begins anew.
     void unregister(std::function<void(Result<>)> done, bool all = false);
     // REGISTER without Contact: what the registrar has. Independent of start().
     void query(std::function<void(Result<std::vector<NameAddr>>)> done);

@@ -35,6 +35,8 @@ Result<std::optional<TransportKind>> wanted_transport(const Uri &uri,
     if (const Param *param = uri.params.find("transport")) {
         kind = parse_transport(param->value);
         if (!kind) return fail(Errc::invalid_argument, "unknown transport \"" + param->value + "\"");
+        // RFC 7118 §5.5 knows only transport=ws, over TLS too; who asked for TLS gets it.
+        if (kind == TransportKind::ws && preferred == TransportKind::wss) kind = preferred;
     }
     if (!uri.is_sips() || !kind) return uri.is_sips() ? TransportKind::tls : kind;
     switch (*kind) {
@@ -61,6 +63,8 @@ bool is_local_name(std::string_view host) {
 Result<ResolvePlan> plan_resolution(const Uri &uri, std::optional<TransportKind> preferred) {
     if (!uri.is_sip())
         return fail(Errc::invalid_argument, "cannot send to a " + uri.scheme + ": URI without a proxy");
+    if (uri.host.ends_with(".invalid")) // never a name of DNS (RFC 6761 §6.4, RFC 7118 §5)
+        return fail(Errc::network, "no way to " + uri.host + ": its WebSocket connection is gone");
     const auto wanted = wanted_transport(uri, preferred);
     if (!wanted) return fail(wanted.error());
     ResolvePlan plan;

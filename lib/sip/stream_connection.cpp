@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cerrno>
+#include <utility>
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -15,6 +16,7 @@ constexpr std::size_t read_size = 16'384;
 constexpr int reads_per_wakeup = 8;       // then timers and other sockets have their turn
 constexpr int unacknowledged_ms = 30'000; // a vanished peer is noticed no later than this
 constexpr Duration linger{2'000};         // for the peer to read our last words
+constexpr std::uint8_t pings_at_most = 2; // without an answer
 
 void set_options(int fd) {
     const int yes = 1;
@@ -51,17 +53,20 @@ Result<std::shared_ptr<StreamConnection>> StreamConnection::accept(Loop &loop, L
 StreamConnection::StreamConnection(Loop &loop, Listener &listener, Peer peer, Limits limits, Fd fd,
                                    bool incoming)
     : loop_(loop), listener_(listener), limits_(limits), fd_(std::move(fd)), tls_(std::move(peer.tls)),
-      incoming_(incoming), deadline_(loop), breaking_(loop) {
+      framing_(std::move(peer.framing)), incoming_(incoming), deadline_(loop), breaking_(loop) {
     flow_ = {peer.kind, {}, peer.remote, peer.id};
+    if (!framing_) framing_ = std::make_unique<SipFraming>();
     set_options(fd_.get());
 }
 
 StreamConnection::~StreamConnection() {
-    if (tls_ && tls_->established() && state_ == State::open) {
+    if (state_ != State::open) return;
+    (void)write(framing_->good_bye());
+    if (tls_) {
         tls_->shut_down();
         collect_output();
-        (void)flush();
     }
+    (void)flush();
 }
 
 std::string StreamConnection::where() const {
@@ -94,13 +99,32 @@ void StreamConnection::connected() {
 
 void StreamConnection::established() {
     state_ = State::open;
+    if (framing_->open()) return opened();
+    deadline(limits_.handshake, "the WebSocket handshake took too long");
+    (void)write(framing_->opening());
+}
+
+// SIP can be spoken now.
+void StreamConnection::opened() {
+    opened_ = true;
     deadline_.cancel();
     if (incoming_) deadline(limits_.first_message, "no SIP message came");
-    if (tls_ && !waiting_.empty()) {
-        if (auto sent = tls_->send(waiting_); !sent) return fail_later(sent.error());
-        collect_output();
-        waiting_.clear();
+    if (!waiting_.empty()) (void)write(std::exchange(waiting_, {}));
+}
+
+// False when it broke the connection.
+bool StreamConnection::write(std::string_view plaintext) {
+    if (plaintext.empty()) return true;
+    if (!tls_) {
+        out_ += plaintext;
+        return true;
     }
+    if (auto sent = tls_->send(plaintext); !sent) {
+        fail_later(sent.error());
+        return false;
+    }
+    collect_output();
+    return true;
 }
 
 Result<> StreamConnection::watch() {
@@ -154,12 +178,12 @@ bool StreamConnection::receive_once() {
         close({Errc::network, where() + ": connection closed by the peer"});
         return false;
     }
-    const std::string_view bytes(buffer.data(), static_cast<std::size_t>(size));
+    const std::span bytes(buffer.data(), static_cast<std::size_t>(size));
     if (tls_)
-        decrypt(bytes);
+        decrypt({bytes.data(), bytes.size()});
     else
         deliver(bytes);
-    return true;
+    return bytes.size() == buffer.size(); // less: there is no more for now
 }
 
 void StreamConnection::decrypt(std::string_view bytes) {
@@ -175,62 +199,110 @@ void StreamConnection::decrypt(std::string_view bytes) {
         close({Errc::network, where() + ": connection closed by the peer"});
 }
 
-void StreamConnection::deliver(std::string_view plaintext) {
-    framer_.push(plaintext);
+void StreamConnection::deliver(std::span<char> plaintext) {
+    heard_at_ = loop_.now();
+    unanswered_ = 0;
     while (state_ == State::open && !broken_) {
-        auto item = framer_.next();
-        if (!item) return close({item.error().code, where() + ": " + item.error().what});
+        auto item = framing_->next(plaintext);
+        if (!item) return framing_failed(item.error());
+        if (!write(framing_->take_output())) return;
+        if (!opened_ && framing_->open()) opened();
         if (!*item) return;
         heard_item();
         listener_.on_item(*this, std::move(**item));
     }
 }
 
+void StreamConnection::framing_failed(const Error &error) {
+    const Error why{error.code, where() + ": " + error.what, error.sip};
+    const std::string last_words = framing_->take_output();
+    if (last_words.empty()) return close(why);
+    if (write(last_words)) finish(why);
+}
+
 void StreamConnection::heard_item() {
-    heard_ = true;
-    if (incoming_) deadline(limits_.idle_incoming, "nothing came for 15 minutes");
+    if (std::exchange(heard_, true) || !incoming_) return;
+    watch_silence(limits_.ping > Duration(0) ? limits_.ping : limits_.idle_incoming);
+}
+
+// One timer that looks when it is due costs less than one that each message restarts.
+void StreamConnection::watch_silence(Duration delay) {
+    deadline_.start(delay, [this] { silent(); });
+}
+
+void StreamConnection::silent() {
+    const bool pings = limits_.ping > Duration(0);
+    const Duration limit = pings ? limits_.ping : limits_.idle_incoming;
+    const auto left = std::chrono::ceil<Duration>(heard_at_ + limit * (unanswered_ + 1) - loop_.now());
+    if (left > Duration(0)) return watch_silence(left);
+    if (!pings) return close({Errc::network, where() + ": nothing came for 15 minutes"});
+    if (unanswered_ >= pings_at_most)
+        return close({Errc::network, where() + ": two pings were not answered"});
+    ++unanswered_;
+    watch_silence(limit);
+    (void)ping();
 }
 
 void StreamConnection::collect_output() {
     if (tls_) out_ += tls_->take_output();
 }
 
-Result<> StreamConnection::send(std::string_view bytes) {
+Result<> StreamConnection::send(std::string_view message) {
     if (!usable()) return fail(Errc::network, where() + ": the connection is closed");
-    if (out_.size() - sent_ + waiting_.size() + bytes.size() > limits_.queue)
+    std::string wire;
+    framing_->append(wire, message);
+    return send_wire(std::move(wire));
+}
+
+Result<> StreamConnection::ping() {
+    if (!usable()) return fail(Errc::network, where() + ": the connection is closed");
+    std::string wire;
+    framing_->append_ping(wire);
+    return send_wire(std::move(wire));
+}
+
+Result<> StreamConnection::send_wire(std::string wire) {
+    if (out_.size() - sent_ + waiting_.size() + wire.size() > limits_.queue)
         return fail(Errc::network, where() + ": the peer does not read what is sent to it");
-    if (tls_ && state_ == State::open) {
-        if (auto sent = tls_->send(bytes); !sent) return sent;
-        collect_output();
-    } else if (tls_) {
-        waiting_ += bytes;
-    } else {
-        out_ += bytes;
+    if (!opened_) {
+        waiting_ += wire;
+        return {};
     }
-    if (state_ == State::connecting) return {};
+    if (tls_) {
+        if (auto sent = tls_->send(wire); !sent) return sent;
+        collect_output();
+    } else if (out_.empty()) {
+        out_ = std::move(wire);
+    } else {
+        out_ += wire;
+    }
     auto flushed = flush();
     if (!flushed) fail_later(flushed.error());
     return flushed;
 }
 
 Result<> StreamConnection::flush() {
+    const std::size_t before = out_.size() - sent_;
     while (sent_ < out_.size()) {
         const ssize_t size = ::send(fd_.get(), out_.data() + sent_, out_.size() - sent_, MSG_NOSIGNAL);
         if (size < 0 && !try_again(errno)) return fail_errno(Errc::network, errno, where());
         if (size < 0) break;
         sent_ += static_cast<std::size_t>(size);
     }
+    const bool moved = out_.size() - sent_ < before;
     if (sent_ == out_.size()) {
-        out_.clear();
+        std::string().swap(out_); // an idle connection holds nothing
         sent_ = 0;
     }
+    if (state_ == State::draining && moved) deadline_.start(linger, [this] { close(end_); });
     return watch();
 }
 
 void StreamConnection::finish(Error error) {
     if (state_ >= State::draining) return;
-    if (state_ == State::open && tls_) {
-        tls_->shut_down();
+    if (state_ == State::open) {
+        (void)write(framing_->good_bye());
+        if (tls_) tls_->shut_down();
         collect_output();
     }
     state_ = State::draining;
@@ -246,10 +318,15 @@ void StreamConnection::drained() {
     (void)shutdown(fd_.get(), SHUT_WR);
 }
 
-void StreamConnection::deadline(Duration delay, std::string why) {
-    deadline_.start(delay, [this, why = std::move(why)] {
-        close({tls_ && state_ == State::handshaking ? Errc::tls : Errc::network, where() + ": " + why});
-    });
+void StreamConnection::deadline(Duration delay, const char *why) {
+    deadline_.start(delay, [this, why] { too_slow(why); });
+}
+
+void StreamConnection::too_slow(const char *why) {
+    const Error error{tls_ && state_ == State::handshaking ? Errc::tls : Errc::network, where() + ": " + why};
+    const std::string last_words = state_ == State::open ? framing_->too_slow() : "";
+    if (last_words.empty()) return close(error);
+    if (write(last_words)) finish(error);
 }
 
 void StreamConnection::fail_later(Error error) {

@@ -1,9 +1,11 @@
-// One TCP or TLS connection: connects, frames, queues, keeps its deadlines. Own sockets rather than libre's:
+// One TCP connection, with TLS and WebSocket on it or not: connects, frames, queues, keeps its deadlines. Own
+// sockets rather than libre's:
 // its listener spins when accept() runs out of descriptors, and on Debian 13 it sets SO_REUSEPORT.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -11,7 +13,7 @@
 #include "base/fd.hpp"
 #include "base/loop.hpp"
 #include "base/result.hpp"
-#include "sip/framer.hpp"
+#include "sip/framing.hpp"
 #include "sip/tls_session.hpp"
 #include "sip/transport.hpp"
 
@@ -20,7 +22,7 @@ namespace offhook::sip {
 class StreamConnection : public std::enable_shared_from_this<StreamConnection> {
 public:
     struct Listener {
-        virtual void on_item(StreamConnection &connection, StreamFramer::Item item) = 0;
+        virtual void on_item(StreamConnection &connection, Framing::Item item) = 0;
         // The last call; never from inside connect(), accept(), send() or finish().
         virtual void on_closed(StreamConnection &connection, const Error &error) = 0;
 
@@ -30,12 +32,16 @@ public:
     struct Limits { // times after which the connection is given up
         Duration connect{10'000}, handshake{5'000}, first_message{32'000}, idle_incoming{15 * 60'000};
         std::size_t queue = std::size_t{1024} * 1024; // bytes waiting to be sent
+        // Incoming connections that are silent for so long are pinged; two pings without anything coming end
+        // them. 0: never (TCP and TLS peers need not answer).
+        Duration ping{0};
     };
     struct Peer {
         std::uint64_t id = 0;
         TransportKind kind = TransportKind::tcp;
         Address remote;
-        std::unique_ptr<TlsSession> tls; // null: plain TCP
+        std::unique_ptr<TlsSession> tls;  // null: plain TCP
+        std::unique_ptr<Framing> framing; // null: SIP by Content-Length
     };
 
     // Connects in the background; what is sent meanwhile waits. Errors at once: Errc::network (no route …).
@@ -54,7 +60,8 @@ public:
     [[nodiscard]] bool heard() const { return heard_; }
     [[nodiscard]] std::string where() const; // "tcp:192.0.2.1:5060"
 
-    Result<> send(std::string_view bytes);
+    Result<> send(std::string_view message);
+    Result<> ping(); // which the peer answers with an item of kind pong
     // Sends what waits, then ends the connection with `error`; nothing more is read from it.
     void finish(Error error);
     void abort(const Error &error) { close(error); } // at once; on_closed() comes from inside
@@ -73,12 +80,19 @@ private:
     void receive();
     bool receive_once();
     void decrypt(std::string_view bytes);
-    void deliver(std::string_view plaintext);
+    void deliver(std::span<char> plaintext);
+    void opened();
+    bool write(std::string_view plaintext);
+    Result<> send_wire(std::string wire);
+    void framing_failed(const Error &error);
     void heard_item();
+    void watch_silence(Duration delay);
+    void silent();
+    void too_slow(const char *why);
     void collect_output();
     Result<> flush();
     void drained();
-    void deadline(Duration delay, std::string why);
+    void deadline(Duration delay, const char *why);
     void fail_later(Error error);
     void close(const Error &error);
 
@@ -88,16 +102,19 @@ private:
     Fd fd_;
     Flow flow_;
     std::unique_ptr<TlsSession> tls_;
-    StreamFramer framer_;
-    std::string waiting_; // plaintext for after the handshake
+    std::unique_ptr<Framing> framing_;
+    std::string waiting_; // plaintext for after the handshakes
     std::string out_;     // bytes for the socket
     std::size_t sent_ = 0;
     State state_ = State::connecting;
     bool incoming_;
     bool heard_ = false;
     bool watching_write_ = false;
-    bool broken_ = false; // fails from the loop very soon
-    Error end_;           // why a draining connection ends
+    bool broken_ = false;         // fails from the loop very soon
+    bool opened_ = false;         // both handshakes are over
+    std::uint8_t unanswered_ = 0; // pings
+    TimePoint heard_at_{};
+    Error end_; // why a draining connection ends
     Timer deadline_, breaking_;
     FdWatch watch_;
 };

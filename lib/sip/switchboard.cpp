@@ -3,15 +3,21 @@
 #include <algorithm>
 #include <functional>
 
+#include "sip/digest.hpp"
 #include "sip/draft.hpp"
+#include "sip/grammar.hpp"
+#include "sip/headers.hpp"
 #include "sip/response_route.hpp"
 #include "sip/screen.hpp"
+#include "sip/websocket_framing.hpp"
 
 namespace offhook::sip {
 
 namespace {
 
 constexpr std::string_view line_ends = "\r\n";
+constexpr Duration dawdling{1'000}; // without a word; makes way for others of that address
+constexpr Duration upgrade{5'000};
 
 // Only a connection whose certificate was checked for that very name may be used for it (CVE-2020-15260).
 std::string reuse_key(const Hop &hop) {
@@ -36,15 +42,18 @@ bool only_line_ends(std::string_view bytes) {
 Transports::Self::Self(Loop &loop_, Transports::Listener &listener_)
     : loop(loop_), listener(listener_),
       keep_alive(
-          loop_, [this](const Flow &flow, std::string_view bytes) { (void)send(flow, bytes); },
-          [this](const Flow &flow) { keep_alive_failed(flow); }) {}
+          loop_, [this](const Flow &flow, std::string_view bytes) { ping(flow, bytes); },
+          [this](const Flow &flow) { keep_alive_failed(flow); }),
+      invalid_host(random_token(8) + ".invalid") {}
 
 Transports::Self::~Self() = default;
 
 void Transports::Self::set_tls(TlsOptions options) {
     tls = TlsContext(std::move(options));
     // Connections made under other rules live on for their dialogs, but are not offered for anything new.
-    std::erase_if(reusable_, [](const auto &entry) { return entry.first.starts_with("tls "); });
+    std::erase_if(reusable_, [](const auto &entry) {
+        return entry.first.starts_with("tls ") || entry.first.starts_with("wss ");
+    });
 }
 
 Result<Address> Transports::Self::listen_udp(const Address &bind) {
@@ -66,22 +75,38 @@ Result<Address> Transports::Self::listen_stream(TransportKind kind, const Addres
     return listeners.back()->address();
 }
 
-std::size_t Transports::Self::half_open(const Address &remote) const {
-    return static_cast<std::size_t>(std::ranges::count_if(connections, [&](const auto &entry) {
-        return entry.second->half_open() && entry.second->flow().remote.same_ip(remote);
-    }));
+// False when there is none for one more from there.
+bool Transports::Self::make_room(const Address &remote) {
+    if (connections.size() >= limits.connections || half_open_.all(remote) >= limits.per_address)
+        return false;
+    if (half_open_.half_open(remote) < limits.half_open_per_address) return true;
+    const auto slow = half_open_.oldest(remote, loop.now() - dawdling);
+    StreamConnection *connection = slow ? find(*slow) : nullptr;
+    if (connection == nullptr) return false;
+    connection->abort({Errc::network, connection->where() + ": made way for another connection"});
+    return true;
 }
 
 void Transports::Self::accepted(StreamListener &from, Fd fd, const Address &remote) {
-    if (connections.size() >= connections_at_most || half_open(remote) >= half_open_per_address) return;
-    StreamConnection::Peer peer{next_connection_++, from.kind(), remote, nullptr};
+    if (!make_room(remote)) return;
+    StreamConnection::Peer peer{next_connection_++, from.kind(), remote, nullptr, nullptr};
     if (is_secure(from.kind())) {
         auto session = tls.server();
         if (!session) return;
         peer.tls = std::move(*session);
     }
-    auto connection = StreamConnection::accept(loop, *this, std::move(peer), {}, std::move(fd));
-    if (connection) connections.emplace((*connection)->flow().connection, std::move(*connection));
+    StreamConnection::Limits of_connection;
+    if (is_websocket(from.kind())) {
+        peer.framing = std::make_unique<WebSocketServerFraming>(
+            *web_server, Flow{from.kind(), from.address(), remote, peer.id});
+        of_connection.handshake = upgrade;
+        of_connection.ping = limits.websocket_ping;
+    }
+    const auto id = peer.id;
+    auto connection = StreamConnection::accept(loop, *this, std::move(peer), of_connection, std::move(fd));
+    if (!connection) return;
+    half_open_.accepted(remote, id, loop.now());
+    connections.emplace(id, std::move(*connection));
 }
 
 UdpSocket *Transports::Self::socket_of(const Address &local) const {
@@ -125,9 +150,6 @@ Result<Flow> Transports::Self::open_udp(const Hop &hop) {
 }
 
 Result<Flow> Transports::Self::open_stream(const Hop &hop) {
-    if (hop.kind != TransportKind::tcp && hop.kind != TransportKind::tls)
-        return fail(Errc::not_supported,
-                    "transport " + std::string(uri_token(hop.kind)) + " is not available");
     Hop named = hop;
     if (named.host.empty()) named.host = hop.address.ip();
     const std::string key = reuse_key(named);
@@ -135,8 +157,8 @@ Result<Flow> Transports::Self::open_stream(const Hop &hop) {
         if (const StreamConnection *connection = find(known->second);
             connection != nullptr && connection->usable())
             return connection->flow();
-    if (connections.size() >= connections_at_most) return fail(Errc::network, "too many connections");
-    StreamConnection::Peer peer{next_connection_++, hop.kind, hop.address, nullptr};
+    if (connections.size() >= limits.connections) return fail(Errc::network, "too many connections");
+    StreamConnection::Peer peer{next_connection_++, hop.kind, hop.address, nullptr, client_framing(named)};
     if (is_secure(hop.kind)) {
         auto session = tls.client(named.host);
         if (!session) return fail(session.error());
@@ -144,14 +166,47 @@ Result<Flow> Transports::Self::open_stream(const Hop &hop) {
     }
     auto connection = StreamConnection::connect(loop, *this, std::move(peer), {});
     if (!connection) return fail(connection.error());
-    return remember(std::move(*connection), key);
+    return remember(std::move(*connection), named);
 }
 
-Result<Flow> Transports::Self::remember(std::shared_ptr<StreamConnection> connection,
-                                        const std::string &key) {
+std::unique_ptr<Framing> Transports::Self::client_framing(const Hop &hop) const {
+    if (!is_websocket(hop.kind)) return nullptr;
+    const std::uint16_t port = hop.address.port();
+    const bool usual = port == default_port(hop.kind);
+    auto path = websocket_paths.find({hop.host, port});
+    if (path == websocket_paths.end() && usual) path = websocket_paths.find({hop.host, 0});
+    return std::make_unique<WebSocketClientFraming>(grammar::bracketed(hop.host) +
+                                                        (usual ? "" : ":" + std::to_string(port)),
+                                                    path == websocket_paths.end() ? "/" : path->second);
+}
+
+const StreamListener *Transports::Self::listener_for(const Flow &flow) const {
+    const StreamListener *best = nullptr;
+    for (const auto &candidate : listeners) {
+        const Address &bound = candidate->address();
+        if (candidate->kind() != flow.kind || bound.family() != flow.local.family()) continue;
+        if (bound.same_ip(flow.local)) return candidate.get();
+        if (best == nullptr || bound.is_any()) best = candidate.get();
+    }
+    return best;
+}
+
+bool Transports::Self::connected_to(std::uint64_t connection, std::string_view host) const {
+    const auto hop = hops_.find(connection);
+    return hop != hops_.end() && iequals(hop->second.host, host);
+}
+
+void Transports::Self::ping(const Flow &flow, std::string_view bytes) const {
+    if (StreamConnection *connection = find(flow.connection); connection != nullptr && is_stream(flow.kind))
+        (void)connection->ping();
+    else
+        (void)send(flow, bytes);
+}
+
+Result<Flow> Transports::Self::remember(std::shared_ptr<StreamConnection> connection, const Hop &hop) {
     const Flow flow = connection->flow();
-    reusable_[key] = flow.connection;
-    keys_[flow.connection] = key;
+    reusable_[reuse_key(hop)] = flow.connection;
+    hops_[flow.connection] = hop;
     connections.emplace(flow.connection, std::move(connection));
     return flow;
 }
@@ -192,16 +247,17 @@ void Transports::Self::on_unreachable(UdpSocket &socket, const Address &remote, 
                             fail_errno(Errc::network, err, "udp:" + remote.to_string()).value());
 }
 
-void Transports::Self::on_item(StreamConnection &connection, StreamFramer::Item item) {
+void Transports::Self::on_item(StreamConnection &connection, Framing::Item item) {
     const Flow flow = connection.flow();
+    if (connection.incoming()) half_open_.heard(flow.remote, flow.connection);
     switch (item.kind) {
-    case StreamFramer::Item::Kind::ping:
+    case Framing::Item::Kind::ping:
         (void)connection.send(line_ends);
         return;
-    case StreamFramer::Item::Kind::pong:
+    case Framing::Item::Kind::pong:
         keep_alive.pong(flow);
         return;
-    case StreamFramer::Item::Kind::message:
+    case Framing::Item::Kind::message:
         received(std::move(item.bytes), flow);
         return;
     }
@@ -212,10 +268,11 @@ void Transports::Self::on_closed(StreamConnection &connection, const Error &erro
     // Strangers that never said anything are nobody's concern.
     const bool known = !connection.incoming() || connection.heard();
     keep_alive.forget(flow);
-    if (const auto key = keys_.find(flow.connection); key != keys_.end()) {
-        const auto reusable = reusable_.find(key->second);
+    if (connection.incoming()) half_open_.closed(flow.remote, flow.connection);
+    if (const auto hop = hops_.find(flow.connection); hop != hops_.end()) {
+        const auto reusable = reusable_.find(reuse_key(hop->second));
         if (reusable != reusable_.end() && reusable->second == flow.connection) reusable_.erase(reusable);
-        keys_.erase(key);
+        hops_.erase(hop);
     }
     connections.erase(flow.connection);
     if (known) listener.on_flow_failed(flow, error);
@@ -231,11 +288,12 @@ void Transports::Self::received(std::string bytes, const Flow &flow) {
     auto parsed = Message::parse(std::move(bytes));
     StreamConnection *connection = find(flow.connection);
     if (!parsed) {
-        if (connection != nullptr)
+        if (connection != nullptr && !is_websocket(flow.kind)) // there the next message is not lost
             connection->finish({Errc::parse, connection->where() + ": " + parsed.error().what});
         return;
     }
-    const Screening screening = screen(*parsed, is_stream(flow.kind));
+    // A WebSocket message has bounds of its own, like a datagram.
+    const Screening screening = screen(*parsed, is_stream(flow.kind) && !is_websocket(flow.kind));
     Message message = std::move(*parsed);
     if (message.is_request() && (screening.verdict == Verdict::pass || screening.status != 0)) {
         auto stamped = stamp_source(message, flow.remote);

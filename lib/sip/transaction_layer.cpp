@@ -144,8 +144,7 @@ void TransactionLayer::Self::on_flow_failed(const Flow &flow, const Error &error
 }
 
 void TransactionLayer::Self::stamp(Draft &request, const Flow &flow) const {
-    const Address sent_by = transports.contact_address(flow);
-    std::string via = "SIP/2.0/" + std::string(via_token(flow.kind)) + " " + sent_by.to_string();
+    const std::string via = "SIP/2.0/" + std::string(via_token(flow.kind)) + " " + transports.sent_by(flow);
     request.prepend("Via", via + ";branch=z9hG4bK" + random_token() + ";rport");
     if (request.get("Max-Forwards").empty()) request.add("Max-Forwards", "70");
 }

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include "base/fd.hpp"
+#include "sip/headers.hpp"
 #include "sip/switchboard.hpp"
 
 namespace offhook::sip {
@@ -25,19 +26,23 @@ Transports::Transports(Loop &loop, Listener &listener) : self_(std::make_unique<
 Transports::~Transports() = default;
 
 Result<Address> Transports::listen(TransportKind kind, const Address &bind) {
-    switch (kind) {
-    case TransportKind::udp:
-        return self_->listen_udp(bind);
-    case TransportKind::tcp:
-    case TransportKind::tls:
-        return self_->listen_stream(kind, bind);
-    default:
-        return fail(Errc::not_supported, "cannot listen on " + std::string(uri_token(kind)));
-    }
+    return is_stream(kind) ? self_->listen_stream(kind, bind) : self_->listen_udp(bind);
 }
 
 void Transports::set_tls(TlsOptions options) {
     self_->set_tls(std::move(options));
+}
+
+void Transports::set_limits(const Limits &limits) {
+    self_->limits = limits;
+}
+
+void Transports::set_web_server(WebServer *server) {
+    self_->web_server = server != nullptr ? server : &self_->default_web_server;
+}
+
+void Transports::set_websocket_path(const std::string &host, std::uint16_t port, std::string path) {
+    self_->websocket_paths[{host, port}] = std::move(path);
 }
 
 void Transports::set_tap(Tap tap) {
@@ -73,14 +78,18 @@ bool Transports::alive(const Flow &flow) const {
 
 Address Transports::contact_address(const Flow &flow) const {
     if (!is_stream(flow.kind)) return flow.local;
-    const StreamListener *best = nullptr;
-    for (const auto &listener : self_->listeners) {
-        if (listener->kind() != flow.kind || listener->address().family() != flow.local.family()) continue;
-        if (listener->address().same_ip(flow.local)) return listener->address();
-        if (best == nullptr || listener->address().is_any()) best = listener.get();
-    }
+    const StreamListener *best = self_->listener_for(flow);
     if (best == nullptr) return flow.local;
     return best->address().is_any() ? flow.local.with_port(best->address().port()) : best->address();
+}
+
+std::string Transports::sent_by(const Flow &flow) const {
+    if (is_websocket(flow.kind) && self_->listener_for(flow) == nullptr) return self_->invalid_host;
+    return contact_address(flow).to_string();
+}
+
+bool Transports::leads_to_host(const Flow &flow, std::string_view host) const {
+    return is_stream(flow.kind) && self_->connected_to(flow.connection, host);
 }
 
 std::vector<Address> Transports::local_addresses(TransportKind kind) const {
@@ -95,7 +104,7 @@ std::vector<Address> Transports::local_addresses(TransportKind kind) const {
 
 bool Transports::is_local(std::string_view host, std::uint16_t port) const {
     const auto address = Address::parse(host, port);
-    if (!address) return false;
+    if (!address) return iequals(host, self_->invalid_host);
     const auto ours = [&](const Address &bound, TransportKind kind) {
         if (bound.family() != address->family()) return false;
         if (bound.port() != (port != 0 ? port : default_port(kind))) return false;

@@ -1,5 +1,5 @@
-// SIP transports: sockets and connections, nothing about transactions. UDP, TCP and TLS today; WS, WSS,
-// SCTP and DTLS fit behind the same interface.
+// SIP transports: sockets and connections, nothing about transactions. UDP, TCP, TLS, WS and WSS; SCTP and
+// DTLS fit behind the same interface.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +22,11 @@ enum class TransportKind : std::uint8_t { udp, tcp, tls, ws, wss };
 std::optional<TransportKind> parse_transport(std::string_view token) noexcept; // without case
 std::string_view via_token(TransportKind kind) noexcept;                       // "UDP"
 std::string_view uri_token(TransportKind kind) noexcept;                       // "udp"
+std::string_view
+contact_token(TransportKind kind) noexcept; // in our own URIs: "ws" for WSS too (RFC 7118 §5.5)
 bool is_stream(TransportKind kind) noexcept;
 bool is_secure(TransportKind kind) noexcept;
+bool is_websocket(TransportKind kind) noexcept;
 std::uint16_t default_port(TransportKind kind) noexcept; // 5060, 5061, 80, 443
 
 // Where to send: one resolved next hop.
@@ -48,6 +51,8 @@ struct TlsOptions {
     bool insecure = false;   // verify nothing; the command line warns loudly
 };
 
+class WebServer;
+
 class Transports {
 public:
     // RFC 3261 §18.1.1: a request larger than this goes over a stream transport (path MTU unknown).
@@ -66,6 +71,15 @@ public:
     protected:
         ~Listener() = default;
     };
+    // What is held at most. Beyond it new connections are not accepted.
+    struct Limits {
+        std::size_t connections = 1024, per_address = 1024;
+        // Accepted ones that have not said anything yet. One that dawdles for a second makes way for a new
+        // one.
+        std::size_t half_open_per_address = 10;
+        Duration websocket_ping{
+            25'000}; // to silent WebSocket clients; two without an answer end the connection
+    };
     // Sees every message sent and received, after decryption: --trace and --pcap.
     using Tap = std::function<void(const Flow &flow, bool sent, std::string_view bytes)>;
 
@@ -74,14 +88,23 @@ public:
     Transports(const Transports &) = delete;
     Transports &operator=(const Transports &) = delete;
 
-    // Opens a socket (UDP) or listener (TCP, TLS: needs a certificate, else only outgoing connections).
-    // An any-address (0.0.0.0, ::) binds one UDP socket per family; the local address of a flow is then the
-    // one the kernel uses towards the peer (IP_PKTINFO). Port 0: any free port. Errors: Errc::network
+    // Opens a socket (UDP) or listener (TCP, WS; TLS, WSS: need a certificate, else only outgoing
+    // connections). An any-address (0.0.0.0, ::) binds one UDP socket per family; the local address of a flow
+    // is then the one the kernel uses towards the peer (IP_PKTINFO). Port 0: any free port. Errors:
+    // Errc::network
     // ("listen on udp:127.0.0.1:5060: Address already in use").
     Result<Address> listen(TransportKind kind, const Address &bind);
     void set_tls(TlsOptions options);
+    void set_limits(const Limits &limits);
+    // Decides about the HTTP requests to ws and wss listeners; must outlive the Transports. Null: WebServer's
+    // own defaults.
+    void set_web_server(WebServer *server);
+    // The path to ask for when a WebSocket to that host and port (0: the default one) is opened; "/" unless
+    // said.
+    void set_websocket_path(const std::string &host, std::uint16_t port, std::string path);
     void set_tap(Tap tap);
-    // RFC 5626 §3.5: CRLFCRLF on streams (pong due within 10 s), CRLF on UDP, every `interval`; 0 ends it.
+    // RFC 5626 §3.5: CRLFCRLF on streams, a ping on WebSocket (pong due within 10 s), CRLF on UDP, every
+    // `interval`; 0 ends it.
     void keep_alive(const Flow &flow, Duration interval);
 
     // Finds or makes the way to `hop`; streams are reused by (kind, address, host) and connect in the
@@ -98,6 +121,11 @@ public:
     // What to write into Via sent-by and Contact for that flow: listening address and port of the same
     // family and kind where there is one (streams: the listener's port, else the connection's own).
     [[nodiscard]] Address contact_address(const Flow &flow) const;
+    // The same as text, "192.0.2.1:5060". A WebSocket client without a listener cannot be reached at any
+    // address: it has a random name in .invalid instead (RFC 7118 §5, appendix A).
+    [[nodiscard]] std::string sent_by(const Flow &flow) const;
+    // Was this connection of ours made to reach `host`?
+    [[nodiscard]] bool leads_to_host(const Flow &flow, std::string_view host) const;
     [[nodiscard]] std::vector<Address> local_addresses(TransportKind kind) const;
     // A host of a Via or URI that names one of our own sockets (loop and ownership checks).
     [[nodiscard]] bool is_local(std::string_view host, std::uint16_t port) const;

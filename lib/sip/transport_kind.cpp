@@ -43,12 +43,20 @@ std::string_view uri_token(TransportKind kind) noexcept {
     return row(kind).uri;
 }
 
+std::string_view contact_token(TransportKind kind) noexcept {
+    return uri_token(is_websocket(kind) ? TransportKind::ws : kind);
+}
+
 bool is_stream(TransportKind kind) noexcept {
     return row(kind).stream;
 }
 
 bool is_secure(TransportKind kind) noexcept {
     return row(kind).secure;
+}
+
+bool is_websocket(TransportKind kind) noexcept {
+    return kind == TransportKind::ws || kind == TransportKind::wss;
 }
 
 std::uint16_t default_port(TransportKind kind) noexcept {

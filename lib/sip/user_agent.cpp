@@ -268,8 +268,11 @@ bool UserAgent::accepted(const Flow &flow) {
 
 bool UserAgent::leads_to(const Flow &flow, const Uri &next_hop) {
     if (!transports().alive(flow)) return false;
+    // Nobody else can reach a name in .invalid (RFC 7118 §5): only the connection it came by leads there.
+    if (is_websocket(flow.kind) && next_hop.host.ends_with(".invalid")) return true;
     const auto address = Address::parse(next_hop.host);
-    if (!address || !address->same_ip(flow.remote)) return false;
+    if (address ? !address->same_ip(flow.remote) : !transports().leads_to_host(flow, next_hop.host))
+        return false;
     const auto asked = parse_transport(next_hop.params.get("transport"));
     if (is_secure(flow.kind)) {
         if (asked && !is_stream(*asked)) return false;

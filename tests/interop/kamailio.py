@@ -16,6 +16,7 @@ rev_dns=no
 listen=udp:127.0.0.1:{port}
 listen=tcp:127.0.0.1:{port}
 {tls_listen}
+{websocket_core}
 server_header="Server: registrar"
 loadmodule "tm.so"
 loadmodule "sl.so"
@@ -29,6 +30,7 @@ loadmodule "registrar.so"
 loadmodule "xlog.so"
 loadmodule "auth.so"
 {tls_module}
+{websocket_modules}
 modparam("auth", "algorithm", "{algorithm}")
 modparam("auth", "nonce_expire", 300)
 modparam("usrloc", "db_mode", 0)
@@ -39,6 +41,7 @@ modparam("rr", "enable_full_lr", 1)
 
 request_route {{
     xlog("L_ERR", "SEEN $rm from $si:$sp $proto\\n");
+{websocket_request}
     if (!mf_process_maxfwd_header("10")) {{ sl_send_reply("483", "Too Many Hops"); exit; }}
     if (is_method("CANCEL")) {{ if (t_check_trans()) t_relay(); exit; }}
     if (has_totag()) {{
@@ -62,16 +65,42 @@ request_route {{
     if (!lookup("location")) {{ sl_send_reply("404", "Not Found"); exit; }}
     t_relay();
 }}
+{websocket_routes}
 """
+
+# RFC 7118: HTTP and SIP share the ports; only the path /ws has the WebSocket.
+WEBSOCKET = dict(
+    websocket_core="tcp_accept_no_cl=yes",
+    websocket_modules="""loadmodule "nathelper.so"
+loadmodule "xhttp.so"
+loadmodule "websocket.so"
+modparam("nathelper|registrar", "received_avp", "$avp(RECEIVED)")""",
+    websocket_request="""    if (nat_uac_test(64)) {
+        force_rport();
+        if (is_method("REGISTER")) fix_nated_register(); else add_contact_alias();
+    }
+    if (has_totag()) handle_ruri_alias();""",
+    websocket_routes="""onreply_route { if (nat_uac_test(64)) add_contact_alias(); }
+event_route[xhttp:request] {
+    set_reply_close();
+    set_reply_no_connect();
+    if ($hdr(Upgrade) =~ "websocket" && $hu == "/ws") {
+        xlog("L_ERR", "SEEN UPGRADE from $si:$sp $proto\n");
+        if (ws_handle_handshake()) exit;
+    }
+    xhttp_reply("404", "Not Found", "", "");
+}""")
 
 
 class Kamailio:
     """The registrar of realm and domain 127.0.0.1:PORT; every user's password is `password`. stop() and start()
     keep the port; the bindings are in memory only and are lost."""
 
-    def __init__(self, password="secret", algorithm="MD5", challenge_calls=True, certificate=None, min_expires=1):
+    def __init__(self, password="secret", algorithm="MD5", challenge_calls=True, certificate=None, min_expires=1,
+                 websocket=False):
         self.password, self.algorithm = password, algorithm
         self.challenge_calls, self.certificate, self.min_expires = challenge_calls, certificate, min_expires
+        self.websocket = websocket
         self.realm = "loopback.test"
         self.process, self._seen = None, []
         for _ in range(5):
@@ -92,6 +121,7 @@ class Kamailio:
         values = dict(port=self.port, tls_listen=tls_listen, tls_module=tls_module, realm=self.realm,
                       algorithm=self.algorithm, password=self.password, min_expires=self.min_expires,
                       challenge_calls=1 if self.challenge_calls else "$rU == \"\"")
+        values.update({key: text if self.websocket else "" for key, text in WEBSOCKET.items()})
         return CONFIG.format(**values)
 
     def start(self):
@@ -138,5 +168,5 @@ class Kamailio:
         return sum(1 for line in self._seen + self._log() if line.startswith(method + " "))
 
     def uri(self, transport="udp"):
-        port = self.tls_port if transport == "tls" else self.port
+        port = self.tls_port if transport in ("tls", "wss") else self.port
         return f"sip:127.0.0.1:{port};transport={transport}"

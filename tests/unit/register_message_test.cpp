@@ -55,12 +55,13 @@ TEST_SUITE("registration messages") {
         auto options = alice();
         const auto v4 = Address::parse("192.0.2.1", 5062).value();
         const auto v6 = Address::parse("2001:db8::1", 5062).value();
-        CHECK(contact_uri(options, TransportKind::udp, v4) == "sip:a1@192.0.2.1:5062");
-        CHECK(contact_uri(options, TransportKind::tcp, v6) == "sip:a1@[2001:db8::1]:5062;transport=tcp");
+        CHECK(contact_uri(options, TransportKind::udp, v4.to_string()) == "sip:a1@192.0.2.1:5062");
+        CHECK(contact_uri(options, TransportKind::tcp, v6.to_string()) ==
+              "sip:a1@[2001:db8::1]:5062;transport=tcp");
         CHECK(contact_value(options, "sip:a1@h") == "<sip:a1@h>");
         options.instance_id = "urn:uuid:0";
         options.reg_id = 2;
-        CHECK(contact_uri(options, TransportKind::udp, v4) == "sip:a1@192.0.2.1:5062;ob");
+        CHECK(contact_uri(options, TransportKind::udp, v4.to_string()) == "sip:a1@192.0.2.1:5062;ob");
         CHECK(contact_value(options, "sip:a1@h") == "<sip:a1@h>;+sip.instance=\"<urn:uuid:0>\";reg-id=2");
         CHECK(make_register(options, {"c", "t", 1}).get("Supported") == "path, outbound");
     }

@@ -94,8 +94,8 @@ allow_direct = false
             {"[account.a]\naor = \"sip:a@b\"\ntransport = \"tsl\"",
              "x.toml:3:13: transport: \"tsl\" is no transport (expected udp, tcp, tls, ws, wss) (did you "
              "mean \"tls\"?)"},
-            {"[account.a]\naor = \"sip:a@b\"\ntransport = \"wss\"",
-             "x.toml:3:13: transport: not built in yet: transport wss"},
+            {"[account.a]\naor = \"sip:a@b\"\nproxy = \"wss://b:99999/ws\"",
+             "x.toml:3:9: proxy: expected wss://HOST[:PORT][/PATH]"},
             {"default_account = \"hom\"\n[account.home]\naor = \"sip:a@b\"",
              "x.toml:1:19: no account \"hom\" (did you mean \"home\"?)"},
             {"[media]\ndtmf_mode = \"rfc2833\"",
@@ -129,6 +129,6 @@ allow_direct = false
             CAPTURE(text);
             CHECK_FALSE(parse_listen(text));
         }
-        CHECK(parse_listen("wss:127.0.0.1").error().code == Errc::not_supported);
+        CHECK(parse_listen("wss:127.0.0.1")->kind == sip::TransportKind::wss);
     }
 }
