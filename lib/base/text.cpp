@@ -81,6 +81,35 @@ std::string sanitise(std::string_view text) {
     return out;
 }
 
+bool is_utf8(std::string_view text) {
+    while (!text.empty()) {
+        const CodePoint point = decode_utf8(text);
+        if (!point.valid) return false;
+        text.remove_prefix(point.bytes);
+    }
+    return true;
+}
+
+std::string escape_controls(std::string_view text) {
+    const auto escape = [](std::string &out, std::uint32_t value, unsigned digits) {
+        for (unsigned shift = digits * 4; shift > 0; shift -= 4)
+            out += "0123456789abcdef"[value >> (shift - 4) & 15U];
+    };
+    std::string out;
+    out.reserve(text.size());
+    while (!text.empty()) {
+        const CodePoint point = decode_utf8(text);
+        if (point.value == '\t' || point.value == '\n' || (point.valid && !is_hostile(point.value)))
+            out += text.substr(0, point.bytes);
+        else if (point.valid && point.value > 0xFF)
+            escape(out += "\\u", point.value, 4);
+        else
+            escape(out += "\\x", point.valid ? point.value : static_cast<unsigned char>(text[0]), 2);
+        text.remove_prefix(point.bytes);
+    }
+    return out;
+}
+
 std::size_t edit_distance(std::string_view a, std::string_view b) {
     std::vector<std::size_t> before(b.size() + 1), last(b.size() + 1), row(b.size() + 1);
     for (std::size_t j = 0; j <= b.size(); ++j)

@@ -17,6 +17,11 @@ namespace offhook {
 // controls and everything that is not UTF-8 become U+FFFD. A tab becomes a space. Never longer than 3 x
 // input.
 std::string sanitise(std::string_view text);
+// The same for texts that people read in full (an instant message): the same characters are shown as \x1b or
+// \u202e instead. Line ends and tabs stay. Never longer than 6 x input.
+std::string escape_controls(std::string_view text);
+
+bool is_utf8(std::string_view text); // RFC 3629
 
 // Edit distance with transposition (optimal string alignment), ASCII case ignored.
 std::size_t edit_distance(std::string_view a, std::string_view b);
