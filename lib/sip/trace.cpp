@@ -68,7 +68,11 @@ std::string title(const Flow &flow, bool sent, std::size_t size, std::chrono::sy
 
 std::string format_trace(const Flow &flow, bool sent, std::string_view bytes,
                          std::chrono::system_clock::time_point when) {
-    std::string out = title(flow, sent, bytes.size(), when);
+    return title(flow, sent, bytes.size(), when) + format_message(bytes);
+}
+
+std::string format_message(std::string_view bytes) {
+    std::string out;
     bool in_headers = true;
     while (!bytes.empty()) {
         const std::string_view first = take_line(bytes);

@@ -18,6 +18,9 @@ namespace offhook::sip {
 std::string format_trace(const Flow &flow, bool sent, std::string_view bytes,
                          std::chrono::system_clock::time_point when);
 
+// The same without that line; ends with a line end.
+std::string format_message(std::string_view bytes);
+
 // Writes a capture file of link type RAW. Every packet becomes IP + UDP, TCP and TLS messages too
 // (decrypted); for those our side is shown on port 5060, by which decoders know SIP. A message larger than a
 // datagram is cut, with its true length noted.

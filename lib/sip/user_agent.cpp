@@ -56,7 +56,7 @@ bool body_is_optional(const Message &request) {
 } // namespace
 
 std::string_view allowed_methods() noexcept {
-    return "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, REFER, NOTIFY";
+    return "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, REFER, NOTIFY, MESSAGE";
 }
 
 std::string_view supported_extensions() noexcept {
@@ -139,6 +139,7 @@ void UserAgent::in_dialog(const Message &request, const Flow &flow, const Server
                       std::string(request.from() ? request.from()->tag() : std::string_view{})};
     if (const auto found = usages_.find(id); found != usages_.end()) {
         if (request.method() != Method::ack && refuse(request, flow, transaction)) return;
+        if (request.method() == Method::message) return listener_.on_message(request, flow, transaction);
         found->second->on_request(request, flow, transaction);
         return;
     }
@@ -168,6 +169,9 @@ void UserAgent::out_of_dialog(const Message &request, const Flow &flow,
     case Method::refer: // nobody who is not in a call with us sends us anywhere
         transaction.respond(403, {}, random_token());
         return;
+    case Method::message:
+        listener_.on_message(request, flow, transaction);
+        return;
     default: // BYE, INFO, NOTIFY: known, but only inside a dialog
         transaction.respond(481);
     }
@@ -185,7 +189,7 @@ bool UserAgent::refuse(const Message &request, const Flow &, const ServerTransac
     const Method method = request.method();
     if (method == Method::other) return answer(501, "Allow", allowed_methods());
     static constexpr std::array served{Method::invite, Method::bye,   Method::options, Method::info,
-                                       Method::cancel, Method::refer, Method::notify};
+                                       Method::cancel, Method::refer, Method::notify,  Method::message};
     if (std::find(served.begin(), served.end(), method) == served.end())
         return answer(405, "Allow", allowed_methods());
     if (method != Method::cancel)
@@ -205,7 +209,7 @@ bool UserAgent::refuse(const Message &request, const Flow &, const ServerTransac
 void UserAgent::answer_options(const ServerTransaction &transaction) {
     Draft draft = Draft::response(transaction.request(), 200, {}, random_token());
     add_capabilities(draft);
-    draft.set("Accept", "application/sdp");
+    draft.set("Accept", "application/sdp, text/plain");
     draft.set("Accept-Language", "en");
     transaction.respond(draft);
 }

@@ -26,6 +26,10 @@ public:
         virtual void on_flow_failed(const Flow &flow, const Error &error) = 0;
         // A server of ours, or this machine: may send as many requests as it likes.
         [[nodiscard]] virtual bool trusts(const Flow &flow) const { return flow.remote.is_loopback(); }
+        // RFC 3428, in or out of a dialog; nothing was sent yet.
+        virtual void on_message(const Message &, const Flow &, ServerTransaction transaction) {
+            transaction.respond(405);
+        }
 
     protected:
         ~Listener() = default;
@@ -122,7 +126,7 @@ private:
 };
 
 // The methods and extensions offhook serves, as header values.
-std::string_view allowed_methods() noexcept;      // "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO"
+std::string_view allowed_methods() noexcept;      // "INVITE, ACK, BYE, CANCEL, OPTIONS, …"
 std::string_view supported_extensions() noexcept; // may be empty
 bool supports_extension(std::string_view tag) noexcept;
 
