@@ -107,7 +107,16 @@ struct Words {
         return "sound device " + e.device + " is back";
     }
     std::string operator()(const event::MessageReceived &e) const {
-        return "message from " + e.from + ": " + e.text;
+        std::string out =
+            "message from " + (e.from_name.empty() ? e.from : "\"" + e.from_name + "\" " + e.from) + ": ";
+        for (const char c : e.text) // its further lines are no lines of ours
+            out += c == '\n' ? std::string("\n    ") : std::string(1, c);
+        return out;
+    }
+    std::string operator()(const event::MessageSent &e) const {
+        if (e.code == 0) return "message not sent: " + e.reason;
+        return "message " + std::string(e.code < 300 ? "accepted" : "refused") + ": " +
+               std::to_string(e.code) + " " + e.reason;
     }
     std::string operator()(const event::Log &e) const { return e.level + ": " + e.text; }
 };

@@ -52,6 +52,7 @@ std::string_view name(const Event &event) noexcept {
                                                                                     "audio.lost",
                                                                                     "audio.restored",
                                                                                     "message.received",
+                                                                                    "message.sent",
                                                                                     "log"};
     return event.valueless_by_exception() ? std::string_view{} : names.at(event.index());
 }

@@ -149,8 +149,16 @@ struct AudioLost {
 struct AudioRestored {
     std::string device;
 };
-struct MessageReceived {
-    std::string account, from, text;
+struct MessageReceived { // RFC 3428
+    std::string account, from, from_name, to;
+    std::string text;   // control characters are shown as \x1b, line ends and tabs stay
+    std::string source; // "udp:192.0.2.1:5060"
+};
+struct MessageSent { // accepted (2xx) or not
+    std::string account, to;
+    unsigned code = 0; // 0: no answer
+    std::string reason;
+    int exit = 0;
 };
 struct Log {
     std::string level, text; // "warning"
@@ -163,7 +171,7 @@ using Event = std::variant<event::AccountRegistering, event::AccountRegistered, 
                            event::CallHeld, event::CallResumed, event::CallRemoteHold, event::CallDtmf,
                            event::CallMedia, event::CallQuality, event::CallTransfer, event::CallRecording,
                            event::CallPlayback, event::CallStep, event::CallEnded, event::AudioLost,
-                           event::AudioRestored, event::MessageReceived, event::Log>;
+                           event::AudioRestored, event::MessageReceived, event::MessageSent, event::Log>;
 
 std::string_view name(const Event &event) noexcept;   // "call.answered"
 const CallView *call_of(const Event &event) noexcept; // nullptr when it is not about a call

@@ -95,7 +95,12 @@ struct Members {
     void operator()(const event::AudioLost &e) const { line.add("device", e.device).add("error", e.error); }
     void operator()(const event::AudioRestored &e) const { line.add("device", e.device); }
     void operator()(const event::MessageReceived &e) const {
-        line.add("account", e.account).add("from", e.from).add("text", e.text);
+        line.add("account", e.account).add("from", e.from).add("from_name", e.from_name).add("to", e.to);
+        line.add("text", e.text).add("source", e.source);
+    }
+    void operator()(const event::MessageSent &e) const {
+        line.add("account", e.account).add("to", e.to).add("code", e.code).add("reason", e.reason);
+        line.add("exit", e.exit);
     }
     void operator()(const event::Log &e) const { line.add("level", e.level).add("text", e.text); }
 };

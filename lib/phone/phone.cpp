@@ -304,7 +304,8 @@ void Phone::Self::check_shut_down() {
 }
 
 void Phone::set_taps(sip::Transports::Tap sip, media::MediaLeg::Tap rtp) {
-    self_->ua_.transports().set_tap(std::move(sip));
+    self_->sip_tap_ = std::move(sip);
+    self_->set_tap();
     self_->rtp_tap_ = std::move(rtp);
     for (const auto &call : self_->calls_)
         call->set_rtp_tap(self_->rtp_tap_);

@@ -13,6 +13,7 @@
 #include "base/result.hpp"
 #include "media/call_audio.hpp"
 #include "phone/event.hpp"
+#include "phone/request_spec.hpp"
 #include "phone/settings.hpp"
 
 namespace offhook {
@@ -66,6 +67,19 @@ public:
     Result<> query_bindings(std::string_view account,
                             std::function<void(Result<std::vector<std::string>>)> done);
     [[nodiscard]] const std::vector<AccountSettings> &accounts() const;
+
+    // Requests outside of calls. Errors: invalid_argument, config (no such target or account).
+    // One composed request; destroying what is returned forgets it, handlers and all.
+    Result<std::unique_ptr<sip::ClientRequest>> request(std::string_view target, const RequestSpec &spec,
+                                                        RequestHandlers handlers);
+    // The same request as it would be sent: asks no DNS, sends nothing. Its Via is that of a first try.
+    [[nodiscard]] Result<std::string> compose(std::string_view target, const RequestSpec &spec);
+    // Bytes as they are, one at a time: a second call forgets the first.
+    Result<> send_raw(std::string_view target, std::string bytes, RawHandlers handlers,
+                      std::string_view account = {});
+    // text/plain in UTF-8, at most message_limit bytes (RFC 3428); message.sent tells the outcome.
+    Result<> send_message(std::string_view target, std::string_view text, std::string_view account = {});
+    static constexpr std::size_t message_limit = 60'000;
 
     [[nodiscard]] std::vector<CallView> calls() const;
     [[nodiscard]] std::optional<CallView> call(CallId id) const;

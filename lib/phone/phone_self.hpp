@@ -33,10 +33,18 @@ struct Phone::Self final : CallHost, sip::UserAgent::Listener {
     // The call an INVITE wants to replace; nullptr: it names none. Errors: the status to refuse it with.
     Result<Call *> replaced_by(const sip::Message &invite, const Account &account) const;
     [[nodiscard]] bool trusts(const sip::Flow &flow) const override;
+    void on_message(const sip::Message &message, const sip::Flow &flow,
+                    sip::ServerTransaction transaction) override;
     [[nodiscard]] bool may_call_us(const sip::Flow &flow) const;
     [[nodiscard]] bool is_our_host(const sip::Uri &uri, const sip::Flow &flow) const;
     Account *account_of(const sip::Uri &request_uri) const;
     Result<> listen_where_free(sip::TransportKind kind, int family, std::uint16_t &port);
+
+    // phone_requests.cpp
+    Result<sip::ClientRequest::Options> compose(std::string_view target, const RequestSpec &spec);
+    Result<> send_raw(const sip::Uri &next_hop, std::optional<sip::TransportKind> transport);
+    void set_tap();
+    void forget_message(const sip::ClientRequest *message);
 
     // CallHost
     void tell(Event event) override;
@@ -70,7 +78,16 @@ struct Phone::Self final : CallHost, sip::UserAgent::Listener {
     std::unique_ptr<Ringer> ringer_;
     std::optional<CallId> ringing_;
     media::MediaLeg::Tap rtp_tap_;
-    std::vector<std::unique_ptr<Account>> accounts_; // the last one is the peer-to-peer account
+    sip::Transports::Tap sip_tap_;
+    struct Raw { // the bytes under way, and who hears what comes of them
+        std::string bytes;
+        RawHandlers handlers;
+        std::unique_ptr<sip::Resolver::Query> query;
+        std::optional<sip::Flow> flow;
+    };
+    std::unique_ptr<Raw> raw_;
+    std::vector<std::unique_ptr<sip::ClientRequest>> messages_; // MESSAGEs without a final answer yet
+    std::vector<std::unique_ptr<Account>> accounts_;            // the last one is the peer-to-peer account
     std::vector<std::unique_ptr<Call>> calls_;
     std::uint32_t last_call_ = 0;
     std::unique_ptr<LinkWatch> link_watch_;

@@ -163,7 +163,10 @@ Result<Call *> Phone::Self::replaced_by(const sip::Message &invite, const Accoun
     return owners[found.index];
 }
 
-void Phone::Self::on_flow_failed(const sip::Flow &flow, const Error &) {
+void Phone::Self::on_flow_failed(const sip::Flow &flow, const Error &error) {
+    if (raw_ && raw_->flow && raw_->flow->connection == flow.connection &&
+        raw_->flow->remote == flow.remote && raw_->handlers.failed)
+        raw_->handlers.failed(error);
     for (const auto &account : accounts_)
         account->flow_failed(flow);
 }
