@@ -15,8 +15,7 @@ namespace offhook::cmd {
 namespace {
 
 // The commands of the contract that later issues build.
-const std::vector<std::string> later{"transfer", "wss-bridge", "tui",  "run",   "ctl",
-                                     "message",  "ping",       "send", "watch", "trace"};
+const std::vector<std::string> later{"transfer", "wss-bridge", "tui", "run", "ctl", "watch"};
 
 bool is_later(const std::string &command) {
     return std::find(later.begin(), later.end(), command) != later.end();
@@ -29,6 +28,10 @@ struct Parser {
     CallOptions call;
     AnswerOptions answer;
     RegisterOptions register_;
+    PingOptions ping;
+    SendOptions send;
+    MessageOptions message;
+    TraceOptions trace_file;
     ConfigOptions config;
     AudioOptions audio;
     CompletionOptions completion;
@@ -46,6 +49,10 @@ struct Parser {
     void call_command();
     void answer_command();
     void register_command();
+    void ping_command();
+    void send_command();
+    void message_command();
+    void trace_command();
     void small_commands();
 };
 
@@ -104,6 +111,7 @@ CLI::Option *repeated(CLI::App &app, const std::string &names, std::vector<T> &i
             text)
         ->type_name(type)
         ->expected(1)
+        ->allow_extra_args(false) // else it would take the arguments that follow, too
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
 
@@ -116,6 +124,10 @@ Parser::Parser() {
     call_command();
     answer_command();
     register_command();
+    ping_command();
+    send_command();
+    message_command();
+    trace_command();
     small_commands();
 }
 
@@ -262,6 +274,76 @@ void Parser::register_command() {
     sub.add_flag("--nagios", register_.nagios, "one line for Nagios, exit 0 to 3; implies --once");
 }
 
+void Parser::ping_command() {
+    auto &sub = command("ping", "measure SIP round trips with OPTIONS", "TARGET",
+                        "  offhook ping -n 10 -i 200ms sip:pbx.example.com\n"
+                        "  offhook ping --route -a home sip:200@pbx.example.com\n"
+                        "  offhook ping --nagios sip:pbx.example.com;transport=tcp\n");
+    sub.add_option("TARGET", ping.target, "SIP URI, tel:, number or user, host, or contact");
+    value(
+        sub, "-n,--count", ping.count, [](const std::string &t) { return parse_int(t, 0, 1'000'000); }, "N",
+        "send N requests (4); 0: until interrupted");
+    value(
+        sub, "-i,--interval", ping.interval,
+        [](const std::string &t) { return parse_duration_from(t, Duration{10}); }, "D",
+        "wait D between requests (1 s, at least 10 ms)");
+    value(
+        sub, "-W,--wait", ping.wait,
+        [](const std::string &t) { return parse_duration_from(t, Duration{1}); }, "D",
+        "give up on an answer after D (5 s)");
+    sub.add_flag("--route", ping.route, "find the proxies on the way, by Max-Forwards");
+    value(
+        sub, "--max-hops", ping.max_hops, [](const std::string &t) { return parse_int(t, 1, 70); }, "N",
+        "with --route: look no further than N hops (30)");
+    sub.add_flag("--nagios", ping.nagios, "one line for Nagios, exit 0 to 3");
+}
+
+void Parser::send_command() {
+    auto &sub = command("send", "send one request and print the responses", "TARGET",
+                        "  offhook send sip:pbx.example.com\n"
+                        "  offhook send --method PUBLISH --header 'Event: presence' --header 'Content-Type: "
+                        "application/pidf+xml' \\\n      --body @state.xml --expect 2xx sip:alice@example.com\n"
+                        "  offhook send --dry-run --method MESSAGE --body hello sip:bob@192.0.2.7 > "
+                        "message.sip\n"
+                        "  offhook send --raw message.sip --expect 400 'sip:192.0.2.7;transport=tcp'\n");
+    sub.add_option("TARGET", send.target, "SIP URI, tel:, number or user, host, or contact");
+    value(sub, "--method", send.method, parse_method_token, "METHOD", "method of the request (OPTIONS)");
+    repeated(sub, "--header", send.headers, parse_any_header, "'NAME: VALUE'",
+             "add a header, or replace one of the phone's; repeatable");
+    text_option(sub, "--body", send.body, "TEXT|@FILE", "body of the request; @- is standard input");
+    text_option(sub, "--raw", send.raw, "FILE", "send the bytes of FILE as they are; - is standard input");
+    sub.add_flag("--rport", send.rport,
+                 "with --raw: add rport to the topmost Via, so that an answer by UDP finds back");
+    value(sub, "--expect", send.expect, parse_expect, "STATUS",
+          "exit 40 unless the final status is one of these: 2xx, 401,407 …, or none");
+    value(
+        sub, "-W,--wait", send.wait,
+        [](const std::string &t) { return parse_duration_from(t, Duration{1}); }, "D",
+        "with --raw: wait for an answer for D (5 s)");
+    sub.add_flag("--dry-run", send.dry_run, "print the request instead of sending it");
+}
+
+void Parser::message_command() {
+    auto &sub = command("message", "send an instant message", "TARGET [TEXT|-]",
+                        "  offhook message sip:bob@192.0.2.7 'the door is open'\n"
+                        "  uptime | offhook message -a home bob\n");
+    sub.add_option("TARGET", message.target, "SIP URI, tel:, number or user, host, or contact");
+    sub.add_option("TEXT", message.text, "the message; - or nothing: from standard input");
+}
+
+void Parser::trace_command() {
+    auto &sub = command("trace", "draw the call flow of a capture or trace file", "FILE|-",
+                        "  offhook trace call.pcap\n"
+                        "  offhook trace --format mermaid --method INVITE,ACK,BYE call.pcapng > flow.mmd\n"
+                        "  tcpdump -i eth0 -w - -c 500 port 5060 | offhook trace -\n");
+    sub.add_option("FILE", trace_file.file, "pcap, pcapng, or what --trace=FILE wrote; - is standard input");
+    choice(sub, "--format", trace_file.format, "text|markdown|mermaid|json", "form of the flow (text)");
+    text_option(sub, "--call", trace_file.call, "CALL",
+                "only this call: its number, or a part or pattern of its Call-ID");
+    text_option(sub, "--method", trace_file.method, "METHOD[,METHOD…]", "only requests of these methods and "
+                "their responses");
+}
+
 void Parser::small_commands() {
     auto &config_sub =
         command("config", "check the configuration", "check", "  offhook config check -c offhook.toml\n");
@@ -366,6 +448,10 @@ Result<CommandLine> chosen(Parser &parser, const std::string &command) {
     if (command == "call") return finish(parser.call);
     if (command == "answer") return finish(parser.answer);
     if (command == "register") return finish(parser.register_);
+    if (command == "ping") return finish(parser.ping);
+    if (command == "send") return finish(parser.send);
+    if (command == "message") return finish(parser.message);
+    if (command == "trace") return finish(parser.trace_file);
     if (command == "config") return finish(parser.config);
     if (command == "accounts") return finish(AccountsOptions{});
     if (command == "contacts") return finish(ContactsOptions{});

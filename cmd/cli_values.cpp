@@ -28,17 +28,29 @@ std::optional<double> parse_real(std::string_view text) {
     return value;
 }
 
+bool is_token(std::string_view text) { // RFC 3261 §25.1
+    return !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) {
+        return std::isalnum(c) != 0 ||
+               std::string_view("-.!%*_+`'~").find(static_cast<char>(c)) != std::string_view::npos;
+    });
+}
+
 Result<Header> split_header(const std::string &text, const std::string &expected) {
     const auto colon = text.find(':');
     if (colon == std::string::npos) return bad(text, expected);
     const std::string name(sip::trim(std::string_view(text).substr(0, colon)));
     const std::string value(sip::trim(std::string_view(text).substr(colon + 1)));
-    const bool token = !name.empty() && std::all_of(name.begin(), name.end(), [](unsigned char c) {
-        return std::isalnum(c) != 0 ||
-               std::string_view("-.!%*_+`'~").find(static_cast<char>(c)) != std::string_view::npos;
-    });
-    if (!token) return bad(text, expected);
+    if (!is_token(name)) return bad(text, expected);
     return Header(name, value);
+}
+
+Result<Header> header_without_controls(const std::string &text) {
+    auto header = split_header(text, "'NAME: VALUE'");
+    if (!header) return header;
+    const bool controls = std::any_of(header->second.begin(), header->second.end(),
+                                      [](unsigned char c) { return c < 0x20 || c == 0x7F; });
+    if (controls) return bad(text, "a header value without control characters");
+    return header;
 }
 
 // What the phone writes itself: a second one would break the message (RFC 3261 §7.3.1).
@@ -118,15 +130,50 @@ Result<std::string> parse_regex_text(const std::string &text) {
 }
 
 Result<Header> parse_extra_header(const std::string &text) {
-    auto header = split_header(text, "'NAME: VALUE'");
+    auto header = header_without_controls(text);
     if (!header) return header;
-    const bool controls = std::any_of(header->second.begin(), header->second.end(),
-                                      [](unsigned char c) { return c < 0x20 || c == 0x7F; });
-    if (controls) return bad(text, "a header value without control characters");
     if (is_own_header(header->first))
         return fail(Errc::invalid_argument,
                     "\"" + header->first + "\" is written by the phone itself and cannot be set");
     return header;
+}
+
+Result<Header> parse_any_header(const std::string &text) {
+    auto header = header_without_controls(text);
+    if (!header) return header;
+    for (const char *own : {"Via", "v", "CSeq", "Content-Length", "l"})
+        if (sip::iequals(header->first, own))
+            return fail(Errc::invalid_argument,
+                        "\"" + header->first + "\" cannot be set (give the whole message with --raw FILE)");
+    return header;
+}
+
+Result<std::string> parse_method_token(const std::string &text) {
+    if (!is_token(text) || text.size() > 32) return bad(text, "a method such as OPTIONS");
+    if (text == "ACK" || text == "CANCEL")
+        return fail(Errc::invalid_argument,
+                    text + " belongs to an INVITE (give the whole message with --raw FILE)");
+    return text;
+}
+
+Result<std::string> parse_expect(const std::string &text) {
+    const auto status = [](const std::string &word) {
+        const auto digit = [](char c) { return (c >= '0' && c <= '9') || c == 'x'; };
+        return word.size() == 3 && word[0] >= '2' && word[0] <= '6' && digit(word[1]) && digit(word[2]);
+    };
+    const auto words = split(text, ',');
+    if (text == "none" || std::all_of(words.begin(), words.end(), status)) return text;
+    return bad(text, "final statuses such as 2xx or 401,407, or none");
+}
+
+bool status_matches(unsigned status, const std::string &expect) {
+    const std::string digits = std::to_string(status);
+    const auto words = split(expect, ',');
+    return std::any_of(words.begin(), words.end(), [&](const std::string &word) {
+        return word.size() == digits.size() &&
+               std::equal(word.begin(), word.end(), digits.begin(),
+                          [](char wanted, char seen) { return wanted == 'x' || wanted == seen; });
+    });
 }
 
 Result<Header> parse_expected_header(const std::string &text) {
@@ -159,6 +206,12 @@ Result<int> parse_int(const std::string &text, int low, int high) {
     if (!value || *value > static_cast<std::uint64_t>(high) || static_cast<int>(*value) < low)
         return bad(text, "a whole number from " + std::to_string(low) + " to " + std::to_string(high));
     return static_cast<int>(*value);
+}
+
+Result<Duration> parse_duration_from(const std::string &text, Duration least) {
+    auto given = parse_duration(text);
+    if (given && *given < least) return bad(text, "at least " + format_span(least));
+    return given;
 }
 
 Result<unsigned> parse_status(const std::string &text) {

@@ -34,13 +34,16 @@ int nagios_code(int exit) noexcept {
 }
 
 std::string nagios_line(int exit, const std::string &what, const std::optional<event::CallEnded> &call) {
+    return nagios_state_line(nagios_code(exit), what, call ? performance(*call) : "");
+}
+
+std::string nagios_state_line(int state, const std::string &what, const std::string &performance) {
     constexpr const char *states[] = {"OK", "WARNING", "CRITICAL", "UNKNOWN"};
     std::string text = sanitise(what);
     for (auto &c : text)
         if (c == '|') c = '/';
-    std::string line = std::string("SIP ") + states[nagios_code(exit)] + " - " + text;
-    const std::string figures = call ? performance(*call) : "";
-    return figures.empty() ? line : line + " |" + figures;
+    const std::string line = std::string("SIP ") + states[state] + " - " + text;
+    return performance.empty() ? line : line + " |" + performance;
 }
 
 } // namespace offhook::cmd

@@ -13,4 +13,7 @@ int nagios_code(int exit) noexcept;
 // "SIP CRITICAL - 503 Service Unavailable | setup=0.120s …"
 std::string nagios_line(int exit, const std::string &what, const std::optional<event::CallEnded> &call);
 
+// "SIP OK - …| rta=0.001s;;;0" for any other figures; `state` is 0 to 3.
+std::string nagios_state_line(int state, const std::string &what, const std::string &performance);
+
 } // namespace offhook::cmd

@@ -67,6 +67,35 @@ struct RegisterOptions {
     std::optional<Duration> expires;
 };
 
+struct PingOptions {
+    std::string target;
+    unsigned count = 4; // 0: until interrupted
+    Duration interval{1'000}, wait{5'000};
+    bool route = false, nagios = false;
+    unsigned max_hops = 30;
+};
+
+struct SendOptions {
+    std::string target;
+    std::string method = "OPTIONS";
+    std::vector<Header> headers;
+    std::string body, raw; // raw: a file
+    std::string expect;    // "2xx,404" or "none"
+    bool dry_run = false, rport = false;
+    Duration wait{5'000};
+};
+
+struct MessageOptions {
+    std::string target;
+    std::optional<std::string> text; // none, "-": standard input
+};
+
+struct TraceOptions {
+    std::string file;
+    std::string format = "text"; // markdown, mermaid, json
+    std::string call, method;    // filters
+};
+
 struct ConfigOptions {
     std::string verb; // "check"
 };
@@ -89,7 +118,8 @@ struct NothingOptions { // `offhook` alone
 struct CommandLine {
     GlobalOptions global;
     std::variant<NothingOptions, HelpOptions, VersionOptions, CallOptions, AnswerOptions, RegisterOptions,
-                 ConfigOptions, AccountsOptions, ContactsOptions, AudioOptions, CompletionOptions>
+                 PingOptions, SendOptions, MessageOptions, TraceOptions, ConfigOptions, AccountsOptions,
+                 ContactsOptions, AudioOptions, CompletionOptions>
         command;
 };
 

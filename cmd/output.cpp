@@ -66,17 +66,29 @@ void Output::listening(const std::vector<std::string> &addresses) {
     progress(line);
 }
 
-void Output::result(int exit, const Json &more) {
+void Output::line(std::string_view event, const Json &members) {
     if (!json_) return;
-    Json line = json_head(++sequence_, now(), "result").add("exit", exit);
-    if (const auto *members = more.as_object())
-        for (const auto &[key, value] : *members)
-            if (key != "exit") line.add(key, value);
+    Json line = json_head(++sequence_, now(), event);
+    if (const auto *object = members.as_object())
+        for (const auto &[key, value] : *object)
+            line.add(key, value);
     write_stdout(line.dump() + "\n");
+}
+
+void Output::result(int exit, const Json &more) {
+    Json members = Json::object().add("exit", exit);
+    if (const auto *object = more.as_object())
+        for (const auto &[key, value] : *object)
+            if (key != "exit") members.add(key, value);
+    line("result", members);
 }
 
 void Output::text(std::string_view line) {
     write_stdout(std::string(line) + "\n");
+}
+
+void Output::bytes(std::string_view result) {
+    write_stdout(std::string(result));
 }
 
 void Output::progress(std::string_view line) {

@@ -24,11 +24,13 @@ public:
 
     void event(const Event &event); // JSON line, or a line for the eye
     void listening(const std::vector<std::string> &addresses);
-    void result(int exit, const Json &more); // the last line of a one-shot command, JSON only
-    void text(std::string_view line);        // a result for stdout
-    void progress(std::string_view line);    // for the eye
-    void error(std::string_view line);       // "offhook: …"
-    void trace(std::string text);            // --trace: to stderr whatever --quiet says
+    void result(int exit, const Json &more);                // the last line of a one-shot command, JSON only
+    void line(std::string_view event, const Json &members); // an event of a command's own, JSON only
+    void text(std::string_view line);                       // a result for stdout
+    void bytes(std::string_view result);                    // the same as it is, without a line end
+    void progress(std::string_view line);                   // for the eye
+    void error(std::string_view line);                      // "offhook: …"
+    void trace(std::string text);                           // --trace: to stderr whatever --quiet says
     // Called around every line on stderr, so that a status line can step aside.
     void set_status_hooks(std::function<void()> before, std::function<void()> after);
     // stdout cannot be written any more: its reader has gone.
