@@ -37,6 +37,17 @@ std::string how_it_ended(const event::CallEnded &e) {
     return out;
 }
 
+std::string describe_transfer(const event::CallTransfer &e) {
+    if (e.role == TransferRole::target) return "the call goes on with " + e.target;
+    const std::string what =
+        e.role == TransferRole::transferor ? "transfer  to " + e.target : "sent on   to " + e.target;
+    if (e.asks) return "the other side wants to send you on to " + e.target;
+    if (e.done && e.exit == 0) return what + ": done";
+    const std::string told = (e.code != 0 ? std::to_string(e.code) + " " : "") + e.reason;
+    if (e.done) return what + ": failed, " + told;
+    return e.code == 0 ? what : what + ": " + told;
+}
+
 struct Words {
     bool verbose;
 
@@ -87,9 +98,7 @@ struct Words {
     std::string operator()(const event::CallQuality &e) const {
         return verbose ? describe_media(e.stats) : "";
     }
-    std::string operator()(const event::CallTransfer &e) const {
-        return "transfer to " + e.target + ": " + std::to_string(e.code);
-    }
+    std::string operator()(const event::CallTransfer &e) const { return describe_transfer(e); }
     std::string operator()(const event::CallRecording &e) const {
         if (!e.error.empty()) return "recording failed: " + e.error;
         return (e.on ? "recording " : "recorded  ") + e.file;

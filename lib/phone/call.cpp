@@ -105,17 +105,24 @@ std::unique_ptr<Call> Call::replacing(CallHost &host, CallId id, Call &old, cons
         return nullptr;
     }
     call->answer_ = std::move(*answer);
-    call->take_over(old);
+    call->take_place_of(old);
+    host.tell(event::CallTransfer{.call = call->view(),
+                                  .role = TransferRole::target,
+                                  .attended = true,
+                                  .target = call->remote_,
+                                  .code = 200,
+                                  .reason = "OK",
+                                  .done = true});
     if (auto answered = call->answer(); !answered) (void)call->reject(500, {});
     old.end_by(Cause::replaced, {});
     return call;
 }
 
-void Call::take_over(Call &old) {
+void Call::take_place_of(Call &old) {
     std::swap(id_, old.id_);
     options_ = old.options_;
-    if (old.media_) media_->take_over(*old.media_);
-    host_.tell(event::CallTransfer{view(), remote_, 200, true});
+    if (media_ && old.media_) media_->take_over(*old.media_);
+    host_.on_renumbered(id_, old.id_);
 }
 
 // RFC 3261 §20.43: 304 the kind of media is not available, 305 its formats are not.

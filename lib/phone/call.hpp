@@ -64,6 +64,14 @@ public:
     // The dialogs by which others may name this call.
     [[nodiscard]] std::vector<sip::ReplaceableDialog> dialogs() const;
 
+    // Transfers: who takes part, and what they say in the call's dialog.
+    [[nodiscard]] Account &account() const { return account_; }
+    [[nodiscard]] bool confirmed() const { return !over() && state() == sip::DialogState::confirmed; }
+    [[nodiscard]] sip::InviteSession *session() const { return session_.get(); }
+    [[nodiscard]] sip::Uri address_for_others() const; // where a third party reaches the peer; needs a dialog
+    // From here on this call bears old's number, sound and recording, and `old` the number that was ours.
+    void take_place_of(Call &old);
+
 private:
     // Why we ended it, when it was not the user.
     enum class Cause : std::uint8_t { none, ring_timeout, rtp_timeout, time_limit, media_failed, replaced };
@@ -80,7 +88,6 @@ private:
                                           const sip::Message &invite, const sip::Flow &flow,
                                           const sip::ServerTransaction &transaction,
                                           Result<std::string> &answer);
-    void take_over(Call &old);
 
     // call_outgoing.cpp
     void resolve();
@@ -110,6 +117,7 @@ private:
     void on_progress(const sip::Message &provisional) override;
     void on_confirmed(const sip::Message &message) override;
     unsigned on_info(const sip::Message &info) override;
+    void on_other_usage(const sip::Message &request, const sip::ServerTransaction &transaction) override;
     void on_ended(const sip::SessionEnd &end) override;
 
     void on_digit(char digit, Duration length) override;

@@ -121,6 +121,15 @@ Result<> Call::watch_tone(std::vector<double> hz, std::function<void()> heard) {
     return {};
 }
 
+// In the account's domain the peer is known by name; elsewhere the way that the call found is the one to
+// give.
+sip::Uri Call::address_for_others() const {
+    const auto &dialog = *session_->dialog();
+    if (auto identity = sip::NameAddr::parse(dialog.remote); identity && account_.in_domain(identity->uri))
+        return std::move(identity->uri);
+    return sip::Uri::parse(dialog.remote_target).value_or(target_);
+}
+
 void Call::set_rtp_tap(const media::MediaLeg::Tap &tap) {
     if (media_) media_->leg().set_tap(tap);
 }

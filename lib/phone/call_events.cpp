@@ -82,13 +82,14 @@ void Call::on_reinvited(const Result<> &outcome) {
         host_.tell(event::Log{"warning", to_string(id_) + ": " + (hold_wanted_ ? "hold" : "resume") +
                                              " failed: " + sanitise(outcome.error().what)});
         hold_wanted_ = held_;
-        return;
+        return host_.on_hold_ended(*this, false);
     }
     if (std::exchange(held_, hold_wanted_) == hold_wanted_) return;
     if (held_)
         host_.tell(event::CallHeld{view()});
     else
         host_.tell(event::CallResumed{view()});
+    host_.on_hold_ended(*this, true);
 }
 
 void Call::on_progress(const sip::Message &provisional) {
@@ -143,6 +144,10 @@ unsigned Call::on_info(const sip::Message &info) {
     if (!digit) return digit.error().sip != 0 ? digit.error().sip : 415;
     digit_heard(digit->digit, digit->length, "info");
     return 200;
+}
+
+void Call::on_other_usage(const sip::Message &request, const sip::ServerTransaction &transaction) {
+    host_.on_other_usage(*this, request, transaction);
 }
 
 void Call::on_digit(char digit, Duration length) {
@@ -200,6 +205,7 @@ void Call::tell_ended(const sip::SessionEnd &end) {
     dialler_.stop();
     query_.reset();
     if (direction_ == CallDirection::outgoing) tell_outgoing();
+    host_.on_call_over(*this);
     event::CallEnded event;
     if (media_) {
         const auto recording = media_->stop_record();

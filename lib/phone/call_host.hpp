@@ -10,6 +10,8 @@
 
 namespace offhook {
 
+class Call;
+
 struct CallHost {
     virtual void tell(Event event) = 0; // told later, from the loop, in order
     // The one sound device: nullptr while another call has it.
@@ -19,6 +21,12 @@ struct CallHost {
     [[nodiscard]] virtual const media::MediaLeg::Tap &rtp_tap() const = 0;
     virtual Loop &loop() = 0;
     virtual sip::UserAgent &user_agent() = 0;
+    // REFER, NOTIFY or SUBSCRIBE inside its dialog.
+    virtual void on_other_usage(Call &call, const sip::Message &request,
+                                const sip::ServerTransaction &transaction) = 0;
+    virtual void on_hold_ended(Call &call, bool ok) = 0;      // our hold or resume
+    virtual void on_renumbered(CallId one, CallId other) = 0; // two calls exchanged their numbers
+    virtual void on_call_over(Call &call) = 0;                // its session is still there
 
 protected:
     ~CallHost() = default;

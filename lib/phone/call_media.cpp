@@ -58,8 +58,10 @@ media::CallAudio::Events CallMedia::audio_events() {
 }
 
 void CallMedia::take_over(CallMedia &old) {
-    audio_ = std::exchange(old.audio_, nullptr);
-    if (audio_) audio_->attach(*leg_, audio_events());
+    if (old.audio_) {
+        audio_ = std::move(old.audio_);
+        audio_->attach(*leg_, audio_events());
+    }
     muted_ = old.muted_;
     playing_ = old.playing_;
     recording_ = old.recording_;

@@ -26,6 +26,18 @@ std::string_view name(EndedBy by) noexcept {
     return {};
 }
 
+std::string_view name(TransferRole role) noexcept {
+    switch (role) {
+    case TransferRole::transferor:
+        return "transferor";
+    case TransferRole::transferee:
+        return "transferee";
+    case TransferRole::target:
+        return "target";
+    }
+    return {};
+}
+
 std::string_view name(const Event &event) noexcept {
     // In the order of the variant.
     static constexpr std::array<std::string_view, std::variant_size_v<Event>> names{"account.registering",

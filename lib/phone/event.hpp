@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -22,6 +23,10 @@ enum class CallDirection : std::uint8_t { outgoing, incoming };
 enum class EndedBy : std::uint8_t { local, remote, network, timeout };
 std::string_view name(CallDirection direction) noexcept; // "outgoing"
 std::string_view name(EndedBy by) noexcept;              // "local"
+
+// Our part in a transfer: we hand the call on, are handed on, or are whom it is handed to.
+enum class TransferRole : std::uint8_t { transferor, transferee, target };
+std::string_view name(TransferRole role) noexcept; // "transferor"
 
 // A copy of what is known of a call. Texts from the network are already sanitised (no control characters).
 struct CallView {
@@ -112,9 +117,16 @@ struct CallQuality { // every 5 s while media flows
 };
 struct CallTransfer {
     CallView call;
-    std::string target;
-    unsigned code = 0;
-    bool done = false;
+    TransferRole role = TransferRole::transferor;
+    bool attended = false;
+    std::string target; // whom the call is handed to
+    unsigned code = 0;  // true code of the target so far; 0: not told
+    std::string reason;
+    bool asks = false; // transferee: waits for Phone::accept_transfer() or refuse_transfer()
+    bool done = false; // nothing more will come
+    int exit = 0;      // when it is done
+    // Transferee: the call to the target. When it stands it goes on under the number of this one.
+    std::optional<CallId> next;
 };
 struct CallRecording {
     CallView call;

@@ -82,7 +82,11 @@ struct Members {
     }
     void operator()(const event::CallQuality &e) const { add_stats(line, e.stats); }
     void operator()(const event::CallTransfer &e) const {
-        line.add("target", e.target).add("code", e.code).add("done", e.done);
+        line.add("role", name(e.role)).add("kind", e.attended ? "attended" : "blind");
+        line.add("target", e.target).add("code", e.code).add("reason", e.reason);
+        if (e.asks) line.add("asks", true);
+        line.add("done", e.done).add("exit", e.done ? Json(e.exit) : Json{});
+        line.add("next_call", e.next ? Json(to_string(*e.next)) : Json{});
     }
     void operator()(const event::CallRecording &e) const {
         line.add("file", e.file).add("on", e.on).add("error", e.error.empty() ? Json{} : Json(e.error));

@@ -33,6 +33,7 @@ void Phone::Self::tell_next() {
     const std::weak_ptr<char> still = alive_;
     events_.tell(event);
     if (still.expired()) return; // an observer destroyed the phone
+    follow_transfers(event);
     const auto *ended = std::get_if<event::CallEnded>(&event);
     if (ended == nullptr) return;
     if (ringing_ == ended->call.id) {

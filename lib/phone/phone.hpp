@@ -28,6 +28,12 @@ struct DialOptions {
     DtmfMode dtmf_mode = DtmfMode::automatic;
 };
 
+struct TransferOptions {
+    bool attended = false; // call the target first, then join the two by Replaces
+    bool wait = true;      // for the outcome; else ask that none be told (RFC 4488) and end with the 2xx
+    Duration patience{0};  // for the outcome; 0: as long as the transferee says something
+};
+
 // The telephone: accounts, calls and their media. Everything a user can do is a member function here;
 // everything that happens is an Event. Single-threaded; events come from the loop, never from inside a member
 // function call.
@@ -50,6 +56,13 @@ public:
                     std::string_view reason = {}); // 300..699, unanswered incoming
     Result<> hang_up(CallId call);                 // CANCEL, 603 or BYE, as the state asks
     Result<> hold(CallId call, bool on);           // re-INVITE; event when confirmed
+    // Hands a call on (RFC 5589): hold, REFER, and the outcome as call.transfer. On success the call ends,
+    // else it is resumed. Errors: the target, a call that is not answered or is being transferred.
+    Result<> transfer(CallId call, std::string_view target, TransferOptions options = {});
+    Result<> transfer(CallId call, CallId to); // attended, with a call that is there
+    // Decides on a transfer that the peer asked for (call.transfer with `asks`).
+    Result<> accept_transfer(CallId call);
+    Result<> refuse_transfer(CallId call);
     Result<> mute(CallId call, bool on);
     Result<> send_dtmf(CallId call, std::string_view digits, std::optional<DtmfMode> mode = {});
     [[nodiscard]] bool dtmf_busy(CallId call) const;

@@ -10,15 +10,21 @@
 #include "base/link_watch.hpp"
 #include "phone/account.hpp"
 #include "phone/call.hpp"
+#include "phone/incoming_transfer.hpp"
+#include "phone/outgoing_transfer.hpp"
 #include "phone/phone.hpp"
 #include "phone/ringer.hpp"
 #include "phone/target.hpp"
 
 namespace offhook {
 
-struct Phone::Self final : CallHost, sip::UserAgent::Listener {
+struct Phone::Self final : TransferHost, sip::UserAgent::Listener {
     Self(Loop &loop, PhoneSettings settings);
-    ~Self() { calls_.clear(); } // they borrow the device and the accounts
+    ~Self() { // calls borrow the device and the accounts, transfers listen to calls
+        outgoing_transfers_.clear();
+        incoming_transfers_.clear();
+        calls_.clear();
+    }
     Self(const Self &) = delete;
     Self &operator=(const Self &) = delete;
 
@@ -46,6 +52,22 @@ struct Phone::Self final : CallHost, sip::UserAgent::Listener {
     void set_tap();
     void forget_message(const sip::ClientRequest *message);
 
+    // phone_transfers.cpp
+    Result<CallId> dial_for(Call &call, const sip::Uri &target,
+                            std::vector<std::pair<std::string, std::string>> headers) override;
+    void forget(const OutgoingTransfer &transfer) override;
+    void forget(const IncomingTransfer &transfer) override;
+    void on_other_usage(Call &call, const sip::Message &request,
+                        const sip::ServerTransaction &transaction) override;
+    void on_hold_ended(Call &call, bool ok) override;
+    void on_renumbered(CallId one, CallId other) override;
+    void on_call_over(Call &call) override;
+    void on_refer(Call &call, const sip::ServerTransaction &transaction);
+    [[nodiscard]] std::optional<Error> refusal_of(const Call &call, const sip::Uri &target) const;
+    Result<> hand_on(Call &call, OutgoingTransfer::Plan plan);
+    [[nodiscard]] Result<IncomingTransfer *> asked_transfer(CallId call) const;
+    void follow_transfers(const Event &event);
+
     // CallHost
     void tell(Event event) override;
     media::Device *borrow_device(CallId call) override;
@@ -56,7 +78,7 @@ struct Phone::Self final : CallHost, sip::UserAgent::Listener {
     sip::UserAgent &user_agent() override { return ua_; }
 
     void tell_next();
-    [[nodiscard]] Call *find(CallId id) const;
+    [[nodiscard]] Call *find(CallId id) const override;
     Result<Call *> need(CallId id) const;
     Result<Account *> named(std::string_view account) const;
     Result<Account *> account_for(const sip::Uri &target, std::string_view wanted) const;
@@ -89,6 +111,8 @@ struct Phone::Self final : CallHost, sip::UserAgent::Listener {
     std::vector<std::unique_ptr<sip::ClientRequest>> messages_; // MESSAGEs without a final answer yet
     std::vector<std::unique_ptr<Account>> accounts_;            // the last one is the peer-to-peer account
     std::vector<std::unique_ptr<Call>> calls_;
+    std::vector<std::unique_ptr<OutgoingTransfer>> outgoing_transfers_;
+    std::vector<std::unique_ptr<IncomingTransfer>> incoming_transfers_;
     std::uint32_t last_call_ = 0;
     std::unique_ptr<LinkWatch> link_watch_;
     bool shutting_down_ = false;

@@ -39,6 +39,13 @@ Result<media::SrtpPolicy> parse_srtp(std::string_view text) {
     return expected_one_of(text, "way of encrypting media", {"off", "optional", "required", "dtls"});
 }
 
+Result<ReferPolicy> parse_refer_policy(std::string_view text) {
+    if (text == "allow") return ReferPolicy::allow;
+    if (text == "ask") return ReferPolicy::ask;
+    if (text == "deny") return ReferPolicy::deny;
+    return expected_one_of(text, "policy for transfers", {"allow", "ask", "deny"});
+}
+
 Result<sip::TransportKind> parse_transport_name(std::string_view text) {
     const auto kind = sip::parse_transport(text);
     if (!kind) return expected_one_of(text, "transport", {"udp", "tcp", "tls", "ws", "wss"});

@@ -17,6 +17,7 @@ namespace offhook {
 
 enum class DtmfMode : std::uint8_t { automatic, rfc4733, info, inband };
 enum class EarlyMedia : std::uint8_t { play, ignore };
+enum class ReferPolicy : std::uint8_t { deny, ask, allow }; // a REFER that arrives in a call
 
 struct AccountSettings {
     std::string name;         // [account.NAME]; "" for the peer-to-peer account that always exists
@@ -56,7 +57,9 @@ struct PhoneSettings {
     int opus_complexity = 5;
     std::uint16_t rtp_port_min = 0, rtp_port_max = 0;
     DtmfMode dtmf_mode = DtmfMode::automatic;
-    Duration rtp_timeout{30'000}; // no RTP for so long in an established, unheld call ends it; 0 = never
+    std::optional<ReferPolicy> refer; // absent: deny
+    bool refer_anywhere = false;      // also out of the account's domain (a peer-to-peer account has none)
+    Duration rtp_timeout{30'000};     // no RTP for so long in an established, unheld call ends it; 0 = never
     // Calls straight from anybody, not only from the accounts' servers and this host. Absent: yes when no
     // account registers or `listen` asks for sockets explicitly.
     std::optional<bool> allow_direct;
@@ -65,10 +68,11 @@ struct PhoneSettings {
 
 // How the enumerations and sockets are written on the command line and in the file. Errors: invalid_argument
 // saying what was expected.
-Result<DtmfMode> parse_dtmf_mode(std::string_view text);     // auto, rfc4733, info, inband
-Result<EarlyMedia> parse_early_media(std::string_view text); // play, ignore
-Result<media::SrtpPolicy> parse_srtp(std::string_view text); // off, optional, required
-Result<ListenSettings> parse_listen(std::string_view text);  // [TRANSPORT:]ADDRESS[:PORT], IPv6 in brackets
+Result<DtmfMode> parse_dtmf_mode(std::string_view text);       // auto, rfc4733, info, inband
+Result<EarlyMedia> parse_early_media(std::string_view text);   // play, ignore
+Result<media::SrtpPolicy> parse_srtp(std::string_view text);   // off, optional, required
+Result<ReferPolicy> parse_refer_policy(std::string_view text); // allow, ask, deny
+Result<ListenSettings> parse_listen(std::string_view text);    // [TRANSPORT:]ADDRESS[:PORT], IPv6 in brackets
 Result<sip::TransportKind> parse_transport_name(std::string_view text); // udp, tcp, tls, ws, wss
 
 } // namespace offhook

@@ -68,6 +68,7 @@ private:
     void audio(const ConfigTable &table);
     void media(const ConfigTable &table);
     void tls(const ConfigTable &table);
+    void transfer(const ConfigTable &table);
     void network(const ConfigTable &table);
     void rtp_ports(const ConfigMember &member);
     void listen(const ConfigMember &member);
@@ -307,6 +308,14 @@ void Reader::rtp_ports(const ConfigMember &member) {
     report_.settings.phone.rtp_port_max = static_cast<std::uint16_t>(*high);
 }
 
+void Reader::transfer(const ConfigTable &table) {
+    auto &phone = report_.settings.phone;
+    const auto refer = [this, &phone](const ConfigMember &m) {
+        parsed(m, phone.refer, [](const std::string &text) { return parse_refer_policy(text); });
+    };
+    members(table, " in [transfer]", {{"refer", refer}, {"anywhere", flag(phone.refer_anywhere)}});
+}
+
 void Reader::tls(const ConfigTable &table) {
     auto &tls = report_.settings.phone.tls;
     members(table, " in [tls]",
@@ -353,6 +362,7 @@ SettingsReport Reader::read() {
              {"audio", table_of(&Reader::audio)},
              {"media", table_of(&Reader::media)},
              {"tls", table_of(&Reader::tls)},
+             {"transfer", table_of(&Reader::transfer)},
              {"network", table_of(&Reader::network)}});
     std::vector<std::string> names;
     for (auto &account : settings.phone.accounts) {

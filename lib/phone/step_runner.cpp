@@ -44,6 +44,7 @@ struct StepRunner::Self {
 
     void on_event(const Event &event);
     void on_ended(const event::CallEnded &event);
+    void on_transfer(const event::CallTransfer &event);
     void call_is_over();
     void act(const Result<> &result, bool wait_for_event = false);
     void start_wait();
@@ -125,6 +126,8 @@ void StepRunner::Self::start_action() {
         return act(phone.mute(call, true));
     case Kind::unmute:
         return act(phone.mute(call, false));
+    case Kind::transfer:
+        return act(phone.transfer(call, running->text), true);
     case Kind::hangup:
         if (ended) return succeed();
         return act(phone.hang_up(call), true);
@@ -222,6 +225,8 @@ void StepRunner::Self::on_event(const Event &event) {
     if (std::holds_alternative<event::CallAnswered>(event)) answered = true;
     if (const auto *over = std::get_if<event::CallEnded>(&event)) return on_ended(*over);
     if (!running) return;
+    if (const auto *told = std::get_if<event::CallTransfer>(&event)) on_transfer(*told);
+    if (!running) return;
     const auto is = [&](Kind kind) { return running->kind == kind; };
     const auto *playback = std::get_if<event::CallPlayback>(&event);
     if ((is(Kind::wait_answer) && answered) ||
@@ -234,10 +239,18 @@ void StepRunner::Self::on_event(const Event &event) {
     if (is(Kind::wait_dtmf) || is(Kind::expect_dtmf)) check_digits();
 }
 
+void StepRunner::Self::on_transfer(const event::CallTransfer &event) {
+    if (running->kind != Kind::transfer || event.role != TransferRole::transferor || !event.done) return;
+    if (event.exit == 0) return succeed();
+    step_failed("the call was not taken over: " +
+                (event.code != 0 ? std::to_string(event.code) + " " : std::string{}) + event.reason);
+}
+
 void StepRunner::Self::on_ended(const event::CallEnded &event) {
     ended = event;
     if (!running) return;
     if (running->kind == Kind::wait_end || running->kind == Kind::hangup) return succeed();
+    if (running->kind == Kind::transfer) return; // its outcome is still to come
     call_is_over();
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/text.hpp"
 #include "phone/pattern.hpp"
+#include "phone/target.hpp"
 #include "sip/headers.hpp"
 
 namespace offhook {
@@ -16,7 +17,7 @@ using Kind = Step::Kind;
 constexpr Duration expect_limit{10'000};
 
 // What a step takes after its name.
-enum class Takes : std::uint8_t { nothing, text, digits, limit, silence, pattern, tones };
+enum class Takes : std::uint8_t { nothing, text, digits, limit, silence, pattern, tones, target };
 
 struct Row {
     std::string_view verb, object; // "wait", "dtmf"
@@ -42,7 +43,7 @@ constexpr std::array rows{
     Row{"resume", "", Kind::resume, Takes::nothing},
     Row{"mute", "", Kind::mute, Takes::nothing},
     Row{"unmute", "", Kind::unmute, Takes::nothing},
-    Row{"transfer", "", Kind::transfer, Takes::text},
+    Row{"transfer", "", Kind::transfer, Takes::target},
     Row{"hangup", "", Kind::hangup, Takes::nothing},
 };
 
@@ -126,6 +127,16 @@ Result<> take_digits(std::string_view text, Step &step) {
     return {};
 }
 
+Result<> take_target(std::string_view text, Step &step) {
+    step.text = unquote(take_limit(text, step));
+    if (step.text.empty())
+        return wrong("expected whom to hand the call to, e.g. transfer sip:bob@example.com");
+    if (!starts_with_any(step.text, {"sip:", "sips:", "tel:"}))
+        return {}; // a contact or number: judged later
+    if (auto target = parse_target(step.text, {}, "localhost"); !target) return fail(target.error());
+    return {};
+}
+
 Result<> take_arguments(Takes takes, std::string_view text, Step &step) {
     switch (takes) {
     case Takes::nothing:
@@ -150,6 +161,8 @@ Result<> take_arguments(Takes takes, std::string_view text, Step &step) {
         return take_pattern(text, step);
     case Takes::tones:
         return take_tones(text, step);
+    case Takes::target:
+        return take_target(text, step);
     }
     return {};
 }
@@ -181,7 +194,6 @@ Result<Step> parse_step(std::string_view source) {
     const auto row = find_row(verb, object);
     if (!row) return fail(row.error());
     step.kind = (*row)->kind;
-    if (step.kind == Kind::transfer) return fail(Errc::not_supported, "transfer is not built in yet");
     if (verb == "expect") step.limit = expect_limit;
     if (auto taken = take_arguments((*row)->takes, (*row)->object.empty() ? rest : arguments, step); !taken)
         return fail(taken.error());

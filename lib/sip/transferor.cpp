@@ -22,7 +22,14 @@ public:
         case Kind::hold_failed:
             if (out_.next.phase != Phase::holding) break;
             out_.next.held = event_.kind == Kind::held;
-            refer();
+            consult_or_refer();
+            break;
+        case Kind::consulted:
+            if (out_.next.phase == Phase::consulting) refer();
+            break;
+        case Kind::consult_failed:
+            if (out_.next.phase == Phase::consulting)
+                finish({false, event_.status, text_of(event_.status, event_.reason), event_.status == 0});
             break;
         case Kind::answered:
             answered();
@@ -49,9 +56,15 @@ public:
 private:
     void start() {
         if (out_.next.phase != Phase::idle) return;
-        if (event_.held) return refer();
+        if (event_.held) return consult_or_refer();
         out_.next.phase = Phase::holding;
         out_.hold = true;
+    }
+
+    void consult_or_refer() {
+        if (!out_.next.attended) return refer();
+        out_.next.phase = Phase::consulting;
+        out_.consult = true;
     }
 
     void refer() {
@@ -115,7 +128,7 @@ private:
 
     void call_ended() {
         out_.next.call_over = true;
-        if (out_.next.phase == Phase::idle || out_.next.phase == Phase::holding) {
+        if (out_.next.phase < Phase::referring) {
             finish({false, 0, "the call ended before it was transferred", false});
             out_.over = true;
         }
@@ -125,6 +138,7 @@ private:
         if (out_.next.phase == Phase::finished) return;
         const bool subscribed = out_.next.phase == Phase::waiting && !event_.no_subscription;
         out_.next.phase = Phase::finished;
+        out_.end_consultation = out_.next.attended && !outcome.success;
         if (!out_.next.call_over) {
             out_.hang_up = outcome.success;
             out_.resume = !outcome.success && out_.next.held;

@@ -60,12 +60,12 @@ std::string_view allowed_methods() noexcept {
 }
 
 std::string_view supported_extensions() noexcept {
-    return "replaces";
+    return "replaces, norefersub";
 }
 
 bool supports_extension(std::string_view tag) noexcept {
-    const auto served = split_list(supported_extensions());
-    return std::any_of(served.begin(), served.end(), [&](std::string_view one) { return iequals(one, tag); });
+    const auto known = split_list(supported_extensions());
+    return std::any_of(known.begin(), known.end(), [&](std::string_view one) { return iequals(one, tag); });
 }
 
 UserAgent::UserAgent(Loop &loop, Options options, Listener &listener)

@@ -242,6 +242,33 @@ TEST_SUITE("transfer machine") {
         CHECK(!step(d.next, notified(200, Value::terminated)).outcome);
     }
 
+    TEST_CASE("attended: the target is called between hold and REFER") {
+        Transferor model;
+        model.attended = true;
+        auto d = step(step(model, on(Kind::start)).next, on(Kind::held));
+        CHECK(d.consult);
+        CHECK(!d.refer);
+        const auto consulting = d.next;
+        d = step(consulting, on(Kind::consulted));
+        CHECK(d.refer);
+        d = step(step(d.next, on(Kind::answered, 202)).next, notified(481, Value::terminated));
+        CHECK(d.outcome->code == 481);
+        CHECK(d.resume);
+        CHECK(d.end_consultation);
+        d = step(consulting, on(Kind::consult_failed, 486));
+        CHECK(d.outcome->code == 486);
+        CHECK(d.outcome->reason == "Busy Here");
+        CHECK(d.resume);
+        CHECK(d.over);
+        d = step(consulting, on(Kind::call_ended));
+        CHECK(!d.outcome->success);
+        CHECK(d.end_consultation);
+        d = step(step(step(consulting, on(Kind::consulted)).next, on(Kind::answered, 202)).next,
+                 notified(200, Value::terminated));
+        CHECK(d.outcome->success);
+        CHECK(!d.end_consultation);
+    }
+
     TEST_CASE("a NOTIFY nobody asked for is 481") {
         CHECK(step(Transferor{}, notified(200)).answer == 481);
         CHECK(step(step({}, on(Kind::start)).next, notified(200)).answer == 481);
