@@ -168,6 +168,9 @@ Result<int> run(const GlobalOptions &global, const AnswerOptions &options) {
     auto plan = plan_talk(options.talk, setup->tts_command, global.json);
     if (!plan) return tl::unexpected(plan.error());
     plan->echo = options.echo;
+    auto refer = refer_policy(options.talk, setup->phone.refer, global.json);
+    if (!refer) return tl::unexpected(refer.error());
+    setup->phone.refer = *refer;
     if (!options.talk.stdin_format.empty()) setup->phone.pipe_format = options.talk.stdin_format;
     if (auto mode = parse_dtmf_mode(options.talk.dtmf_mode); mode) setup->phone.dtmf_mode = *mode;
     if (options.talk.record == "-" || setup->phone.audio == "pipe") output.stdout_taken();

@@ -116,6 +116,9 @@ Result<int> run(const GlobalOptions &global, const CallOptions &options) {
     if (!setup) return tl::unexpected(setup.error());
     auto plan = plan_talk(options.talk, setup->tts_command, global.json);
     if (!plan) return tl::unexpected(plan.error());
+    auto refer = refer_policy(options.talk, setup->phone.refer, global.json);
+    if (!refer) return tl::unexpected(refer.error());
+    setup->phone.refer = *refer;
     if (!options.talk.stdin_format.empty()) setup->phone.pipe_format = options.talk.stdin_format;
     if (auto mode = parse_dtmf_mode(options.talk.dtmf_mode); mode) setup->phone.dtmf_mode = *mode;
     if (options.nagios) output.only_the_result();

@@ -15,7 +15,7 @@ namespace offhook::cmd {
 namespace {
 
 // The commands of the contract that later issues build.
-const std::vector<std::string> later{"transfer", "wss-bridge", "tui", "run", "ctl", "watch"};
+const std::vector<std::string> later{"wss-bridge", "tui", "run", "ctl", "watch"};
 
 bool is_later(const std::string &command) {
     return std::find(later.begin(), later.end(), command) != later.end();
@@ -32,6 +32,7 @@ struct Parser {
     SendOptions send;
     MessageOptions message;
     TraceOptions trace_file;
+    TransferCommandOptions transfer;
     ConfigOptions config;
     AudioOptions audio;
     CompletionOptions completion;
@@ -53,6 +54,7 @@ struct Parser {
     void send_command();
     void message_command();
     void trace_command();
+    void transfer_command();
     void small_commands();
 };
 
@@ -128,6 +130,7 @@ Parser::Parser() {
     send_command();
     message_command();
     trace_command();
+    transfer_command();
     small_commands();
 }
 
@@ -214,7 +217,7 @@ void Parser::talks(CLI::App &sub) {
         "try a failed call N times more");
     duration(sub, "--retry-wait", talk.retry_wait, "wait D between tries (10 s)");
     choice(sub, "--refer", talk.refer, "allow|ask|deny",
-           "what to do with a transfer that the peer asks for (only deny is built in yet)");
+           "what to do with a transfer that the peer asks for (ask on a terminal, else deny)");
     sub.add_flag("--follow", talk.follow, "follow redirections (3xx)");
     expectations(sub);
 }
@@ -288,9 +291,8 @@ void Parser::ping_command() {
         [](const std::string &t) { return parse_duration_from(t, Duration{10}); }, "D",
         "wait D between requests (1 s, at least 10 ms)");
     value(
-        sub, "-W,--wait", ping.wait,
-        [](const std::string &t) { return parse_duration_from(t, Duration{1}); }, "D",
-        "give up on an answer after D (5 s)");
+        sub, "-W,--wait", ping.wait, [](const std::string &t) { return parse_duration_from(t, Duration{1}); },
+        "D", "give up on an answer after D (5 s)");
     sub.add_flag("--route", ping.route, "find the proxies on the way, by Max-Forwards");
     value(
         sub, "--max-hops", ping.max_hops, [](const std::string &t) { return parse_int(t, 1, 70); }, "N",
@@ -299,13 +301,14 @@ void Parser::ping_command() {
 }
 
 void Parser::send_command() {
-    auto &sub = command("send", "send one request and print the responses", "TARGET",
-                        "  offhook send sip:pbx.example.com\n"
-                        "  offhook send --method PUBLISH --header 'Event: presence' --header 'Content-Type: "
-                        "application/pidf+xml' \\\n      --body @state.xml --expect 2xx sip:alice@example.com\n"
-                        "  offhook send --dry-run --method MESSAGE --body hello sip:bob@192.0.2.7 > "
-                        "message.sip\n"
-                        "  offhook send --raw message.sip --expect 400 'sip:192.0.2.7;transport=tcp'\n");
+    auto &sub =
+        command("send", "send one request and print the responses", "TARGET",
+                "  offhook send sip:pbx.example.com\n"
+                "  offhook send --method PUBLISH --header 'Event: presence' --header 'Content-Type: "
+                "application/pidf+xml' \\\n      --body @state.xml --expect 2xx sip:alice@example.com\n"
+                "  offhook send --dry-run --method MESSAGE --body hello sip:bob@192.0.2.7 > "
+                "message.sip\n"
+                "  offhook send --raw message.sip --expect 400 'sip:192.0.2.7;transport=tcp'\n");
     sub.add_option("TARGET", send.target, "SIP URI, tel:, number or user, host, or contact");
     value(sub, "--method", send.method, parse_method_token, "METHOD", "method of the request (OPTIONS)");
     repeated(sub, "--header", send.headers, parse_any_header, "'NAME: VALUE'",
@@ -317,9 +320,8 @@ void Parser::send_command() {
     value(sub, "--expect", send.expect, parse_expect, "STATUS",
           "exit 40 unless the final status is one of these: 2xx, 401,407 …, or none");
     value(
-        sub, "-W,--wait", send.wait,
-        [](const std::string &t) { return parse_duration_from(t, Duration{1}); }, "D",
-        "with --raw: wait for an answer for D (5 s)");
+        sub, "-W,--wait", send.wait, [](const std::string &t) { return parse_duration_from(t, Duration{1}); },
+        "D", "with --raw: wait for an answer for D (5 s)");
     sub.add_flag("--dry-run", send.dry_run, "print the request instead of sending it");
 }
 
@@ -340,8 +342,24 @@ void Parser::trace_command() {
     choice(sub, "--format", trace_file.format, "text|markdown|mermaid|json", "form of the flow (text)");
     text_option(sub, "--call", trace_file.call, "CALL",
                 "only this call: its number, or a part or pattern of its Call-ID");
-    text_option(sub, "--method", trace_file.method, "METHOD[,METHOD…]", "only requests of these methods and "
+    text_option(sub, "--method", trace_file.method, "METHOD[,METHOD…]",
+                "only requests of these methods and "
                 "their responses");
+}
+
+void Parser::transfer_command() {
+    auto &sub = command("transfer", "call somebody and hand the call on", "FIRST SECOND | --call ID TARGET",
+                        "  offhook transfer sip:alice@example.com sip:bob@example.com\n"
+                        "  offhook transfer --attended --ring-timeout 30s -a work 201 202\n"
+                        "  offhook transfer --json 201 202 | jq -r 'select(.event==\"result\").exit'\n");
+    sub.add_option("PARTY", transfer.parties, "FIRST and SECOND");
+    sub.add_flag("--attended", transfer.attended, "call SECOND too, then join the two (Replaces)");
+    sub.add_flag("--no-wait", transfer.no_wait, "do not ask how it went; done when FIRST agrees to go");
+    duration(sub, "--ring-timeout", transfer.ring_timeout,
+             "give up when FIRST rings or SECOND's answer takes longer than D");
+    choice(sub, "--then", transfer.then, "hangup|wait",
+           "after a failed transfer: end the call with FIRST, or stay in it (a terminal's default)");
+    text_option(sub, "--call", transfer.call, "ID", "hand on this call of the running phone to TARGET");
 }
 
 void Parser::small_commands() {
@@ -452,6 +470,7 @@ Result<CommandLine> chosen(Parser &parser, const std::string &command) {
     if (command == "send") return finish(parser.send);
     if (command == "message") return finish(parser.message);
     if (command == "trace") return finish(parser.trace_file);
+    if (command == "transfer") return finish(parser.transfer);
     if (command == "config") return finish(parser.config);
     if (command == "accounts") return finish(AccountsOptions{});
     if (command == "contacts") return finish(ContactsOptions{});

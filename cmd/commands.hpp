@@ -13,6 +13,7 @@ Result<int> run(const GlobalOptions &global, const PingOptions &options);
 Result<int> run(const GlobalOptions &global, const SendOptions &options);
 Result<int> run(const GlobalOptions &global, const MessageOptions &options);
 Result<int> run(const GlobalOptions &global, const TraceOptions &options);
+Result<int> run(const GlobalOptions &global, const TransferCommandOptions &options);
 Result<int> run(const GlobalOptions &global, const ConfigOptions &options);
 Result<int> run(const GlobalOptions &global, const AccountsOptions &options);
 Result<int> run(const GlobalOptions &global, const ContactsOptions &options);

@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include "base/text.hpp"
 #include "cmd/record_name.hpp"
 #include "cmd/status_line.hpp"
 
@@ -38,16 +39,40 @@ void Console::press(char key) {
     auto &phone = session_.phone();
     const auto call = phone.call(call_);
     if (!call) return;
+    if (target_) return type(key);
     if (key == 'q') return show(phone.hang_up(call_));
     if (key == 'h') return show(phone.hold(call_, !call->held_locally));
     if (key == 'm') return show(phone.mute(call_, !call->muted));
     if (key == 'r') return toggle_record(*call);
-    if (key == 'x') return session_.output().progress("transfer: not built in yet");
+    if (key == 'x') {
+        target_.emplace();
+        return draw();
+    }
+    if (key == 'y') return show(phone.accept_transfer(call_));
+    if (key == 'n') return show(phone.refuse_transfer(call_));
     if (key == '?')
         return session_.output().progress(
             "keys: 0-9 * # A-D digits, h hold, m mute, r record, q hang up, x transfer");
     if (std::strchr("0123456789*#ABCD", key) != nullptr && key != 0)
         show(phone.send_dtmf(call_, std::string_view(&key, 1)));
+}
+
+// Enter hands the call over, Escape forgets it.
+void Console::type(char key) {
+    constexpr char escape = 27, backspace = 8, rubout = 127;
+    constexpr std::size_t longest = 500;
+    if (key == escape) {
+        target_.reset();
+    } else if (key == '\r' || key == '\n') {
+        const std::string target = std::move(*target_);
+        target_.reset();
+        if (!target.empty()) return show(session_.phone().transfer(call_, target));
+    } else if (key == backspace || key == rubout) {
+        if (!target_->empty()) target_->pop_back();
+    } else if (key >= ' ' && target_->size() < longest) {
+        *target_ += key;
+    }
+    draw();
 }
 
 void Console::toggle_record(const CallView &call) {
@@ -69,6 +94,11 @@ void Console::tick() {
 void Console::draw() {
     const auto call = session_.phone().call(call_);
     if (!call || session_.finishing()) return erase();
+    if (target_) {
+        put("\r" + cut_to_width("transfer to (Enter, Esc): " + *target_, Terminal::width() - 1) + "\x1b[K");
+        drawn_ = true;
+        return;
+    }
     StatusFacts facts;
     facts.call = *call;
     facts.since_start = std::chrono::duration_cast<Duration>(session_.loop().now() - started_);

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <string>
 
 #include "cmd/session.hpp"
 #include "cmd/terminal.hpp"
@@ -18,6 +20,7 @@ public:
 
 private:
     void press(char key);
+    void type(char key); // the target of a transfer
     void show(const Result<> &done);
     void toggle_record(const CallView &call);
     void tick();
@@ -31,6 +34,7 @@ private:
     Timer redraw_;
     std::unique_ptr<Terminal> terminal_;
     bool drawn_ = false;
+    std::optional<std::string> target_; // being typed
 };
 
 } // namespace offhook::cmd

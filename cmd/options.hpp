@@ -96,6 +96,14 @@ struct TraceOptions {
     std::string call, method;    // filters
 };
 
+struct TransferCommandOptions {
+    std::vector<std::string> parties; // FIRST SECOND, or TARGET with --call
+    std::string call;                 // of the running phone
+    bool attended = false, no_wait = false;
+    std::optional<Duration> ring_timeout;
+    std::string then; // after a failure: "", "hangup", "wait"
+};
+
 struct ConfigOptions {
     std::string verb; // "check"
 };
@@ -118,8 +126,8 @@ struct NothingOptions { // `offhook` alone
 struct CommandLine {
     GlobalOptions global;
     std::variant<NothingOptions, HelpOptions, VersionOptions, CallOptions, AnswerOptions, RegisterOptions,
-                 PingOptions, SendOptions, MessageOptions, TraceOptions, ConfigOptions, AccountsOptions,
-                 ContactsOptions, AudioOptions, CompletionOptions>
+                 PingOptions, SendOptions, MessageOptions, TraceOptions, TransferCommandOptions,
+                 ConfigOptions, AccountsOptions, ContactsOptions, AudioOptions, CompletionOptions>
         command;
 };
 

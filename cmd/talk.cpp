@@ -58,9 +58,6 @@ void Talk::on_stdin_line(const std::string &line) {
     if (line.find_first_not_of(" \t\r") == std::string::npos || line[0] == '#') return;
     auto steps = parse_steps(line);
     if (!steps) return give_up(exit_usage, steps.error().what);
-    for (const auto &step : *steps)
-        if (step.kind == Step::Kind::transfer)
-            return give_up(exit_usage, "not built in yet: the step \"transfer\"");
     runner_->add(std::move(*steps));
 }
 
@@ -83,6 +80,9 @@ void Talk::on_event(const Event &event) {
     if (call == nullptr || call->id != call_) return;
     if (std::holds_alternative<event::CallAnswered>(event)) on_answered(*call);
     if (std::holds_alternative<event::CallPlayback>(event) && playing_) play_next();
+    if (const auto *transfer = std::get_if<event::CallTransfer>(&event);
+        transfer != nullptr && transfer->asks)
+        session_.output().progress("y go there, n stay");
     if (const auto *ended = std::get_if<event::CallEnded>(&event)) on_ended(*ended);
 }
 

@@ -33,6 +33,10 @@ struct TalkPlan {
 Result<TalkPlan> plan_talk(const TalkOptions &options, const std::vector<std::string> &tts_command,
                            bool json);
 
+// What becomes of a REFER. Errors: invalid_argument (ask without anybody to ask).
+Result<ReferPolicy> refer_policy(const TalkOptions &options, std::optional<ReferPolicy> configured,
+                                 bool json);
+
 class Talk {
 public:
     struct Outcome {

@@ -5,6 +5,7 @@
 
 #include "base/text.hpp"
 #include "cmd/talk.hpp"
+#include "cmd/terminal.hpp"
 #include "media/device.hpp"
 
 namespace offhook::cmd {
@@ -32,8 +33,6 @@ Result<> check_record(const std::string &path, bool json) {
 
 Result<> not_yet(const TalkOptions &options) {
     if (!options.script.empty()) return fail(Errc::not_supported, "not built in yet: --script");
-    if (!options.refer.empty() && options.refer != "deny")
-        return fail(Errc::not_supported, "not built in yet: --refer " + options.refer);
     return {};
 }
 
@@ -45,8 +44,6 @@ Result<> plan_steps(TalkPlan &plan) {
     if (!steps) return fail(steps.error().code, "--do: " + steps.error().what);
     for (const auto &step : *steps) {
         Result<> good;
-        if (step.kind == Step::Kind::transfer)
-            good = fail(Errc::not_supported, "not built in yet: the step \"transfer\"");
         if (step.kind == Step::Kind::play) good = check_sound(step.text);
         if (step.kind == Step::Kind::say)
             if (auto spoken = plan.speech->say(step.text); !spoken) good = tl::unexpected(spoken.error());
@@ -78,6 +75,18 @@ Result<> plan_hook(TalkPlan &plan) {
 }
 
 } // namespace
+
+// Flag, then configuration; else a person at the terminal is asked, and a script follows nobody.
+Result<ReferPolicy> refer_policy(const TalkOptions &options, std::optional<ReferPolicy> configured,
+                                 bool json) {
+    const bool person = Terminal::is_interactive() && !json && options.play != "-" && options.steps != "-";
+    if (options.refer == "ask" && !person)
+        return fail(Errc::invalid_argument,
+                    "--refer ask: there is nobody to ask without a terminal (expected allow or deny)");
+    if (!options.refer.empty()) return parse_refer_policy(options.refer);
+    const auto policy = configured.value_or(ReferPolicy::ask);
+    return policy == ReferPolicy::ask && !person ? ReferPolicy::deny : policy;
+}
 
 Result<TalkPlan> plan_talk(const TalkOptions &options, const std::vector<std::string> &tts_command,
                            bool json) {

@@ -124,7 +124,6 @@ TEST_SUITE("cli") {
              "--code: \"200\" cannot be used (expected a SIP status from 300 to 699)"},
             {{"call", "x", "--header", "Via: y"},
              "--header: \"Via\" is written by the phone itself and cannot be set"},
-            {{"transfer", "a", "b"}, "not built in yet: transfer"},
             {{"tui", "--x"}, "not built in yet: tui"},
             {{"--aor", "alice", "register"}, "--aor: \"alice\" is no SIP URI"},
         };
