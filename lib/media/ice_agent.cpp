@@ -303,6 +303,8 @@ void IceAgent::ask_consent(Step &step, TimePoint now) {
         if (now - chosen.heard >= timing_.consent_lasts)
             return fail_with(step, "ICE: the peer has not consented to our media for " +
                                        std::to_string(timing_.consent_lasts.count() / 1000) + " s");
+        if (!chosen.faltering && now - chosen.heard >= timing_.consent_lasts / 3)
+            step.faltering = chosen.faltering = true;
         if (chosen.next > now) continue;
         const auto spread = static_cast<unsigned>(timing_.consent.count() * 4 / 10);
         chosen.next = now + timing_.consent * 8 / 10 + Duration{random_below(std::max(spread, 1U))};
@@ -320,7 +322,7 @@ bool IceAgent::take_consent(const StunMessage &message, const Address &from, Tim
             continue;
         if (message.message_class() == StunClass::success && chosen.pair->remote == from &&
             message.authenticated(chosen.remote.password))
-            chosen.heard = now;
+            chosen.heard = now, chosen.faltering = false;
         return true;
     }
     return false;

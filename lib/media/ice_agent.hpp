@@ -43,6 +43,7 @@ public:
     struct Step {
         std::vector<Send> send;
         bool selected = false;       // selected() of some component is new or another
+        bool faltering = false;      // a third of consent_lasts is over without an answer: time for a restart
         std::optional<Error> failed; // Errc::media; told once
     };
 
@@ -101,6 +102,7 @@ private:
         TimePoint asked{}, next{}, heard{};
         std::array<StunTransaction, 4> asking{}; // the last ones
         std::size_t asks = 0;
+        bool faltering = false;
     };
 
     [[nodiscard]] std::uint64_t priority(const Pair &pair) const noexcept;

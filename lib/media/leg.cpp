@@ -60,6 +60,10 @@ struct MediaLeg::Self {
     void on_rtp(const Address &from, std::span<std::uint8_t> bytes);
     void on_rtcp(const Address &from, std::span<std::uint8_t> bytes);
     bool admit(const Address &from);
+    void describe_transport();
+    [[nodiscard]] bool has_address() const;
+    [[nodiscard]] bool may_send() const { return sending_allowed() && transport->ready(); }
+    [[nodiscard]] bool sending_allowed() const;
     void tell(const std::vector<DtmfEvent> &list) const;
     void transmit(std::uint8_t type, bool marker, std::uint32_t timestamp, Bytes payload);
     void advance();
@@ -72,7 +76,7 @@ struct MediaLeg::Self {
 
 Result<> MediaLeg::Self::negotiated() {
     const Negotiated &now = *agreed();
-    if (auto ready = transport->configure(now.transport); !ready) return ready;
+    if (auto ready = transport->configure(now.transport, now.rtp, now.rtcp); !ready) return ready;
     receiver.configure(now);
     if (codec != now.codec || fmtp != now.fmtp) {
         codec = now.codec;
@@ -96,6 +100,7 @@ Result<> MediaLeg::Self::negotiated() {
 // RTP bleed (CVE-2017-14099): packets are taken from the host that was signalled, and once a port of it has
 // been seen, from that port alone.
 bool MediaLeg::Self::admit(const Address &from) {
+    if (transport->ice()) return agreed().has_value(); // has checked the address itself
     if (!agreed() || !from.same_ip(agreed()->rtp)) return false;
     if (!locked) locked = from;
     return *locked == from;
@@ -116,7 +121,7 @@ void MediaLeg::Self::on_rtp(const Address &from, std::span<std::uint8_t> bytes) 
 }
 
 void MediaLeg::Self::on_rtcp(const Address &from, std::span<std::uint8_t> bytes) {
-    if (!agreed() || !from.same_ip(agreed()->rtp)) return;
+    if (!agreed() || (!transport->ice() && !from.same_ip(agreed()->rtp))) return;
     const auto report = parse_rtcp(bytes);
     if (!report) return;
     if (tap) tap(from, transport->rtcp(), bytes);
@@ -183,7 +188,7 @@ void MediaLeg::Self::schedule_report() {
 }
 
 void MediaLeg::Self::report(bool bye) {
-    if (!agreed() || agreed()->rtcp.port() == 0 || agreed()->rtcp.is_any()) return;
+    if (!agreed() || !has_address() || !transport->ready()) return;
     RtcpReport out;
     out.sender_ssrc = next.ssrc;
     if (packets_sent > 0)
@@ -218,43 +223,86 @@ MediaLeg::~MediaLeg() {
 }
 
 Result<std::unique_ptr<MediaLeg>> MediaLeg::open(Loop &loop, Options options, Events events) {
-    auto transport = MediaTransport::open(options.local_ip, options.port_min, options.port_max);
+    auto transport =
+        MediaTransport::open(loop, options.local_ip, options.port_min, options.port_max, options.ice);
     if (!transport) return fail(transport.error());
+    LocalMedia local{.rtp = (*transport)->rtp(),
+                     .public_ip = options.public_ip,
+                     .codecs = options.codecs,
+                     .ptime_ms = options.ptime_ms};
+    local.transport.srtp = options.srtp;
+    local.transport.takes_ice = options.ice.ice;
+    if (options.srtp != SrtpPolicy::off) {
+        const auto identity = DtlsIdentity::of_process();
+        if (!identity) return fail(identity.error());
+        local.transport.fingerprint = (*identity)->fingerprint();
+    }
     auto self = std::make_unique<Self>(loop, std::move(options), std::move(events));
     self->transport = std::move(*transport);
-    self->offer_answer.emplace(LocalMedia{.rtp = self->transport->rtp(),
-                                          .public_ip = self->options.public_ip,
-                                          .codecs = self->options.codecs,
-                                          .ptime_ms = self->options.ptime_ms,
-                                          .transport = self->options.transport});
+    self->offer_answer.emplace(std::move(local));
     self->ptime_ms = self->options.ptime_ms;
     self->next.ssrc = rand_u32();
     self->next.sequence = static_cast<std::uint16_t>(random_below(0x8000)); // room before the first wrap
     self->first_sequence = self->next.sequence;
     self->next.timestamp = rand_u32();
     Self *raw = self.get();
-    auto started = raw->transport->start(
-        [raw](const Address &from, std::span<std::uint8_t> bytes) { raw->on_rtp(from, bytes); },
-        [raw](const Address &from, std::span<std::uint8_t> bytes) { raw->on_rtcp(from, bytes); });
-    if (!started) return fail(started.error());
+    MediaTransport::Events below;
+    below.rtp = [raw](const Address &from, std::span<std::uint8_t> bytes) { raw->on_rtp(from, bytes); };
+    below.rtcp = [raw](const Address &from, std::span<std::uint8_t> bytes) { raw->on_rtcp(from, bytes); };
+    below.changed = raw->events.transport_changed;
+    below.faltering = raw->events.transport_faltering;
+    below.failed = raw->events.transport_failed;
+    below.trouble = raw->events.transport_trouble;
+    if (auto started = raw->transport->start(std::move(below)); !started) return fail(started.error());
     return std::unique_ptr<MediaLeg>(new MediaLeg(std::move(self)));
 }
 
+void MediaLeg::gather(bool offerer, std::vector<IceServer> servers, std::function<void()> done) {
+    self_->transport->gather(offerer, std::move(servers), std::move(done));
+}
+
+// Candidates are known only now, and other credentials after a restart.
+void MediaLeg::Self::describe_transport() {
+    auto local = transport->local();
+    offer_answer->set_transport(local.rtp, std::move(local.ice), std::move(local.rtcp));
+}
+
 Result<std::string> MediaLeg::offer() {
+    self_->describe_transport();
     return self_->offer_answer->make_offer();
 }
 
 Result<> MediaLeg::answered(std::string_view sdp) {
     auto applied = self_->offer_answer->apply_answer(sdp);
-    return applied ? self_->negotiated() : applied;
+    if (applied) applied = self_->negotiated();
+    if (applied) connect();
+    return applied;
 }
 
-Result<std::string> MediaLeg::answer(std::string_view offer) {
-    if (auto applied = self_->offer_answer->apply_offer(offer); !applied) return fail(applied.error());
+Result<> MediaLeg::take_offer(std::string_view offer) {
+    return self_->offer_answer->apply_offer(offer);
+}
+
+Result<std::string> MediaLeg::answer() {
+    if (const auto *offered = self_->offer_answer->offered()) self_->transport->offered(*offered);
+    self_->describe_transport();
     auto answer = self_->offer_answer->make_answer();
     if (!answer) return answer;
     if (auto ready = self_->negotiated(); !ready) return fail(ready.error());
     return answer;
+}
+
+Result<std::string> MediaLeg::answer(std::string_view offer) {
+    if (auto taken = take_offer(offer); !taken) return fail(taken.error());
+    return answer();
+}
+
+void MediaLeg::connect() {
+    self_->transport->connect();
+}
+
+void MediaLeg::restart_ice() {
+    self_->transport->restart_ice();
 }
 
 void MediaLeg::roll_back() {
@@ -273,12 +321,20 @@ bool MediaLeg::remote_hold() const {
     return self_->agreed() && self_->agreed()->remote_hold;
 }
 
-bool MediaLeg::sending_allowed() const {
-    if (!self_->agreed() || self_->agreed()->rtp.port() == 0 || self_->agreed()->rtp.is_any()) return false;
-    if (self_->offer_answer->held_locally())
-        return false; // sendonly could play music; the microphone is private
-    const Direction direction = self_->agreed()->local_direction;
+// With ICE the way is what was found; m= and c= may hold anything, 0.0.0.0 too.
+bool MediaLeg::Self::has_address() const {
+    return transport->ice() || (agreed()->rtp.port() != 0 && !agreed()->rtp.is_any());
+}
+
+bool MediaLeg::Self::sending_allowed() const {
+    if (!agreed() || !has_address()) return false;
+    if (offer_answer->held_locally()) return false; // sendonly could play music; the microphone is private
+    const Direction direction = agreed()->local_direction;
     return direction == Direction::sendrecv || direction == Direction::sendonly;
+}
+
+bool MediaLeg::sending_allowed() const {
+    return self_->sending_allowed();
 }
 
 bool MediaLeg::receiving_expected() const {
@@ -296,7 +352,7 @@ std::size_t MediaLeg::frame_samples() const {
 }
 
 void MediaLeg::send(ConstSamples frame) {
-    if (!sending_allowed() || !self_->encoder || frame.size() != frame_samples()) return skip();
+    if (!self_->may_send() || !self_->encoder || frame.size() != frame_samples()) return skip();
     if (!self_->send_event()) {
         const Bytes payload = self_->encoder->encode(frame);
         if (!payload.empty()) {
@@ -309,7 +365,7 @@ void MediaLeg::send(ConstSamples frame) {
 }
 
 void MediaLeg::skip() {
-    if (sending_allowed()) (void)self_->send_event();
+    if (self_->may_send()) (void)self_->send_event();
     self_->talking = false;
     self_->advance();
 }
@@ -372,6 +428,14 @@ Address MediaLeg::local_rtp() const {
 
 std::string MediaLeg::srtp() const {
     return self_->transport->srtp();
+}
+
+bool MediaLeg::transport_ready() const {
+    return self_->transport->ready();
+}
+
+std::string MediaLeg::ice_pair() const {
+    return self_->transport->pair();
 }
 
 void MediaLeg::set_tap(Tap tap) {

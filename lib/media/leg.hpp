@@ -11,6 +11,7 @@
 #include "base/address.hpp"
 #include "base/loop.hpp"
 #include "media/dtmf.hpp"
+#include "media/ice_transport.hpp"
 #include "media/offer_answer.hpp"
 #include "media/rtp.hpp"
 
@@ -39,12 +40,17 @@ public:
         std::uint16_t port_min = 0, port_max = 0; // 0: any even port
         unsigned ptime_ms = 20;
         int opus_complexity = 5;
-        LocalTransport transport;
+        SrtpPolicy srtp = SrtpPolicy::off;
+        IceTransport::Options ice;
     };
     struct Events { // all optional
         std::function<void(const DtmfEvent &)> dtmf;
         std::function<void()> first_packet;
-        std::function<void()> codec_changed; // a new negotiation took effect
+        std::function<void()> codec_changed;                        // a new negotiation took effect
+        std::function<void()> transport_changed;                    // ready(), srtp() or the way to the peer
+        std::function<void()> transport_faltering;                  // time for restart_ice() and an offer
+        std::function<void(const Error &)> transport_failed;        // ICE, its consent, or DTLS: for good
+        std::function<void(const std::string &)> transport_trouble; // a server that does not answer; no more
     };
     // Sees every RTP and RTCP packet, as it is without its encryption (for --pcap).
     using Tap = std::function<void(const Address &from, const Address &to, Bytes datagram)>;
@@ -55,10 +61,21 @@ public:
     MediaLeg(const MediaLeg &) = delete;
     MediaLeg &operator=(const MediaLeg &) = delete;
 
+    // Asks the STUN and TURN servers, before the first offer (`offerer`) or answer; `done` comes once, at
+    // once when there is nobody to ask.
+    void gather(bool offerer, std::vector<IceServer> servers, std::function<void()> done);
+
     // Offer/answer; after each completed exchange the stream follows it.
     Result<std::string> offer();
     Result<> answered(std::string_view sdp);
-    Result<std::string> answer(std::string_view offer);
+    // The peer's offer in two steps: can it be met (errors as OfferAnswer::apply_offer()), and our answer to
+    // it.
+    Result<> take_offer(std::string_view offer);
+    Result<std::string> answer();
+    Result<std::string> answer(std::string_view offer); // both
+    // Our answer is on its way: ICE and DTLS begin. answered() does it by itself.
+    void connect();
+    void restart_ice(); // with the next offer; the way found before serves until then
     void roll_back();
     void set_hold(bool hold);
     [[nodiscard]] const std::optional<Negotiated> &negotiated() const;
@@ -80,7 +97,9 @@ public:
 
     [[nodiscard]] LegStats stats() const;
     [[nodiscard]] Address local_rtp() const;
-    [[nodiscard]] std::string srtp() const; // "AEAD_AES_128_GCM"; empty: in the clear
+    [[nodiscard]] std::string srtp() const; // "AEAD_AES_128_GCM"; "dtls" until its end; empty: in the clear
+    [[nodiscard]] bool transport_ready() const; // media can flow: a way is found, keys are there
+    [[nodiscard]] std::string ice_pair() const; // "192.0.2.1:4000 to 198.51.100.2:5000"; empty without ICE
     void set_tap(Tap tap);
 
 private:

@@ -1,12 +1,16 @@
-// MediaTransport: what carries a leg's RTP and RTCP. Owns the sockets and the keys: the leg above gives and
-// gets packets in the clear. What does not authenticate never reaches it.
+// MediaTransport: what carries a leg's RTP and RTCP. Owns the sockets, ICE, DTLS and the keys: the leg above
+// gives and gets packets in the clear. What does not authenticate, or does not come from the peer that ICE
+// found, never reaches it.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 
+#include "media/dtls_link.hpp"
+#include "media/ice_transport.hpp"
 #include "media/rtp_sockets.hpp"
 #include "media/secure_channel.hpp"
 #include "media/transport_negotiation.hpp"
@@ -17,33 +21,85 @@ class MediaTransport {
 public:
     // `from`: the packet's source; with SRTP it is that of an authenticated packet.
     using Received = RtpSockets::Received;
+    struct Events {
+        Received rtp, rtcp;
+        std::function<void()> changed;   // ready() or srtp() is another than before
+        std::function<void()> faltering; // the way ICE found may be dead: time for restart_ice() and an offer
+        std::function<void(const Error &)> failed;        // ICE, consent or DTLS: for good
+        std::function<void(const std::string &)> trouble; // worth a line in the log; the call goes on
+    };
 
     // Errors: Errc::network (no port free).
-    static Result<std::unique_ptr<MediaTransport>> open(const Address &ip, std::uint16_t port_min,
-                                                        std::uint16_t port_max);
-    Result<> start(Received rtp, Received rtcp);
-    // An exchange of SDP is complete. Keys that stay the same go on counting. Errors: Errc::not_supported.
-    Result<> configure(const AgreedTransport &agreed);
+    static Result<std::unique_ptr<MediaTransport>> open(Loop &loop, const Address &ip, std::uint16_t port_min,
+                                                        std::uint16_t port_max, IceTransport::Options ice);
+    ~MediaTransport();
+    Result<> start(Events events);
+
+    // Finds out our candidates; `done` comes once, at once when no server has to be asked. `offerer`: we are.
+    void gather(bool offerer, std::vector<IceServer> servers, std::function<void()> done);
+    struct Local { // for the session description
+        Address rtp;
+        std::optional<IceDescription> ice;
+        std::optional<Address> rtcp; // where it is not rtp's port + 1
+    };
+    [[nodiscard]] Local local() const;
+    // The peer's offer, before ours answers it: its ICE restart is ours too.
+    void offered(const AgreedTransport &offer);
+    void restart_ice() {
+        if (ice_) ice_->restart();
+    }
+    [[nodiscard]] bool ice() const noexcept { return ice_ && ice_->active(); }
+
+    // An exchange of SDP is complete: keys from the SDP are used from now on, and those that stay the same go
+    // on counting. Errors: Errc::not_supported, Errc::internal.
+    Result<> configure(const AgreedTransport &agreed, const Address &rtp, const Address &rtcp);
+    // The peer knows our description, or will in a moment: ICE and DTLS begin.
+    void connect();
+    [[nodiscard]] bool ready() const noexcept; // media can flow
 
     // The first `size` bytes of `buffer`, which has srtp_room more; it is written to. Dropped while there is
-    // nothing to protect it with.
-    void send_rtp(const Address &to, std::span<std::uint8_t> buffer, std::size_t size) noexcept;
-    void send_rtcp(const Address &to, std::span<std::uint8_t> buffer, std::size_t size) noexcept;
+    // nothing to protect it with, or no way. `to` counts without ICE only.
+    void send_rtp(const Address &to, std::span<std::uint8_t> buffer, std::size_t size);
+    void send_rtcp(const Address &to, std::span<std::uint8_t> buffer, std::size_t size);
 
     [[nodiscard]] const Address &rtp() const noexcept { return sockets_->rtp(); }
     [[nodiscard]] Address rtcp() const { return sockets_->rtcp(); }
-    [[nodiscard]] std::string srtp() const; // the suite; empty while media is in the clear
-    [[nodiscard]] std::uint64_t rejected() const noexcept {
-        return channel_.rejected();
-    } // failed authentication
+    [[nodiscard]] std::string
+    srtp() const; // the suite; "dtls" while its handshake lasts; empty: in the clear
+    [[nodiscard]] std::string pair() const { return ice_ ? ice_->describe_pair() : std::string{}; }
+    [[nodiscard]] std::uint64_t rejected() const noexcept; // packets that failed authentication
 
 private:
-    explicit MediaTransport(std::unique_ptr<RtpSockets> sockets) : sockets_(std::move(sockets)) {}
-    void arrived(const Address &from, std::span<std::uint8_t> datagram);
+    struct Early { // DTLS that came before we knew from whom to expect it
+        unsigned component;
+        Address from;
+        std::vector<std::uint8_t> bytes;
+    };
 
+    MediaTransport(Loop &loop, std::unique_ptr<RtpSockets> sockets)
+        : loop_(loop), sockets_(std::move(sockets)) {}
+    void arrived(unsigned component, const Address &from, std::span<std::uint8_t> datagram);
+    void from_peer(unsigned component, const Address &from, std::span<std::uint8_t> datagram);
+    void take_dtls(unsigned component, const Address &from, std::span<std::uint8_t> datagram);
+    Result<> open_dtls(const AgreedDtls &dtls);
+    void start_dtls();
+    [[nodiscard]] bool may_speak(unsigned component, const Address &from) const;
+    void send_raw(unsigned component, const Address &to, Bytes datagram);
+    [[nodiscard]] unsigned rtcp_component() const noexcept { return agreed_.rtcp_mux ? 1 : 2; }
+    SecureChannel &channel(unsigned component) noexcept {
+        return channels_[agreed_.dtls && component == rtcp_component() ? component - 1 : 0];
+    }
+
+    Loop &loop_;
     std::unique_ptr<RtpSockets> sockets_;
-    SecureChannel channel_;
-    Received rtp_, rtcp_;
+    Events events_;
+    std::unique_ptr<IceTransport> ice_;
+    std::array<SecureChannel, 2> channels_; // the second for RTCP of its own DTLS association
+    std::array<std::unique_ptr<DtlsLink>, 2> dtls_;
+    std::array<Address, 2> peer_; // as signalled; of DTLS: where it really comes from
+    AgreedTransport agreed_;
+    bool configured_ = false, connected_ = false, failed_ = false;
+    std::vector<Early> early_;
 };
 
 } // namespace offhook::media

@@ -194,6 +194,12 @@ std::string OfferAnswer::describe(SdpMedia audio) {
     return body;
 }
 
+void OfferAnswer::set_transport(const Address &rtp, std::optional<IceDescription> ice,
+                                std::optional<Address> rtcp) {
+    local_.rtp = rtp;
+    transport_.set_ice(std::move(ice), std::move(rtcp));
+}
+
 Result<std::string> OfferAnswer::make_offer() {
     if (state_ == State::local_offer || state_ == State::remote_offer)
         return fail(Errc::internal, "an offer is already under way", 491);
@@ -286,20 +292,22 @@ Result<Negotiated> OfferAnswer::agree_formats(const SdpMedia &remote_media, bool
 }
 
 Result<Negotiated> OfferAnswer::agree(const SdpMedia &remote_media, const Sdp &remote, bool answer) {
-    auto transport = answer ? transport_.read_answer(remote_media) : transport_.read_offer(remote_media);
+    auto transport =
+        answer ? transport_.read_answer(remote_media, remote) : transport_.read_offer(remote_media, remote);
     if (!transport) return fail(transport.error());
     auto formats = agree_formats(remote_media, answer);
     if (!formats) return formats;
     Negotiated agreed = std::move(*formats);
     agreed.transport = std::move(*transport);
     if (auto read = read_addresses(remote_media, remote, agreed); !read) return fail(read.error());
+    if (agreed.transport.rtcp_mux) agreed.rtcp = agreed.rtp;
     agree_direction(remote_media, remote, agreed);
     return agreed;
 }
 
 void OfferAnswer::agree_direction(const SdpMedia &media, const Sdp &sdp, Negotiated &out) const {
     const Direction theirs = direction_of(media, sdp);
-    const bool void_address = out.rtp.is_any(); // RFC 2543 hold
+    const bool void_address = out.rtp.is_any() && !out.transport.ice; // RFC 2543 hold
     out.remote_hold = theirs == Direction::sendonly || theirs == Direction::inactive || void_address;
     out.local_direction = both(hold_ ? Direction::sendonly : Direction::sendrecv, reversed(theirs));
     if (void_address) out.local_direction = both(out.local_direction, Direction::recvonly);

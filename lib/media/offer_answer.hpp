@@ -52,6 +52,14 @@ public:
     [[nodiscard]] bool held_locally() const noexcept { return hold_; }
     void set_hold(bool hold) noexcept { hold_ = hold; } // takes effect with the next offer or answer
 
+    // Where we receive, and our candidates: known only after gathering, and others after an ICE restart. For
+    // the next offer or answer. `rtcp`: where it is not rtp's port + 1.
+    void set_transport(const Address &rtp, std::optional<IceDescription> ice, std::optional<Address> rtcp);
+    // The transport of the peer's offer, from apply_offer() to make_answer().
+    [[nodiscard]] const AgreedTransport *offered() const noexcept {
+        return pending_ ? &pending_->transport : nullptr;
+    }
+
     // A new offer of ours (initial or re-INVITE; o= version grows when it differs). Errors: an exchange is
     // already open.
     Result<std::string> make_offer();

@@ -15,7 +15,7 @@ Result<SrtpStream *> SecureChannel::stream_of(std::vector<std::unique_ptr<Keyed>
     if (known != list.end()) return &(*known)->stream;
     auto stream = SrtpStream::open(key, way);
     if (!stream) return fail(stream.error());
-    list.push_back(std::make_unique<Keyed>(key, std::move(*stream)));
+    list.push_back(std::make_unique<Keyed>(Keyed{key, std::move(*stream)}));
     return &list.back()->stream;
 }
 

@@ -37,7 +37,7 @@ const SrtpSuiteInfo &info(SrtpSuite suite) noexcept {
 
 const SrtpSuiteInfo *srtp_suite_named(std::string_view sdes_name) noexcept {
     if (same(sdes_name, "AES_CM_256_HMAC_SHA1_80")) sdes_name = "AES_256_CM_HMAC_SHA1_80"; // RFC 6188's draft
-    const auto found =
+    const auto *const found =
         std::ranges::find_if(suites, [&](const auto &row) { return same(row.sdes_name, sdes_name); });
     return found == suites.end() ? nullptr : &*found;
 }

@@ -38,7 +38,7 @@ struct Party {
     std::vector<IceBase> bases;
     IceAgent agent;
     bool hidden = false; // names no candidates, as with mDNS
-    int selected = 0;
+    int selected = 0, faltered = 0;
     std::optional<Error> failed;
 };
 
@@ -54,6 +54,7 @@ struct Net {
     void absorb(std::size_t who, IceAgent::Step step) {
         Party &party = parties[who], &other = parties[1 - who];
         party.selected += step.selected ? 1 : 0;
+        party.faltered += step.faltering ? 1 : 0;
         if (step.failed) party.failed = step.failed;
         for (auto &send : step.send) {
             ++sent;
@@ -209,7 +210,10 @@ TEST_SUITE("ice_agent") {
         CHECK(net.sent > 80); // two ends, two datagrams, 24 times
         CHECK(net.sent < 160);
         net.blocked = [](const Address &, const Address &) { return true; };
-        net.run(Duration{24'000});
+        CHECK(net.parties[0].faltered == 0);
+        net.run(Duration{16'000});
+        CHECK(net.parties[0].faltered == 1);
+        net.run(Duration{8'000});
         CHECK_FALSE(net.parties[0].failed);
         net.run(Duration{6'000});
         CHECK(net.parties[0].failed);
