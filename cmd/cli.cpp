@@ -183,9 +183,11 @@ void Parser::account_globals() {
     app.add_flag("--tls-insecure", global.tls_insecure, "verify no certificate");
     choice(app, "--srtp", global.srtp, "off|optional|required|dtls",
            "media encryption: with optional a call may be in the clear");
-    text_option(app, "--stun", global.stun, "URI", "not built in yet");
-    text_option(app, "--turn", global.turn, "URI", "not built in yet");
-    app.add_flag("--ice", global.ice, "not built in yet");
+    text_option(app, "--stun", global.stun, "URI",
+                "STUN server that tells our address outside: stun:HOST[:PORT]");
+    text_option(app, "--turn", global.turn, "URI",
+                "TURN relay, with --ice: turn:[USER@]HOST[:PORT][?transport=tcp] or turns:");
+    app.add_flag("--ice", global.ice, "find a way for the media through NATs (ICE)");
 }
 
 void Parser::talks(CLI::App &sub) {

@@ -93,6 +93,10 @@ struct Words {
     std::string operator()(const event::CallMedia &e) const {
         if (e.what == "lost") return "no sound arrives for " + format_span(Duration{e.silent_ms});
         if (e.what == "resumed") return "sound arrives again";
+        if (e.what == "connected")
+            return verbose ? "media goes from " + e.local_rtp + " to " + e.remote_rtp +
+                                 (e.call.srtp.empty() ? "" : ", encrypted by " + e.call.srtp)
+                           : "";
         return verbose ? "first sound from " + e.remote_rtp : "";
     }
     std::string operator()(const event::CallQuality &e) const {

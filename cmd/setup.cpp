@@ -30,17 +30,6 @@ std::string user_configuration() {
     return base + "/offhook/offhook.toml";
 }
 
-Result<> not_yet(const GlobalOptions &options) {
-    const auto refuse = [](const std::string &what) {
-        return fail(Errc::not_supported, "not built in yet: " + what);
-    };
-    if (!options.stun.empty()) return refuse("--stun");
-    if (!options.turn.empty()) return refuse("--turn");
-    if (options.ice) return refuse("--ice");
-    if (options.srtp == "dtls") return refuse("--srtp " + options.srtp);
-    return {};
-}
-
 Result<FileSettings> read_file(const GlobalOptions &options, std::vector<std::string> &warnings) {
     auto file = load_configuration(options);
     if (!file) return tl::unexpected(file.error());
@@ -80,7 +69,30 @@ Result<> choose_account(const GlobalOptions &options, const FileSettings &file, 
 
 bool changes_account(const GlobalOptions &o) {
     return !o.registrar.empty() || !o.proxy.empty() || !o.auth_user.empty() || !o.transport.empty() ||
-           !o.public_address.empty() || !o.srtp.empty();
+           !o.public_address.empty() || !o.srtp.empty() || !o.stun.empty() || !o.turn.empty() || o.ice;
+}
+
+// The flags about the way of the media, for one account.
+Result<> override_media(const GlobalOptions &o, AccountSettings &account) {
+    const auto parsed = [](const std::string &flag, const std::string &text, auto parse,
+                           auto &into) -> Result<> {
+        if (text.empty()) return {};
+        auto value = parse(text);
+        if (!value) return fail(value.error().code, flag + ": " + value.error().what);
+        into = std::move(*value);
+        return {};
+    };
+    account.ice = account.ice || o.ice;
+    for (const auto &done : {parsed("--srtp", o.srtp, parse_srtp, account.srtp),
+                             parsed("--stun", o.stun, parse_stun_uri, account.stun),
+                             parsed("--turn", o.turn, parse_turn_uri, account.turn)})
+        if (!done) return done;
+    if (!o.turn.empty() && !account.ice)
+        return fail(Errc::invalid_argument, "--turn needs --ice: without it nobody would use the relay");
+    if (const auto user = environment("OFFHOOK_TURN_USER"); !user.empty()) account.turn_user = user;
+    if (const auto password = environment("OFFHOOK_TURN_PASSWORD"); !password.empty())
+        account.turn_password = password;
+    return {};
 }
 
 // Flags that speak of the account change the chosen one, or else all (the peer-to-peer one included).
@@ -89,12 +101,6 @@ Result<> override_accounts(const GlobalOptions &o, Setup &setup) {
     if (!o.public_address.empty() && !Address::parse(o.public_address))
         return fail(Errc::invalid_argument,
                     "--public-address: \"" + sanitise(o.public_address) + "\" is no IP address");
-    auto srtp = media::SrtpPolicy::off;
-    if (!o.srtp.empty()) {
-        auto parsed = parse_srtp(o.srtp);
-        if (!parsed) return fail(parsed.error().code, "--srtp: " + parsed.error().what);
-        srtp = *parsed;
-    }
     if (setup.phone.accounts.empty()) {
         if (!o.registrar.empty() || !o.auth_user.empty())
             return fail(Errc::invalid_argument,
@@ -109,7 +115,7 @@ Result<> override_accounts(const GlobalOptions &o, Setup &setup) {
         if (!o.proxy.empty()) account.proxy = o.proxy;
         if (!o.auth_user.empty()) account.auth_user = o.auth_user;
         if (!o.public_address.empty()) account.public_address = o.public_address;
-        if (!o.srtp.empty()) account.srtp = srtp;
+        if (auto done = override_media(o, account); !done) return done;
         if (!o.transport.empty()) account.transport = sip::parse_transport(o.transport);
     }
     return {};
@@ -177,7 +183,6 @@ Result<std::optional<ConfigFile>> load_configuration(const GlobalOptions &option
 
 Result<Setup> prepare(const GlobalOptions &options) {
     Setup setup;
-    if (auto ok = not_yet(options); !ok) return tl::unexpected(ok.error());
     auto file = read_file(options, setup.warnings);
     if (!file) return tl::unexpected(file.error());
     setup.phone = file->phone;

@@ -6,7 +6,7 @@ set -eu
 build="g++ make pkg-config git libre-dev librem-dev libssl-dev libopus-dev libspeexdsp-dev libsndfile1-dev \
 libasound2-dev libncurses-dev libsrtp2-dev libspandsp-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev \
 libexpected-dev doctest-dev"
-test="python3 openssl baresip-core sip-tester kamailio kamailio-tls-modules kamailio-websocket-modules espeak-ng mandoc tcpdump"
+test="python3 openssl baresip-core sip-tester kamailio kamailio-tls-modules kamailio-websocket-modules coturn espeak-ng mandoc tcpdump"
 
 case "${1:-all}" in
 build) wanted=$build ;;

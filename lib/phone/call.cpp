@@ -46,7 +46,7 @@ Result<Address> local_ip_of(const sip::Flow &flow) {
 
 std::unique_ptr<Call> Call::received(CallHost &host, CallId id, Account &account, const sip::Message &invite,
                                      const sip::Flow &flow, const sip::ServerTransaction &transaction,
-                                     Result<std::string> &answer) {
+                                     Result<> &offered) {
     const auto refuse = [&](unsigned status, const std::string &why) {
         const auto from = invite.from();
         host.tell(event::Log{"warning", "refused a call" +
@@ -64,7 +64,7 @@ std::unique_ptr<Call> Call::received(CallHost &host, CallId id, Account &account
     auto media = CallMedia::open(host, id, *local_ip, account.settings(), *call);
     if (!media) return refuse(500, media.error().what);
     call->media_ = std::move(*media);
-    if (!invite.body().empty()) answer = call->media_->leg().answer(invite.body());
+    if (!invite.body().empty()) offered = call->media_->leg().take_offer(invite.body());
     call->invited_at_ = host.loop().now();
     if (const auto from = invite.from()) {
         call->remote_ = plain_uri(from->uri);
@@ -80,31 +80,31 @@ std::unique_ptr<Call> Call::received(CallHost &host, CallId id, Account &account
 
 std::unique_ptr<Call> Call::incoming(CallHost &host, CallId id, Account &account, const sip::Message &invite,
                                      const sip::Flow &flow, const sip::ServerTransaction &transaction) {
-    Result<std::string> answer;
-    auto call = received(host, id, account, invite, flow, transaction, answer);
+    Result<> offered;
+    auto call = received(host, id, account, invite, flow, transaction, offered);
     if (!call) return nullptr;
-    if (answer) call->session_->ring();
+    if (offered) call->session_->ring();
     host.tell(event::CallIncoming{call->view(), sanitise(invite.value(sip::HeaderId::user_agent)),
                                   sanitise(invite.value(sip::HeaderId::subject)),
                                   std::string(sip::uri_token(flow.kind)) + ":" + flow.remote.to_string()});
-    if (answer)
-        call->answer_ = std::move(*answer);
+    if (offered)
+        call->prepare_answer();
     else
-        call->refuse_offer(answer.error(), invite.body());
+        call->refuse_offer(offered.error(), invite.body());
     return call;
 }
 
 std::unique_ptr<Call> Call::replacing(CallHost &host, CallId id, Call &old, const sip::Message &invite,
                                       const sip::Flow &flow, const sip::ServerTransaction &transaction) {
-    Result<std::string> answer;
-    auto call = received(host, id, old.account_, invite, flow, transaction, answer);
+    Result<> offered;
+    auto call = received(host, id, old.account_, invite, flow, transaction, offered);
     if (!call) return nullptr;
-    if (!answer) {
+    if (!offered) {
         call->ended_at_ = host.loop().now(); // nobody has heard of it
-        call->refuse_offer(answer.error(), invite.body());
+        call->refuse_offer(offered.error(), invite.body());
         return nullptr;
     }
-    call->answer_ = std::move(*answer);
+    call->prepare_answer();
     call->take_place_of(old);
     host.tell(event::CallTransfer{.call = call->view(),
                                   .role = TransferRole::target,
@@ -116,6 +116,13 @@ std::unique_ptr<Call> Call::replacing(CallHost &host, CallId id, Call &old, cons
     if (auto answered = call->answer(); !answered) (void)call->reject(500, {});
     old.end_by(Cause::replaced, {});
     return call;
+}
+
+void Call::prepare_answer() {
+    media_->prepare(false, [this] {
+        prepared_ = true;
+        if (answer_wanted_) later([this] { (void)answer(); });
+    });
 }
 
 void Call::take_place_of(Call &old) {

@@ -86,8 +86,8 @@ private:
     // answered.
     static std::unique_ptr<Call> received(CallHost &host, CallId id, Account &account,
                                           const sip::Message &invite, const sip::Flow &flow,
-                                          const sip::ServerTransaction &transaction,
-                                          Result<std::string> &answer);
+                                          const sip::ServerTransaction &transaction, Result<> &offered);
+    void prepare_answer(); // gathers candidates while it rings
 
     // call_outgoing.cpp
     void resolve();
@@ -123,6 +123,9 @@ private:
     void on_digit(char digit, Duration length) override;
     void on_media(std::string_view what, Duration silent) override;
     void on_rtp_timeout(Duration silent) override;
+    void on_transport_faltering() override;
+    void on_transport_failed(const Error &error) override;
+    void on_transport_trouble(const std::string &what) override;
     void on_quality() override;
     void on_play_ended(const std::string &path) override;
     void on_record_failed(const std::string &path, const Error &error) override;
@@ -140,7 +143,7 @@ private:
     sip::Uri target_;
     std::string typed_; // as the user wrote the target
     std::string local_, remote_, remote_name_;
-    std::string answer_;            // incoming: ours, until it is sent; outgoing: the peer's
+    std::string answer_;            // outgoing: the peer's, as it came last
     std::set<std::string> visited_; // targets of this call, for redirections
     std::unique_ptr<sip::Resolver::Query> query_;
     std::unique_ptr<CallMedia> media_; // before session_: the session's end needs it
@@ -151,6 +154,7 @@ private:
     std::chrono::system_clock::time_point started_ = std::chrono::system_clock::now();
     std::optional<TimePoint> invited_at_, progress_at_, answered_at_, ended_at_;
     Cause cause_ = Cause::none;
+    bool prepared_ = false, answer_wanted_ = false; // incoming
     bool outgoing_told_ = false;
     bool held_ = false, remote_held_ = false; // as last told
     bool hold_wanted_ = false;                // of the exchange under way

@@ -20,16 +20,20 @@ Result<> Call::need_media() const {
 
 Result<> Call::answer() {
     if (!waits_for_us()) return fail(Errc::invalid_argument, "the call does not wait for an answer");
-    auto sdp = std::move(answer_);
-    if (session_->offer().empty()) {
-        auto offer = media_->leg().offer();
-        if (!offer) return fail(offer.error());
-        sdp = std::move(*offer);
+    if (!prepared_) { // candidates are still being gathered
+        answer_wanted_ = true;
+        return {};
+    }
+    auto &leg = media_->leg();
+    auto sdp = session_->offer().empty() ? leg.offer() : leg.answer();
+    if (!sdp) {
+        refuse_offer(sdp.error(), session_->offer());
+        return fail(sdp.error());
     }
     answered_at_ = host_.loop().now();
-    const bool agreed = media_->leg().negotiated().has_value();
-    session_->accept(std::move(sdp));
-    if (agreed) media_->start(); // else the ACK brings the answer
+    const bool agreed = leg.negotiated().has_value();
+    session_->accept(std::move(*sdp));
+    if (agreed) leg.connect(), media_->start(); // else the ACK brings the answer
     return {};
 }
 

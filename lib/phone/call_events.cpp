@@ -41,6 +41,7 @@ std::string software_of(const sip::Message &message) {
 Result<std::string> Call::on_offer(std::string_view sdp) {
     auto answer = media_->leg().answer(sdp);
     if (!answer) return answer;
+    media_->leg().connect();
     media_->leg_changed();
     note_remote_hold();
     return answer;
@@ -79,7 +80,10 @@ void Call::on_reinvited(const Result<> &outcome) {
     if (!outcome) {
         media_->leg().roll_back();
         media_->leg().set_hold(held_);
-        host_.tell(event::Log{"warning", to_string(id_) + ": " + (hold_wanted_ ? "hold" : "resume") +
+        host_.tell(event::Log{"warning", to_string(id_) + ": " +
+                                             (hold_wanted_ == held_ ? "ICE restart"
+                                              : hold_wanted_        ? "hold"
+                                                                    : "resume") +
                                              " failed: " + sanitise(outcome.error().what)});
         hold_wanted_ = held_;
         return host_.on_hold_ended(*this, false);
@@ -162,12 +166,36 @@ void Call::digit_heard(char digit, Duration length, std::string_view method) {
 }
 
 void Call::on_media(std::string_view what, Duration silent) {
-    host_.tell(event::CallMedia{view(), std::string(what), media_->leg().local_rtp().to_string(),
-                                media_->remote_rtp(), silent.count()});
+    host_.tell(event::CallMedia{view(), std::string(what), media_->local_rtp(), media_->remote_rtp(),
+                                silent.count()});
 }
 
 void Call::on_rtp_timeout(Duration) {
     end_by(Cause::rtp_timeout, "SIP;cause=408;text=\"No RTP received\"");
+}
+
+// One side is enough; the caller.
+void Call::on_transport_faltering() {
+    if (direction_ == CallDirection::incoming || !answered_at_) return;
+    later([this] {
+        if (over()) return;
+        host_.tell(event::Log{"warning",
+                              to_string(id_) + ": the peer's consent is overdue; looking for another way"});
+        media_->leg().restart_ice();
+        session_->reinvite();
+    });
+}
+
+void Call::on_transport_failed(const Error &error) {
+    later([this, what = error.what] {
+        if (over()) return;
+        host_.tell(event::Log{"error", to_string(id_) + ": " + sanitise(what)});
+        end_by(Cause::media_failed, "SIP;cause=488;text=\"No media\"");
+    });
+}
+
+void Call::on_transport_trouble(const std::string &what) {
+    host_.tell(event::Log{"warning", to_string(id_) + ": " + sanitise(what)});
 }
 
 void Call::on_quality() {

@@ -7,6 +7,7 @@ namespace offhook {
 namespace {
 constexpr Duration lost_after{5'000};
 constexpr Duration quality_every{5'000};
+constexpr Duration keys_within{12'000}; // of a DTLS handshake, lost flights included
 
 Result<std::vector<const media::CodecInfo *>> codecs_of(const std::vector<std::string> &keys) {
     std::string list;
@@ -16,8 +17,8 @@ Result<std::vector<const media::CodecInfo *>> codecs_of(const std::vector<std::s
 }
 } // namespace
 
-CallMedia::CallMedia(CallHost &host, CallId call, Listener &listener)
-    : host_(host), call_(call), listener_(listener), watch_timer_(host.loop()) {}
+CallMedia::CallMedia(CallHost &host, CallId call, const AccountSettings &account, Listener &listener)
+    : host_(host), call_(call), account_(account), listener_(listener), watch_timer_(host.loop()) {}
 
 CallMedia::~CallMedia() {
     stop();
@@ -28,7 +29,7 @@ Result<std::unique_ptr<CallMedia>> CallMedia::open(CallHost &host, CallId call, 
     const auto &settings = host.settings();
     auto codecs = codecs_of(account.codecs.empty() ? settings.codecs : account.codecs);
     if (!codecs) return fail(codecs.error());
-    std::unique_ptr<CallMedia> media(new CallMedia(host, call, listener));
+    std::unique_ptr<CallMedia> media(new CallMedia(host, call, account, listener));
     media::MediaLeg::Options options;
     options.local_ip = local_ip.with_port(0);
     options.public_ip = account.public_address;
@@ -37,12 +38,23 @@ Result<std::unique_ptr<CallMedia>> CallMedia::open(CallHost &host, CallId call, 
     options.port_max = settings.rtp_port_max;
     options.ptime_ms = settings.ptime_ms;
     options.opus_complexity = settings.opus_complexity;
-    options.transport.srtp = account.srtp;
+    options.srtp = account.srtp;
+    options.ice.ice = account.ice;
+    options.ice.mapped_address = account.stun.given();
+    options.ice.relay_only = account.relay_only;
+    options.ice.public_ip = account.public_address;
     media::MediaLeg::Events events;
     events.dtmf = [&listener](const media::DtmfEvent &event) {
         if (event.kind == media::DtmfEvent::Kind::up) listener.on_digit(event.digit, event.length);
     };
     events.first_packet = [&listener] { listener.on_media("first", Duration{0}); };
+    events.transport_faltering = [&listener] { listener.on_transport_faltering(); };
+    events.transport_failed = [&listener](const Error &error) { listener.on_transport_failed(error); };
+    events.transport_trouble = [&listener](const std::string &what) { listener.on_transport_trouble(what); };
+    events.transport_changed = [raw = media.get()] {
+        raw->expected_since_.reset(); // silence counts from here
+        if (raw->leg_->transport_ready()) raw->listener_.on_media("connected", Duration{0});
+    };
     auto leg = media::MediaLeg::open(host.loop(), std::move(options), std::move(events));
     if (!leg) return fail(leg.error());
     media->leg_ = std::move(*leg);
@@ -99,6 +111,7 @@ void CallMedia::start() {
 void CallMedia::watch_arrivals() {
     if (watch_timer_.running()) return;
     quality_at_ = host_.loop().now() + quality_every;
+    transport_due_ = host_.loop().now() + keys_within;
     watch_timer_.start(watch_interval(), [this] { watch(); });
 }
 
@@ -123,6 +136,7 @@ void CallMedia::watch() {
         quality_at_ += quality_every;
         if (leg_->stats().received.packets > 0) listener_.on_quality();
     }
+    watch_transport(now);
     if (leg_->receiving_expected() && !leg_->remote_hold())
         return watch_silence(now); // held calls may be silent
     expected_since_.reset();
@@ -205,8 +219,14 @@ std::string CallMedia::codec() const {
 }
 
 std::string CallMedia::remote_rtp() const {
+    if (const auto pair = leg_->ice_pair(); !pair.empty()) return pair.substr(pair.rfind(' ') + 1);
     const auto &agreed = leg_->negotiated();
     return agreed && agreed->rtp.is_set() ? agreed->rtp.to_string() : std::string{};
+}
+
+std::string CallMedia::local_rtp() const {
+    if (const auto pair = leg_->ice_pair(); !pair.empty()) return pair.substr(0, pair.find(" to "));
+    return leg_->local_rtp().to_string();
 }
 
 } // namespace offhook

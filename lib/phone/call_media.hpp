@@ -19,7 +19,10 @@ public:
         virtual void on_digit(char digit, Duration length) = 0;            // telephone-event
         virtual void on_media(std::string_view what, Duration silent) = 0; // "first", "lost", "resumed"
         virtual void on_rtp_timeout(Duration silent) = 0;
-        virtual void on_quality() = 0; // every 5 s while media arrives
+        virtual void on_transport_faltering() = 0;                // ICE: an offer with a restart may help
+        virtual void on_transport_failed(const Error &error) = 0; // ICE, its consent, or DTLS
+        virtual void on_transport_trouble(const std::string &what) = 0; // a STUN or TURN server; for the log
+        virtual void on_quality() = 0;                                  // every 5 s while media arrives
         virtual void on_play_ended(const std::string &path) = 0;
         virtual void on_record_failed(const std::string &path, const Error &error) = 0;
 
@@ -37,6 +40,10 @@ public:
     [[nodiscard]] media::MediaLeg &leg() { return *leg_; }
     [[nodiscard]] const media::MediaLeg &leg() const { return *leg_; }
     [[nodiscard]] const media::CallAudio *audio() const { return audio_.get(); }
+
+    // Looks up and asks the account's STUN and TURN servers, before the first offer or answer. `done` comes
+    // once, at once when there is nobody to ask; never after our end.
+    void prepare(bool offerer, std::function<void()> done);
 
     // Sound before the answer: what arrives is heard, the microphone is not sent. `tone`: heard until then.
     void start_early(media::CallAudio::LocalTone tone);
@@ -60,11 +67,15 @@ public:
     Result<> send_inband(char digit);
     [[nodiscard]] bool inband_busy() const { return audio_ && audio_->dtmf_inband_busy(); }
 
-    [[nodiscard]] std::string codec() const; // "PCMU/8000", empty before negotiation
+    [[nodiscard]] std::string codec() const;     // "PCMU/8000", empty before negotiation
+    [[nodiscard]] std::string local_rtp() const; // with ICE the selected pair's: "relay 192.0.2.1:4000"
     [[nodiscard]] std::string remote_rtp() const;
 
 private:
-    CallMedia(CallHost &host, CallId call, Listener &listener);
+    CallMedia(CallHost &host, CallId call, const AccountSettings &account, Listener &listener);
+    void look_up(const IceServerSettings &server);
+    void looked_up(const IceServerSettings &server, const Result<std::vector<sip::Hop>> &hops);
+    void watch_transport(TimePoint now);
     media::CallAudio &ensure_audio();
     media::CallAudio::Events audio_events();
     Result<> need_audio() const;
@@ -74,11 +85,18 @@ private:
 
     CallHost &host_;
     CallId call_;
+    const AccountSettings &account_;
     Listener &listener_;
     std::unique_ptr<media::MediaLeg> leg_;
     std::unique_ptr<media::CallAudio> audio_;
     Timer watch_timer_;
     std::optional<TimePoint> expected_since_; // media has been due since then
+    std::optional<TimePoint> transport_due_;  // by then there must be keys
+    std::vector<std::unique_ptr<sip::Resolver::Query>> lookups_;
+    std::size_t lookups_open_ = 0;
+    std::vector<media::IceServer> servers_;
+    std::function<void()> prepared_;
+    bool offerer_ = false;
     TimePoint quality_at_{};
     bool lost_told_ = false, muted_ = false, talking_ = false;
     std::string playing_, recording_;

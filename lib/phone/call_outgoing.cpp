@@ -61,7 +61,9 @@ void Call::start(const Address &local_ip) {
     auto media = CallMedia::open(host_, id_, local_ip, account_.settings(), *this);
     if (!media) return fail_to_start(media.error());
     media_ = std::move(*media);
-    start_session(local_ip);
+    media_->prepare(true, [this, local_ip] {
+        if (!over()) start_session(local_ip);
+    });
 }
 
 void Call::start_session(const Address &local_ip) {

@@ -35,7 +35,7 @@ Result<media::SrtpPolicy> parse_srtp(std::string_view text) {
     if (text == "off") return media::SrtpPolicy::off;
     if (text == "optional") return media::SrtpPolicy::optional;
     if (text == "required") return media::SrtpPolicy::required;
-    if (text == "dtls") return fail(Errc::not_supported, "not built in yet: dtls");
+    if (text == "dtls") return media::SrtpPolicy::dtls;
     return expected_one_of(text, "way of encrypting media", {"off", "optional", "required", "dtls"});
 }
 

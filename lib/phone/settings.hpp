@@ -11,6 +11,7 @@
 #include "base/clock.hpp"
 #include "base/result.hpp"
 #include "media/transport_negotiation.hpp"
+#include "phone/ice_settings.hpp"
 #include "sip/transport.hpp"
 
 namespace offhook {
@@ -34,6 +35,10 @@ struct AccountSettings {
     std::string public_address;      // IP for Contact and SDP
     std::vector<std::string> codecs; // keys; empty: the phone's
     media::SrtpPolicy srtp = media::SrtpPolicy::off;
+    bool ice = false;
+    bool relay_only = false;              // only the TURN server learns where we are
+    IceServerSettings stun, turn;         // not given: none
+    std::string turn_user, turn_password; // never the account's own: other servers, other secrets
 };
 
 struct ContactSettings {
@@ -70,7 +75,7 @@ struct PhoneSettings {
 // saying what was expected.
 Result<DtmfMode> parse_dtmf_mode(std::string_view text);       // auto, rfc4733, info, inband
 Result<EarlyMedia> parse_early_media(std::string_view text);   // play, ignore
-Result<media::SrtpPolicy> parse_srtp(std::string_view text);   // off, optional, required
+Result<media::SrtpPolicy> parse_srtp(std::string_view text);   // off, optional, required, dtls
 Result<ReferPolicy> parse_refer_policy(std::string_view text); // allow, ask, deny
 Result<ListenSettings> parse_listen(std::string_view text);    // [TRANSPORT:]ADDRESS[:PORT], IPv6 in brackets
 Result<sip::TransportKind> parse_transport_name(std::string_view text); // udp, tcp, tls, ws, wss

@@ -221,6 +221,8 @@ void Reader::account(const ConfigMember &member) {
     const auto transport = [this, &out](const ConfigMember &m) {
         parsed(m, out.transport, [](const std::string &text) { return parse_transport_name(text); });
     };
+    const auto stun = [this, &out](const ConfigMember &m) { parsed(m, out.stun, parse_stun_uri); };
+    const auto turn = [this, &out](const ConfigMember &m) { parsed(m, out.turn, parse_turn_uri); };
     const auto srtp = [this, &out](const ConfigMember &m) { parsed(m, out.srtp, parse_srtp); };
     members(*table, " in [account." + sanitise(member.key) + "]",
             {{"aor", uri(out.aor)},
@@ -237,7 +239,15 @@ void Reader::account(const ConfigMember &member) {
              {"expires", duration(out.expires)},
              {"public_address", ip(out.public_address)},
              {"codecs", codecs(out.codecs)},
-             {"srtp", srtp}});
+             {"srtp", srtp},
+             {"ice", flag(out.ice)},
+             {"relay_only", flag(out.relay_only)},
+             {"stun", stun},
+             {"turn", turn},
+             {"turn_user", text(out.turn_user)},
+             {"turn_password", text(out.turn_password)}});
+    if (out.relay_only && !(out.ice && out.turn.given()))
+        error(member.origin, "relay_only needs ice = true and a TURN server (turn = \"turn:HOST\")");
     if (find(*table, "aor") == nullptr)
         error(member.origin,
               "account \"" + sanitise(member.key) + "\" has no aor (expected aor = \"sip:user@domain\")");
@@ -251,8 +261,9 @@ void Reader::passwords_of(const ConfigMember &member, const PasswordSource &sour
     if (given > 1)
         error(member.origin, "account \"" + sanitise(member.key) +
                                  "\" has more than one of password, password_file and password_command");
-    if (!source.password.empty() && file_.others_may_read) {
-        const auto *password = find(*member.value.table(), "password");
+    for (const char *key : {"password", "turn_password"}) {
+        const auto *password = find(*member.value.table(), key);
+        if (password == nullptr || !file_.others_may_read) continue;
         report_.warnings.push_back(password->origin.message(
             file_.path, "others can read this password (chmod 600 " + file_.path + ")"));
     }

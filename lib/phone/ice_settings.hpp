@@ -1,0 +1,28 @@
+// How the user names STUN and TURN servers (RFC 7064, RFC 7065).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/result.hpp"
+#include "media/ice_transport.hpp"
+
+namespace offhook {
+
+struct IceServerSettings {
+    media::IceServer::Kind kind = media::IceServer::Kind::stun;
+    media::IceServer::Way way = media::IceServer::Way::udp;
+    std::string host; // name or address, without brackets; empty: none
+    std::uint16_t port = 3478;
+    std::string user; // turn:USER@HOST
+
+    [[nodiscard]] bool given() const noexcept { return !host.empty(); }
+};
+
+// "stun:HOST[:PORT]" or "HOST[:PORT]". Errors: invalid_argument, saying what was expected.
+Result<IceServerSettings> parse_stun_uri(std::string_view text);
+// "turn:[USER@]HOST[:PORT][?transport=udp|tcp]", "turns:…" for TLS; "HOST" is turn:HOST. Errors: the same.
+Result<IceServerSettings> parse_turn_uri(std::string_view text);
+
+} // namespace offhook
