@@ -15,7 +15,7 @@ namespace offhook::cmd {
 namespace {
 
 // The commands of the contract that later issues build.
-const std::vector<std::string> later{"wss-bridge", "tui", "run", "ctl", "watch"};
+const std::vector<std::string> later{"wss-bridge", "tui", "watch"};
 
 bool is_later(const std::string &command) {
     return std::find(later.begin(), later.end(), command) != later.end();
@@ -33,6 +33,8 @@ struct Parser {
     MessageOptions message;
     TraceOptions trace_file;
     TransferCommandOptions transfer;
+    RunOptions run;
+    CtlOptions ctl;
     ConfigOptions config;
     AudioOptions audio;
     CompletionOptions completion;
@@ -55,6 +57,7 @@ struct Parser {
     void message_command();
     void trace_command();
     void transfer_command();
+    void run_commands();
     void small_commands();
 };
 
@@ -131,6 +134,7 @@ Parser::Parser() {
     message_command();
     trace_command();
     transfer_command();
+    run_commands();
     small_commands();
 }
 
@@ -364,6 +368,22 @@ void Parser::transfer_command() {
     text_option(sub, "--call", transfer.call, "ID", "hand on this call of the running phone to TARGET");
 }
 
+void Parser::run_commands() {
+    auto &run_sub = command("run", "be a phone without a face, with a control socket", "",
+                            "  offhook run -c /etc/offhook/offhook.toml\n");
+    choice(run_sub, "--refer", run.refer, "allow|ask|deny",
+           "what to do with a transfer that a peer asks for (as configured, else deny)");
+    auto &ctl_sub = command("ctl", "talk to the running phone", "VERB [ARGUMENTS]",
+                            "  offhook ctl status\n"
+                            "  offhook ctl dial sip:bob@example.com\n"
+                            "  offhook ctl transfer sip:carol@example.com c1\n"
+                            "  offhook ctl events | jq .event\n");
+    ctl_sub.add_option("VERB", ctl.words, "what to do");
+    tree.commands.back().words = {"status",   "calls",  "dial", "answer", "hangup",
+                                  "hold",     "resume", "mute", "unmute", "dtmf",
+                                  "transfer", "record", "play", "events", "quit"};
+}
+
 void Parser::small_commands() {
     auto &config_sub =
         command("config", "check the configuration", "check", "  offhook config check -c offhook.toml\n");
@@ -473,6 +493,8 @@ Result<CommandLine> chosen(Parser &parser, const std::string &command) {
     if (command == "message") return finish(parser.message);
     if (command == "trace") return finish(parser.trace_file);
     if (command == "transfer") return finish(parser.transfer);
+    if (command == "run") return finish(parser.run);
+    if (command == "ctl") return finish(parser.ctl);
     if (command == "config") return finish(parser.config);
     if (command == "accounts") return finish(AccountsOptions{});
     if (command == "contacts") return finish(ContactsOptions{});

@@ -14,6 +14,8 @@ Result<int> run(const GlobalOptions &global, const SendOptions &options);
 Result<int> run(const GlobalOptions &global, const MessageOptions &options);
 Result<int> run(const GlobalOptions &global, const TraceOptions &options);
 Result<int> run(const GlobalOptions &global, const TransferCommandOptions &options);
+Result<int> run(const GlobalOptions &global, const RunOptions &options);
+Result<int> run(const GlobalOptions &global, const CtlOptions &options);
 Result<int> run(const GlobalOptions &global, const ConfigOptions &options);
 Result<int> run(const GlobalOptions &global, const AccountsOptions &options);
 Result<int> run(const GlobalOptions &global, const ContactsOptions &options);
@@ -22,6 +24,9 @@ Result<int> run(const GlobalOptions &global, const CompletionOptions &options);
 Result<int> run(const GlobalOptions &global, const HelpOptions &options);
 Result<int> run(const GlobalOptions &global, const VersionOptions &options);
 Result<int> run(const GlobalOptions &global, const NothingOptions &options);
+
+// transfer --call: by the control socket.
+Result<int> transfer_of_running_phone(const GlobalOptions &global, const TransferCommandOptions &options);
 
 int main_of(int argc, char **argv);
 

@@ -104,6 +104,14 @@ struct TransferCommandOptions {
     std::string then; // after a failure: "", "hangup", "wait"
 };
 
+struct RunOptions {
+    std::string refer;
+};
+
+struct CtlOptions {
+    std::vector<std::string> words; // VERB and what it takes
+};
+
 struct ConfigOptions {
     std::string verb; // "check"
 };
@@ -126,8 +134,8 @@ struct NothingOptions { // `offhook` alone
 struct CommandLine {
     GlobalOptions global;
     std::variant<NothingOptions, HelpOptions, VersionOptions, CallOptions, AnswerOptions, RegisterOptions,
-                 PingOptions, SendOptions, MessageOptions, TraceOptions, TransferCommandOptions,
-                 ConfigOptions, AccountsOptions, ContactsOptions, AudioOptions, CompletionOptions>
+                 PingOptions, SendOptions, MessageOptions, TraceOptions, TransferCommandOptions, RunOptions,
+                 CtlOptions, ConfigOptions, AccountsOptions, ContactsOptions, AudioOptions, CompletionOptions>
         command;
 };
 

@@ -145,13 +145,13 @@ Json Transferrer::report() const {
 } // namespace
 
 Result<int> run(const GlobalOptions &global, const TransferCommandOptions &options) {
-    if (!options.call.empty()) return fail(Errc::not_supported, "not built in yet: --call");
+    if (options.attended && options.no_wait)
+        return fail(Errc::invalid_argument, "--attended and --no-wait: give one of them");
+    if (!options.call.empty()) return transfer_of_running_phone(global, options);
     if (options.parties.size() != 2)
         return fail(Errc::invalid_argument,
                     "transfer: expected two parties, such as: offhook transfer sip:alice@example.com "
                     "sip:bob@example.com");
-    if (options.attended && options.no_wait)
-        return fail(Errc::invalid_argument, "--attended and --no-wait: give one of them");
     Output output(global);
     auto setup = prepare(global);
     if (!setup) return tl::unexpected(setup.error());

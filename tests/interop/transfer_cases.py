@@ -105,6 +105,18 @@ def odd_transferees():
     hand_on(peer.uri(), NOBODY, 12)
 
 
+@case("a stranger who challenges the REFER gets no digest")
+def stranger_challenges():
+    peer = transferee("stranger", part.HOLD, part.REFER, part.reply(
+        401, "Unauthorized", '      WWW-Authenticate: Digest realm="x", nonce="n", qop="auth"\n'), part.RESUME, part.BYE)
+    phone, transfer = hand_on(peer.uri(), NOBODY, 14, "--aor", "sip:alice@example.test",
+                              env={"OFFHOOK_PASSWORD": "secret"})
+    peer.succeeds()
+    expect_equal(transfer["code"], 401, "code")
+    expect_equal(len(peer.received("REFER")), 1, "REFERs")
+    expect("Authorization" not in peer.received("REFER")[0], "no credentials")
+
+
 @case("a NOTIFY nobody asked for is 481, and the call goes on")
 def notify_unasked():
     peer = transferee("unasked", part.notify(1, "200 OK", part.END, answer=481),

@@ -1,0 +1,77 @@
+// `offhook run`: the phone without a face, for systemd; and `offhook ctl`, which talks to it.
+#include "base/log.hpp"
+#include "cmd/commands.hpp"
+#include "cmd/session.hpp"
+#include "control/server.hpp"
+#include "phone/event_json.hpp"
+#include "phone/verbs.hpp"
+
+namespace offhook::cmd {
+
+namespace {
+
+// Events out, verbs in.
+class Faceless {
+public:
+    explicit Faceless(Session &session) : session_(session) {}
+
+    Result<> start() {
+        auto path = control::socket_path();
+        if (!path) return tl::unexpected(path.error());
+        auto server = control::Server::listen(session_.loop(), *path, [this](const Json &request) {
+            return run_verb(session_.phone(), request, [this] { quit(); });
+        });
+        if (!server) return tl::unexpected(server.error());
+        server_ = std::move(*server);
+        watching_ = session_.phone().events().add([this](const Event &event) { on_event(event); });
+        session_.output().listening(session_.phone().listening());
+        session_.output().progress("control   " + *path);
+        for (const auto &account : session_.setup().phone.accounts) {
+            const bool ours = session_.setup().account.empty() || account.name == session_.setup().account;
+            if (!ours || !account.registers || account.name.empty()) continue;
+            if (auto begun = session_.phone().register_account(account.name, true); !begun)
+                return tl::unexpected(begun.error());
+        }
+        return {};
+    }
+
+private:
+    void on_event(const Event &event) {
+        server_->publish(sequence_, to_json(event, sequence_, std::chrono::system_clock::now()).dump());
+        ++sequence_;
+        if (const auto *call = std::get_if<event::CallIncoming>(&event))
+            session_.phone().set_ringing_tone(call->call.id, true);
+        if (const auto *answered = std::get_if<event::CallAnswered>(&event))
+            session_.phone().set_ringing_tone(answered->call.id, false);
+    }
+
+    // After the answer has gone out.
+    void quit() {
+        session_.loop().post([this] { session_.finish(0); });
+    }
+
+    Session &session_;
+    std::unique_ptr<control::Server> server_;
+    Observers<Event>::Handle watching_;
+    std::uint64_t sequence_ = 1;
+};
+
+} // namespace
+
+Result<int> run(const GlobalOptions &global, const RunOptions &options) {
+    Output output(global);
+    auto setup = prepare(global);
+    if (!setup) return tl::unexpected(setup.error());
+    for (auto &account : setup->phone.accounts)
+        account.registers |= account.name == "command-line" && !account.password.empty();
+    if (!options.refer.empty()) setup->phone.refer = *parse_refer_policy(options.refer);
+    auto session = Session::open(global, std::move(*setup), output);
+    if (!session) return tl::unexpected(session.error());
+    Faceless phone(**session);
+    if (auto started = phone.start(); !started) return tl::unexpected(started.error());
+    const int exit = (*session)->run();
+    output.result(exit, Json::object());
+    return exit;
+}
+
+} // namespace offhook::cmd
