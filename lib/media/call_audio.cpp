@@ -63,6 +63,9 @@ private:
 } // namespace
 
 struct CallAudio::Self {
+    ~Self() { leave_room(); }
+    Self(const Self &) = delete;
+    Self &operator=(const Self &) = delete;
     Self(Loop &l, MediaLeg &m, Device *d, Events e)
         : loop(l), leg(&m), device(d), events(std::move(e)), timer(l), silence_detector(m.pcm_rate()) {}
 
@@ -80,6 +83,8 @@ struct CallAudio::Self {
     SourceConverter file_converter, device_converter;
     SinkConverter sink_converter;
     std::optional<Recording> recording;
+    std::shared_ptr<Conference> room;
+    Conference::Member peer = 0, local = 0; // in it; 0: not there
     InbandDtmf dtmf;
     LocalTone tone = LocalTone::none;
     std::optional<Cadence> cadence;
@@ -125,16 +130,41 @@ struct CallAudio::Self {
         media::silence(sent.samples);
         // While keys are sent as events, or nothing may be sent, files and the microphone wait: nothing of
         // them is lost.
-        if (leg->sending_allowed() && !leg->dtmf_busy()) {
-            make_sent();
+        const bool may_send = leg->sending_allowed() && !leg->dtmf_busy();
+        if (may_send || local != 0) make_sent(); // the others in the room hear the microphone all the same
+        if (may_send)
             leg->send(sent.samples);
-        } else {
+        else
             leg->skip();
-        }
         record_tick();
     }
 
+    void leave_room() {
+        if (!room) return;
+        for (Conference::Member *member : {&peer, &local})
+            if (*member != 0) room->leave(std::exchange(*member, 0));
+        room.reset();
+    }
+
+    void enter_room(std::shared_ptr<Conference> other) {
+        leave_room();
+        room = std::move(other);
+        if (!room) return;
+        peer = room->join();
+        if (device != nullptr) local = room->join();
+    }
+
+    // What the peer gets to hear: everybody else in the room, the microphone among them.
+    void mix_sent() {
+        if (local != 0) {
+            room->give(local, sent.samples, rate);
+            media::silence(sent.samples);
+        }
+        room->add_to(peer, sent.samples, rate);
+    }
+
     void take_received() {
+        if (room) room->give(peer, received.samples, rate);
         silence_detector.push(received.samples);
         if (tone_detector && tone_detector->push(received.samples)) {
             tone_detector.reset();
@@ -142,6 +172,10 @@ struct CallAudio::Self {
         }
         if (device == nullptr || !device->sink) return;
         speaker = received.samples;
+        if (local != 0) {
+            media::silence(speaker);
+            room->add_to(local, speaker, rate);
+        }
         if (cadence) cadence->add_to(speaker, rate);
         sink_converter.write(*device->sink, speaker, rate);
     }
@@ -160,6 +194,7 @@ struct CallAudio::Self {
             read_device();
         }
         if (mute) media::silence(sent.samples);
+        if (room) mix_sent();
     }
 
     void read_device() {
@@ -190,6 +225,16 @@ CallAudio::~CallAudio() = default;
 void CallAudio::attach(MediaLeg &leg, Events events) {
     self_->leg = &leg;
     self_->events = std::move(events);
+}
+
+void CallAudio::set_device(Device *device) {
+    if (self_->device == device) return;
+    self_->device = device;
+    self_->enter_room(self_->room); // with or without a seat for the microphone
+}
+
+void CallAudio::join(std::shared_ptr<Conference> room) {
+    self_->enter_room(std::move(room));
 }
 
 void CallAudio::start() {

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/loop.hpp"
+#include "media/conference.hpp"
 #include "media/detect.hpp"
 #include "media/device.hpp"
 #include "media/leg.hpp"
@@ -30,6 +31,10 @@ public:
 
     // The same sound over another leg: whoever is played, recorded or watched for goes on.
     void attach(MediaLeg &leg, Events events);
+    void set_device(Device *device); // another one, or none
+    // Mixed with others: what the peer says is given to the room, and the peer hears the room instead of the
+    // microphone, which (where there is a device) is in the room too. nullptr: leaves it.
+    void join(std::shared_ptr<Conference> room);
 
     void start(); // begins ticking; a late tick catches up at most 5 frames, then re-syncs
     void stop();
