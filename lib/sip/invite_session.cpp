@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/random.hpp"
 #include "sip/status.hpp"
 
 namespace offhook::sip {
@@ -12,18 +13,23 @@ namespace {
 
 constexpr Duration bye_patience{32'000}; // 64*T1: timer F of the BYE; then the call is over all the same
 
+constexpr unsigned most_first_rseq = 0x3fff'ffff; // RFC 3262 §7.1: room to count up
+
 constexpr std::size_t max_infos = 32; // INFO requests remembered; older ones are answered long ago
 
 } // namespace
 
 InviteSession::InviteSession(UserAgent &ua, Options options, Listener &listener)
-    : ua_(ua), options_(std::move(options)), listener_(&listener), success_timer_(ua.loop()),
-      success_limit_(ua.loop()), retry_timer_(ua.loop()), bye_limit_(ua.loop()) {}
+    : ua_(ua), options_(std::move(options)), listener_(&listener),
+      reliable_(1 + random_below(most_first_rseq)), session_timer_(options_.session_timer),
+      success_timer_(ua.loop()), success_limit_(ua.loop()), retry_timer_(ua.loop()), bye_limit_(ua.loop()),
+      provisional_timer_(ua.loop()), refresh_timer_(ua.loop()), expiry_timer_(ua.loop()) {}
 
 InviteSession::~InviteSession() {
     listener_ = nullptr;
     if (state_ != DialogState::terminated && !hanging_up_) hang_up();
     if (dialog_) ua_.remove_usage(dialog_->id, *this);
+    drop_early_dialogs();
     ua_.unwatch(*this);
 }
 
@@ -55,16 +61,21 @@ ClientRequest::Options InviteSession::other_request(std::string_view method) {
 }
 
 ClientRequest::Options InviteSession::in_dialog(Draft draft) {
+    return in_dialog(std::move(draft), *dialog_);
+}
+
+ClientRequest::Options InviteSession::in_dialog(Draft draft, const Dialog &dialog) {
     ClientRequest::Options options;
-    if (auto next_hop = dialog_->next_hop()) options.next_hop = std::move(*next_hop);
+    if (auto next_hop = dialog.next_hop()) options.next_hop = std::move(*next_hop);
     options.transport = flow_.kind;
     if (ua_.leads_to(flow_, options.next_hop)) options.flow = flow_;
     options.authenticator = options_.authenticator;
-    options.trusted = options_.trusted && !dialog_->route.empty();
+    options.trusted = options_.trusted && !dialog.route.empty();
     ua_.add_capabilities(draft);
     options.draft = std::move(draft);
     options.prepare = [this](Draft &request, const Flow &flow) {
-        if (request.method == "INVITE") request.set("Contact", contact_for(flow));
+        if (request.method == "INVITE" || request.method == "UPDATE")
+            request.set("Contact", contact_for(flow));
     };
     return options;
 }
@@ -104,6 +115,9 @@ void InviteSession::finish(SessionEnd end) {
     success_limit_.cancel();
     retry_timer_.cancel();
     bye_limit_.cancel();
+    provisional_timer_.cancel();
+    refresh_timer_.cancel();
+    expiry_timer_.cancel();
     if (end.reason.empty() && end.status != 0) end.reason = reason_phrase(end.status);
     if (Listener *listener = std::exchange(listener_, nullptr)) listener->on_ended(end);
 }
@@ -130,19 +144,25 @@ void InviteSession::send_info(std::string_view content_type, std::string_view bo
 void InviteSession::on_request(const Message &request, const Flow &flow, ServerTransaction transaction) {
     if (request.method() == Method::ack) return on_ack(request);
     const auto cseq = request.cseq();
-    if (!cseq || !dialog_->accept_cseq(cseq->number)) return transaction.respond(500, "CSeq out of order");
+    Dialog *dialog = dialog_of(request);
+    if (dialog == nullptr) return transaction.respond(481);
+    if (!cseq || !dialog->accept_cseq(cseq->number)) return transaction.respond(500, "CSeq out of order");
     if (is_stream(flow.kind) || !is_stream(flow_.kind)) flow_ = flow; // the peer's newest way to us
     switch (request.method()) {
     case Method::bye:
         return on_bye(request, transaction);
     case Method::invite:
-        return on_reinvite(request, transaction);
+        return dialog_ ? on_reinvite(request, transaction) : transaction.respond(491);
+    case Method::prack:
+        return on_prack(request, transaction);
+    case Method::update:
+        return on_update(request, transaction, *dialog);
     case Method::info:
         return transaction.respond(listener_ != nullptr ? listener_->on_info(request) : 481);
     case Method::refer:
     case Method::notify:
     case Method::subscribe:
-        if (listener_ == nullptr) return transaction.respond(481);
+        if (listener_ == nullptr || !dialog_) return transaction.respond(481);
         return listener_->on_other_usage(request, transaction);
     default: { // OPTIONS inside the dialog
         Draft draft = Draft::response(request, 200);
@@ -154,6 +174,7 @@ void InviteSession::on_request(const Message &request, const Flow &flow, ServerT
 }
 
 void InviteSession::on_bye(const Message &request, const ServerTransaction &transaction) {
+    if (!dialog_) return transaction.respond(481); // RFC 3261 §15: a callee sends none before its answer
     transaction.respond(200);
     if (server_ && !server_.answered()) server_.respond(487, {}, local_tag_); // RFC 3261 §15.1.2
     finish({.by = hanging_up_ ? SessionEnd::By::local : SessionEnd::By::remote,

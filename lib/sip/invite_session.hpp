@@ -3,6 +3,7 @@
 // listener call); destroying a live one sends CANCEL or BYE and listens no more.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -12,6 +13,8 @@
 
 #include "sip/dialog_context.hpp"
 #include "sip/dialog_state.hpp"
+#include "sip/reliable.hpp"
+#include "sip/session_timer.hpp"
 #include "sip/user_agent.hpp"
 
 namespace offhook::sip {
@@ -63,12 +66,13 @@ public:
         std::shared_ptr<Authenticator> authenticator;
         bool trusted = false; // the next hop is the account's own server: it may ask for credentials
         std::vector<std::pair<std::string, std::string>> headers; // of the INVITE
+        SessionTimer::Options session_timer;
     };
 
     // UAC. `offer` empty: late offer, the answer goes into the ACK (make_answer via on_offer).
     static std::unique_ptr<InviteSession> outgoing(UserAgent &ua, const NameAddr &target, std::string offer,
                                                    Options options, Listener &listener);
-    // UAS. Errors: the request makes no dialog (it was answered 400).
+    // UAS. Errors: the request makes no dialog, or asks for too short a session (it was answered: 400, 422).
     static Result<std::unique_ptr<InviteSession>> incoming(UserAgent &ua, const Message &invite,
                                                            const Flow &flow, ServerTransaction transaction,
                                                            Options options, Listener &listener);
@@ -76,7 +80,10 @@ public:
     InviteSession(const InviteSession &) = delete;
     InviteSession &operator=(const InviteSession &) = delete;
 
-    // UAS, before the final answer. `sdp` in accept() is the answer, or our offer when the INVITE had none.
+    // UAS, before the final answer. `sdp` in accept() is the answer, or our offer when the INVITE had none;
+    // when offer and answer are exchanged already (settled()) it is not sent. Provisionals go reliably (RFC
+    // 3262) when the caller requires it, or supports it and they hold a session description. Where it is
+    // required and the INVITE had no offer the first one brings make_offer().
     void ring(unsigned status = 180, std::string_view sdp = {});
     void accept(std::string sdp);
     void reject(unsigned status, std::string_view reason = {},
@@ -85,8 +92,13 @@ public:
     // Ends it whatever the state: CANCEL, 603, or BYE. on_ended follows when the peer has answered (or gave
     // up).
     void hang_up(std::string_view reason_header = {});
-    // Sends a re-INVITE with make_offer(); refused while another exchange is open (then tried after it).
+    // Sends make_offer() by re-INVITE, in an early dialog by UPDATE (RFC 3311); while another exchange is
+    // open it waits for its end.
     void reinvite();
+    // May reinvite() be called: confirmed, or early with a settled exchange and a peer that takes UPDATE.
+    [[nodiscard]] bool modifiable() const;
+    // Offer and answer of the INVITE were exchanged by reliable provisionals, or are on their way so.
+    [[nodiscard]] bool settled() const noexcept { return exchange_ != Exchange::none; }
     // INFO inside the dialog; `done` gets the final status or the error.
     void send_info(std::string_view content_type, std::string_view body,
                    std::function<void(Result<unsigned>)> done);
@@ -102,8 +114,27 @@ public:
     [[nodiscard]] std::string_view offer() const noexcept; // of the received INVITE; may be empty
     [[nodiscard]] const std::string &call_id() const noexcept { return call_id_; }
     [[nodiscard]] const std::optional<Dialog> &dialog() const noexcept { return dialog_; }
+    // Every dialog of the session: before the answer a caller may have several early ones.
+    [[nodiscard]] std::vector<DialogId> dialogs() const;
 
 private:
+    // Where the exchange of session descriptions that came with the INVITE stands (RFC 3261 §13.2.1, RFC 3262
+    // §5).
+    enum class Exchange : std::uint8_t {
+        none,   // nobody has offered
+        ours,   // we have offered, there is no (reliable) answer yet
+        theirs, // the peer has
+        done
+    };
+    struct Early { // a caller's early dialog, one for each fork
+        Dialog dialog;
+        ReliableReceiver reliable;
+    };
+    struct Provisional { // waits for the PRACK of the one before it
+        unsigned status;
+        std::string sdp;
+    };
+
     InviteSession(UserAgent &ua, Options options, Listener &listener);
 
     void on_request(const Message &request, const Flow &flow, ServerTransaction transaction) override;
@@ -118,6 +149,30 @@ private:
     void acknowledge(const Message &response, const Flow &flow, std::string_view sdp);
     void confirm(const Message &response, const Flow &flow, const std::string &tag);
     void set_dialog(Dialog dialog);
+    bool retry_longer(const Message &response); // 422
+    void start_invite(Draft draft);
+    // UAC's early dialogs and PRACK, UAS's reliable provisionals (invite_session_early.cpp)
+    Early *early_dialog(const Message &response);
+    void drop_early_dialogs();
+    bool take_early(const Message &response);
+    void take_early_session(const Message &response, const std::string &tag, bool reliable,
+                            std::string &answer);
+    void send_prack(Early &early, const RAck &rack, const std::string &answer);
+    void ring_reliably(unsigned status, std::string sdp);
+    void repeat_provisional();
+    void on_prack(const Message &request, const ServerTransaction &transaction);
+    Result<std::string> take_prack_session(const Message &request);
+    void after_prack();
+    Dialog *dialog_of(const Message &request);
+    // UPDATE and session timers (invite_session_update.cpp)
+    void on_update(const Message &request, const ServerTransaction &transaction, Dialog &dialog);
+    [[nodiscard]] unsigned offer_collision(const Dialog &dialog) const;
+    bool refuse_interval(const Message &request, const ServerTransaction &transaction);
+    void arm_session_timer();
+    void refresh();
+    void on_refreshed(const ClientRequest::Outcome &outcome);
+    void session_expired();
+    void note_peer(const Message &message);
     // UAS (invite_session_uas.cpp)
     void send_success(const ServerTransaction &transaction, const std::string &sdp);
     void retransmit_success();
@@ -132,6 +187,7 @@ private:
     void reinvite_failed(Error error);
     // both
     ClientRequest::Options in_dialog(Draft draft);
+    ClientRequest::Options in_dialog(Draft draft, const Dialog &dialog);
     void send_bye(std::string_view reason_header);
     void finish(SessionEnd end);
     void apply(DialogEvent event) { state_ = step(state_, event); }
@@ -153,7 +209,13 @@ private:
     std::string ack_bytes_;
     Flow ack_flow_;
     std::uint32_t invite_cseq_ = 0;
-    bool offer_sent_ = false, answered_offer_ = false;
+    bool offer_sent_ = false;
+    Exchange exchange_ = Exchange::none;
+    Uri next_hop_; // of the INVITE
+    unsigned longer_tries_ = 0;
+    std::vector<Early> early_;
+    std::vector<std::unique_ptr<ClientRequest>> pracks_;
+    std::optional<Error> failure_; // why we gave up before the answer
     bool hanging_up_ = false;
     bool reinvite_wanted_ = false;  // as soon as the exchange under way is over
     bool offer_in_success_ = false; // our 2xx holds an offer: the ACK brings the answer
@@ -163,7 +225,17 @@ private:
     bool ack_pending_ = false; // 2xx sent, ACK outstanding
     std::optional<Draft> success_;
     Duration success_interval_{0};
+    bool reliable_required_ = false, reliable_supported_ = false;
+    ReliableSender reliable_;
+    std::optional<Draft> provisional_; // as last sent reliably
+    std::deque<Provisional> provisionals_;
+    std::optional<std::string> accepted_; // the answer waits for a PRACK
+
+    SessionTimer session_timer_;
+    bool peer_updates_ = false; // Allow: UPDATE
+    std::unique_ptr<ClientRequest> refresh_request_;
     Timer success_timer_, success_limit_, retry_timer_, bye_limit_;
+    Timer provisional_timer_, refresh_timer_, expiry_timer_;
 };
 
 } // namespace offhook::sip

@@ -5,20 +5,30 @@
 namespace offhook::sip {
 
 void InviteSession::reinvite() {
-    if (state_ != DialogState::confirmed || hanging_up_ || listener_ == nullptr) return;
+    if (!modifiable() || listener_ == nullptr) return;
     reinvite_wanted_ = true;
     if (modify_request_ || ack_pending_ || retry_timer_.running()) return; // done as soon as that is over
     send_reinvite();
+}
+
+bool InviteSession::modifiable() const {
+    if (hanging_up_ || state_ == DialogState::terminated) return false;
+    if (state_ == DialogState::confirmed) return true;
+    return exchange_ == Exchange::done && peer_updates_ && !reliable_.holds_back_success() &&
+           (dialog_ || !early_.empty());
 }
 
 void InviteSession::send_reinvite() {
     reinvite_wanted_ = false;
     auto offer = listener_->make_offer();
     if (!offer) return reinvite_failed(offer.error());
-    Draft draft = dialog_->request("INVITE");
+    const bool early = state_ != DialogState::confirmed; // RFC 3311 §5.1
+    Dialog &dialog = early && !dialog_ ? early_.front().dialog : *dialog_;
+    Draft draft = dialog.request(early ? "UPDATE" : "INVITE");
+    session_timer_.ask(draft);
     draft.set_body("application/sdp", *offer);
     modify_request_ =
-        ua_.request(in_dialog(std::move(draft)), {},
+        ua_.request(in_dialog(std::move(draft), dialog), {},
                     [this](const ClientRequest::Outcome &outcome) { on_reinvite_final(outcome); });
 }
 
@@ -34,8 +44,13 @@ void InviteSession::on_reinvite_final(const ClientRequest::Outcome &outcome) {
             : outcome.response.error();
     ua_.loop().post([request = std::shared_ptr<ClientRequest>(std::move(modify_request_))] {});
     if (listener_ == nullptr || state_ == DialogState::terminated) return;
+    if (error.sip == 422 && outcome.response && session_timer_.raise(*outcome.response)) {
+        listener_->on_reinvited(fail(error)); // rolled back, and offered again at once
+        return send_reinvite();
+    }
+    const bool early = state_ != DialogState::confirmed; // the INVITE itself is still open
     // RFC 3261 §14.1 and RFC 5057 §5.1: these two mean that the dialog itself is gone.
-    if (error.sip == 481 || error.sip == 408 || error.code == Errc::timeout) {
+    if (!early && (error.sip == 481 || error.sip == 408 || error.code == Errc::timeout)) {
         send_bye({});
         return finish({.by = SessionEnd::By::network, .status = 200, .reason = error.what, .error = error});
     }
@@ -43,7 +58,9 @@ void InviteSession::on_reinvite_final(const ClientRequest::Outcome &outcome) {
         listener_->on_reinvited(fail(error));
         // The owner of the Call-ID waits 2.1–4 s, the other side 0–2 s, in steps of 10 ms.
         const Duration wait{10 * static_cast<int>(uas_ ? random_below(200) : 210 + random_below(190))};
-        return retry_timer_.start(wait, [this] { send_reinvite(); });
+        return retry_timer_.start(wait, [this] {
+            if (modifiable()) send_reinvite();
+        });
     }
     reinvite_failed(error);
 }
@@ -53,10 +70,13 @@ void InviteSession::on_reinvite_success(const Message &response, const Flow &flo
         if (!ack_bytes_.empty()) ua_.transactions().resend(ack_flow_, ack_bytes_);
         return;
     }
-    acknowledge(response, flow, {});
-    dialog_->refresh_target(response);
+    if (modify_request_->draft().method == "INVITE") acknowledge(response, flow, {});
+    if (dialog_) dialog_->refresh_target(response);
     finished_modify_ = std::move(modify_request_); // keeps absorbing repeated 2xx
     if (listener_ == nullptr || state_ == DialogState::terminated) return;
+    note_peer(response);
+    session_timer_.answered(response);
+    if (state_ == DialogState::confirmed) arm_session_timer();
     auto taken = listener_->on_answer(response.body());
     if (!taken) return reinvite_failed(taken.error());
     listener_->on_reinvited({});

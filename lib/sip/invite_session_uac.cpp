@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "sip/invite_session.hpp"
+#include "sip/session_description.hpp"
 
 namespace offhook::sip {
 
@@ -21,11 +22,6 @@ std::vector<std::string> redirections(const Message &response) {
     for (const NameAddr &contact : *contacts)
         if (!contact.star) uris.push_back(contact.uri.encode());
     return uris;
-}
-
-bool holds_sdp(const Message &message) {
-    const std::string_view type = message.value(HeaderId::content_type);
-    return !message.body().empty() && iequals(trim(type.substr(0, type.find(';'))), "application/sdp");
 }
 
 } // namespace
@@ -54,16 +50,24 @@ void InviteSession::send_invite(const NameAddr &target, std::string offer) {
     draft.add("CSeq", "1 INVITE");
     ua_.add_capabilities(draft);
     draft.add("Accept", "application/sdp");
+    session_timer_.ask(draft);
     for (const auto &[name, value] : options_.headers)
         draft.add(name, value);
     offer_sent_ = !offer.empty();
-    if (offer_sent_) draft.set_body("application/sdp", offer);
-
-    ClientRequest::Options request;
-    request.next_hop = target.uri;
+    if (offer_sent_) {
+        draft.set_body("application/sdp", offer);
+        exchange_ = Exchange::ours;
+    }
+    next_hop_ = target.uri;
     if (!options_.route.empty())
-        if (auto route = NameAddr::parse(options_.route.front())) request.next_hop = route->uri;
-    if (options_.next_hop) request.next_hop = *options_.next_hop;
+        if (auto route = NameAddr::parse(options_.route.front())) next_hop_ = route->uri;
+    if (options_.next_hop) next_hop_ = *options_.next_hop;
+    start_invite(std::move(draft));
+}
+
+void InviteSession::start_invite(Draft draft) {
+    ClientRequest::Options request;
+    request.next_hop = next_hop_;
     request.draft = std::move(draft);
     request.transport = options_.transport;
     request.flow = options_.flow;
@@ -85,11 +89,7 @@ void InviteSession::on_provisional(const Message &response, const Flow &flow) {
     const auto to = response.to();
     const bool tagged = to && !to->tag().empty() && response.status() > 100;
     apply(tagged ? DialogEvent::provisional_with_tag : DialogEvent::provisional_without_tag);
-    // The answer may come in an unreliable provisional; the 2xx then repeats it (RFC 3261 §13.2.1). Another
-    // fork's early media replaces nothing: the first answer counts until the 2xx.
-    if (tagged && holds_sdp(response) && offer_sent_ && !answered_offer_ && early_tag_.empty()) {
-        if (listener_->on_answer(response.body())) early_tag_ = to->tag();
-    }
+    if (tagged && !take_early(response)) return; // told before
     if (listener_ != nullptr) listener_->on_progress(response);
 }
 
@@ -97,8 +97,12 @@ void InviteSession::on_final(const ClientRequest::Outcome &outcome) {
     if (outcome.response && outcome.response->status() / 100 == 2)
         return on_success(*outcome.response, outcome.flow);
     if (state_ == DialogState::confirmed || state_ == DialogState::terminated) return;
+    if (outcome.response && outcome.response->status() == 422 && retry_longer(*outcome.response)) return;
     SessionEnd end;
     end.authenticated = outcome.authenticated;
+    if (failure_)
+        return finish(
+            {.by = SessionEnd::By::local, .status = 488, .reason = failure_->what, .error = failure_});
     if (!outcome.response) {
         const Error &error = outcome.response.error();
         end.by = hanging_up_                   ? SessionEnd::By::local
@@ -117,6 +121,24 @@ void InviteSession::on_final(const ClientRequest::Outcome &outcome) {
     finish(std::move(end));
 }
 
+// RFC 4028 §7.3: the same call once more, with the interval that was asked for.
+bool InviteSession::retry_longer(const Message &response) {
+    constexpr unsigned most_tries = 3; // each proxy on the way may want more than the one before
+    const auto cseq = CSeq::parse(invite_request_->draft().get("CSeq"));
+    if (hanging_up_ || listener_ == nullptr || !cseq || longer_tries_ >= most_tries ||
+        !session_timer_.raise(response))
+        return false;
+    ++longer_tries_;
+    Draft draft = invite_request_->draft();
+    draft.set("CSeq", std::to_string(cseq->number + 1) + " INVITE");
+    draft.erase("Via").erase("Authorization").erase("Proxy-Authorization");
+    session_timer_.ask(draft);
+    ua_.loop().post([old = std::shared_ptr<ClientRequest>(std::move(invite_request_))] {});
+    drop_early_dialogs();
+    start_invite(std::move(draft));
+    return true;
+}
+
 void InviteSession::on_success(const Message &response, const Flow &flow) {
     const auto to = response.to();
     const std::string tag(to ? to->tag() : std::string_view{});
@@ -130,6 +152,13 @@ void InviteSession::on_success(const Message &response, const Flow &flow) {
     }
     flow_ = flow;
     auto dialog = Dialog::uac(invite_request_->draft(), response);
+    if (const auto early =
+            std::ranges::find(early_, tag, [](const Early &e) { return e.dialog.id.remote_tag; });
+        dialog && early != early_.end()) { // PRACK and UPDATE have counted on
+        dialog->local_cseq = std::max(dialog->local_cseq, early->dialog.local_cseq);
+        dialog->remote_cseq = early->dialog.remote_cseq;
+    }
+    drop_early_dialogs();
     if (!dialog) {
         ua_.refuse_fork(invite_request_->draft(), response, flow);
         return finish({.by = SessionEnd::By::network,
@@ -138,6 +167,8 @@ void InviteSession::on_success(const Message &response, const Flow &flow) {
     }
     set_dialog(std::move(*dialog));
     invite_cseq_ = dialog_->local_cseq;
+    note_peer(response);
+    session_timer_.answered(response);
     apply(DialogEvent::answered);
     confirm(response, flow, tag);
 }
@@ -146,7 +177,8 @@ void InviteSession::on_success(const Message &response, const Flow &flow) {
 void InviteSession::confirm(const Message &response, const Flow &flow, const std::string &tag) {
     Result<> outcome;
     std::string sdp;
-    if (!offer_sent_) { // late offer: the 2xx has it, our answer goes into the ACK
+    const bool settled = exchange_ == Exchange::done && early_tag_ == tag; // by reliable provisionals
+    if (!offer_sent_ && !settled) { // late offer: the 2xx has it, our answer goes into the ACK
         auto answer = listener_ != nullptr ? listener_->on_offer(response.body()) : fail(Errc::internal, "");
         if (answer)
             sdp = std::move(*answer);
@@ -155,16 +187,18 @@ void InviteSession::confirm(const Message &response, const Flow &flow, const std
     }
     acknowledge(response, flow, sdp);
     if (hanging_up_) return send_bye(hang_up_reason_); // the 2xx overtook our CANCEL
-    if (offer_sent_ && listener_ != nullptr) {
-        if (holds_sdp(response)) {
-            if (!(early_tag_ == tag && answered_offer_)) outcome = listener_->on_answer(response.body());
-        } else if (early_tag_ != tag) {
+    if (offer_sent_ && !settled && listener_ != nullptr) {
+        if (holds_sdp(response))
+            outcome = listener_->on_answer(response.body());
+        else if (early_tag_ != tag)
             outcome = fail(Errc::media, "the answer holds no session description");
-        }
     }
-    answered_offer_ = true;
+    exchange_ = Exchange::done;
     if (listener_ == nullptr) return;
-    if (outcome) return listener_->on_confirmed(response);
+    if (outcome) {
+        arm_session_timer();
+        return listener_->on_confirmed(response);
+    }
     const Error error = outcome.error();
     send_bye("SIP;cause=488;text=\"Not Acceptable Here\"");
     finish({.by = SessionEnd::By::local, .status = 488, .reason = error.what, .error = error});

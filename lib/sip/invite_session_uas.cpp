@@ -15,7 +15,17 @@ Result<std::unique_ptr<InviteSession>> InviteSession::incoming(UserAgent &ua, co
         return fail(dialog.error());
     }
     std::unique_ptr<InviteSession> session(new InviteSession(ua, std::move(options), listener));
+    if (session->refuse_interval(invite, transaction)) {
+        session->state_ = DialogState::terminated;
+        return fail(Errc::rejected, "the session interval is too small", 422);
+    }
     session->uas_ = true;
+    session->reliable_required_ = invite.lists_token(HeaderId::require, "100rel");
+    session->reliable_supported_ =
+        session->reliable_required_ || invite.lists_token(HeaderId::supported, "100rel");
+    session->exchange_ = invite.body().empty() ? Exchange::none : Exchange::theirs;
+    session->session_timer_.asked(invite);
+    session->note_peer(invite);
     session->invite_ = invite;
     session->flow_ = flow;
     session->call_id_ = invite.call_id();
@@ -32,19 +42,29 @@ Draft InviteSession::answer_draft(const ServerTransaction &transaction, unsigned
     Draft draft = Draft::response(transaction.request(), status, {}, local_tag_);
     if (status < 300) draft.add("Contact", contact_for(transaction.flow()));
     ua_.add_capabilities(draft);
+    if (status / 100 == 2) session_timer_.reply(draft);
     if (!sdp.empty()) draft.set_body("application/sdp", sdp);
     return draft;
 }
 
 void InviteSession::ring(unsigned status, std::string_view sdp) {
     if (!uas_ || server_.answered() || state_ == DialogState::terminated) return;
+    if (reliable_required_ || (reliable_supported_ && !sdp.empty()))
+        return ring_reliably(status, std::string(sdp));
     apply(DialogEvent::provisional_with_tag);
     server_.respond(answer_draft(server_, status, sdp));
 }
 
 void InviteSession::accept(std::string sdp) {
     if (!uas_ || server_.answered() || state_ == DialogState::terminated) return;
-    offer_in_success_ = invite_.body().empty();
+    if (reliable_.holds_back_success()) { // RFC 3262 §3
+        accepted_ = std::move(sdp);
+        return;
+    }
+    provisional_timer_.cancel();
+    offer_in_success_ = exchange_ == Exchange::none;
+    if (exchange_ == Exchange::done) sdp.clear();
+    exchange_ = offer_in_success_ ? Exchange::ours : Exchange::done;
     send_success(server_, sdp);
 }
 
@@ -65,6 +85,7 @@ void InviteSession::send_success(const ServerTransaction &transaction, const std
     ack_pending_ = true;
     server_ = transaction;
     transaction.respond(*success_);
+    arm_session_timer();
     const TimerValues &timers = ua_.transactions().timers();
     success_interval_ = timers.t1;
     success_timer_.start(success_interval_, [this] { retransmit_success(); });
@@ -97,6 +118,7 @@ void InviteSession::on_ack(const Message &ack) {
     if (hanging_up_) return send_bye(hang_up_reason_); // hung up between 2xx and ACK
     if (offer_in_success_ && listener_ != nullptr) {
         offer_in_success_ = false;
+        exchange_ = Exchange::done;
         if (auto taken = listener_->on_answer(ack.body()); !taken) {
             const Error error = taken.error();
             send_bye("SIP;cause=488;text=\"Not Acceptable Here\"");
@@ -123,6 +145,7 @@ void InviteSession::on_server_failure(const ServerTransaction &, const Error &er
 
 void InviteSession::on_reinvite(const Message &request, const ServerTransaction &transaction) {
     if (modify_request_) return transaction.respond(491); // RFC 3261 §14.2: glare
+    if (refuse_interval(request, transaction)) return;
     if ((server_ && !server_.answered()) || ack_pending_) {
         Draft busy = Draft::response(request, 500);
         busy.add("Retry-After", std::to_string(random_below(10)));
@@ -133,6 +156,8 @@ void InviteSession::on_reinvite(const Message &request, const ServerTransaction 
     auto sdp = late ? listener_->make_offer() : listener_->on_offer(request.body());
     if (!sdp) return transaction.respond(sdp.error().sip >= 400 ? sdp.error().sip : 488);
     dialog_->refresh_target(request);
+    note_peer(request);
+    session_timer_.asked(request);
     offer_in_success_ = late;
     ua_.watch_invite(transaction, *this);
     send_success(transaction, *sdp);

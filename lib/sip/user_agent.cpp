@@ -56,11 +56,11 @@ bool body_is_optional(const Message &request) {
 } // namespace
 
 std::string_view allowed_methods() noexcept {
-    return "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, REFER, NOTIFY, MESSAGE";
+    return "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, PRACK, UPDATE, REFER, NOTIFY, MESSAGE";
 }
 
 std::string_view supported_extensions() noexcept {
-    return "replaces, norefersub";
+    return "100rel, replaces, timer, norefersub";
 }
 
 bool supports_extension(std::string_view tag) noexcept {
@@ -119,7 +119,8 @@ std::unique_ptr<ClientRequest> UserAgent::request(ClientRequest::Options options
 
 void UserAgent::add_capabilities(Draft &draft) const {
     if (!options_.product.empty()) draft.set(draft.is_request() ? "User-Agent" : "Server", options_.product);
-    const bool wants_allow = draft.is_request() ? draft.method == "INVITE" || draft.method == "REGISTER"
+    const bool wants_allow = draft.is_request() ? draft.method == "INVITE" || draft.method == "REGISTER" ||
+                                                      draft.method == "UPDATE"
                                                 : draft.status < 300 || draft.status == 405;
     if (!wants_allow) return;
     draft.set("Allow", allowed_methods());
@@ -188,14 +189,15 @@ bool UserAgent::refuse(const Message &request, const Flow &, const ServerTransac
     };
     const Method method = request.method();
     if (method == Method::other) return answer(501, "Allow", allowed_methods());
-    static constexpr std::array served{Method::invite, Method::bye,   Method::options, Method::info,
-                                       Method::cancel, Method::refer, Method::notify,  Method::message};
+    static constexpr std::array served{Method::invite, Method::bye,    Method::options, Method::info,
+                                       Method::prack,  Method::update, Method::cancel,  Method::refer,
+                                       Method::notify, Method::message};
     if (std::find(served.begin(), served.end(), method) == served.end())
         return answer(405, "Allow", allowed_methods());
     if (method != Method::cancel)
         if (const std::string missing = unsupported_extensions(request); !missing.empty())
             return answer(420, "Unsupported", missing);
-    if (method == Method::invite) {
+    if (method == Method::invite || method == Method::update || method == Method::prack) {
         if (!has_known_body(request) && !body_is_optional(request))
             return answer(415, "Accept", "application/sdp");
         if (!accepts_sdp(request)) {
@@ -293,6 +295,7 @@ void UserAgent::refuse_fork(const Draft &invite, const Message &response, const 
     auto next_hop = dialog->next_hop();
     const auto cseq = response.cseq();
     if (!next_hop || !cseq) return;
+    dialog->local_cseq += 100; // beyond what PRACK and UPDATE may have counted in its early dialog
     send_ack(dialog->request("ACK", cseq->number), *next_hop, flow, [](const std::string &, const Flow &) {});
     ClientRequest::Options options;
     options.draft = dialog->request("BYE");
