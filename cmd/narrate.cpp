@@ -67,6 +67,8 @@ struct Words {
     std::string operator()(const event::AccountUnregistered &e) const { return "unregistered " + e.aor; }
     std::string operator()(const event::CallIncoming &e) const {
         return "call from " + caller(e.call) + (verbose ? " (" + e.source + ", " + e.user_agent + ")" : "") +
+               (e.asserted.empty() ? "" : ", asserted " + e.asserted) +
+               (e.diverted.empty() ? "" : ", diverted by " + e.diverted.front()) +
                (e.subject.empty() ? "" : ": " + e.subject);
     }
     std::string operator()(const event::CallOutgoing &e) const { return "calling   " + e.call.remote; }

@@ -94,7 +94,15 @@ sip::InviteSession::Options Account::session_options(const sip::Uri &target, con
         options.from.uri.user = login_user();
         options.from.uri.host = settings_.public_address.empty() ? local.ip() : settings_.public_address;
     }
-    options.contact_user = contact_user();
+    if (settings_.anonymous) { // RFC 3323 §4.1.1.3: nothing of ours in From; the server takes out the rest
+        options.from.display = "Anonymous";
+        options.from.uri.user = "anonymous";
+        options.from.uri.host = "anonymous.invalid";
+        options.from.uri.port = 0;
+        options.headers.emplace_back("Privacy", "id");
+    }
+    options.session_timer = session_timer();
+    options.contact_user = settings_.anonymous && peer_to_peer() ? "anonymous" : contact_user();
     options.public_address = settings_.public_address;
     if (proxy_ && proxy_->as_route) options.route.push_back("<" + proxy_->uri.encode() + ">");
     if (proxy_ && !proxy_->as_route) options.next_hop = proxy_->uri;
@@ -117,6 +125,17 @@ sip::InviteSession::Options Account::answering_options(const sip::Message &invit
     options.public_address = settings_.public_address;
     options.transport = settings_.transport;
     options.authenticator = authenticator_;
+    options.session_timer = session_timer();
+    return options;
+}
+
+sip::SessionTimer::Options Account::session_timer() const {
+    sip::SessionTimer::Options options;
+    const auto wanted = std::chrono::duration_cast<std::chrono::seconds>(settings_.session_expires).count();
+    options.interval =
+        wanted == 0
+            ? 0
+            : std::max(options.minimum, static_cast<std::uint32_t>(std::min<std::int64_t>(wanted, 86'400)));
     return options;
 }
 

@@ -56,6 +56,7 @@ private:
     void ensure_registration();
     void resolve_servers();
     [[nodiscard]] std::string contact_user() const;
+    [[nodiscard]] sip::SessionTimer::Options session_timer() const;
 
     void on_registering() override;
     void on_registered(const sip::Registration::Outcome &outcome) override;

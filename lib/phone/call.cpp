@@ -6,6 +6,7 @@
 #include "media/sdp.hpp"
 #include "sip/grammar.hpp"
 #include "sip/headers.hpp"
+#include "sip/identity_headers.hpp"
 
 namespace offhook {
 
@@ -40,6 +41,15 @@ bool is_sdp(const sip::Message &message) {
 Result<Address> local_ip_of(const sip::Flow &flow) {
     if (flow.local.is_set() && !flow.local.is_any()) return flow.local.with_port(0);
     return local_address_towards(flow.remote);
+}
+
+void add_caller_facts(event::CallIncoming &event, const sip::CallerFacts &facts) {
+    if (!facts.asserted.empty()) event.asserted = plain_uri(facts.asserted.front().uri);
+    event.wants_privacy = facts.wants_privacy;
+    for (const auto &diversion : facts.diversions) {
+        event.diverted.push_back(plain_uri(diversion.from.uri));
+        event.diverted_why.push_back(sanitise(diversion.reason));
+    }
 }
 
 } // namespace
@@ -84,9 +94,11 @@ std::unique_ptr<Call> Call::incoming(CallHost &host, CallId id, Account &account
     auto call = received(host, id, account, invite, flow, transaction, offered);
     if (!call) return nullptr;
     if (offered) call->session_->ring();
-    host.tell(event::CallIncoming{call->view(), sanitise(invite.value(sip::HeaderId::user_agent)),
-                                  sanitise(invite.value(sip::HeaderId::subject)),
-                                  std::string(sip::uri_token(flow.kind)) + ":" + flow.remote.to_string()});
+    event::CallIncoming event{call->view(), sanitise(invite.value(sip::HeaderId::user_agent)),
+                              sanitise(invite.value(sip::HeaderId::subject)),
+                              std::string(sip::uri_token(flow.kind)) + ":" + flow.remote.to_string()};
+    if (account.is_server(flow.remote)) add_caller_facts(event, sip::caller_facts(invite));
+    host.tell(std::move(event));
     if (offered)
         call->prepare_answer();
     else
@@ -158,9 +170,12 @@ bool Call::waits_for_us() const {
 }
 
 std::vector<sip::ReplaceableDialog> Call::dialogs() const {
-    if (!session_ || !session_->dialog()) return {};
-    return {
-        {session_->dialog()->id, state(), direction_ == CallDirection::outgoing, account_.settings().name}};
+    std::vector<sip::ReplaceableDialog> dialogs;
+    if (!session_) return dialogs;
+    for (auto &id : session_->dialogs())
+        dialogs.push_back(
+            {std::move(id), state(), direction_ == CallDirection::outgoing, account_.settings().name});
+    return dialogs;
 }
 
 CallView Call::view() const {
@@ -180,6 +195,7 @@ CallView Call::view() const {
         view.muted = media_->muted();
         view.recording = media_->recording();
         view.codec = media_->codec();
+        view.in_conference = media_->conference() != nullptr;
         view.srtp = media_->leg().srtp();
         view.early_media = !answered_at_ && media_->audio() != nullptr && !view.codec.empty();
     }

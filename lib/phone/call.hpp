@@ -51,6 +51,11 @@ public:
     Result<> reject(unsigned status, std::string_view reason);
     Result<> hang_up(bool timed_out = false);
     Result<> hold(bool on);
+    // Mixed with the others in `room`; a held call is resumed for it. Hold takes a call out again.
+    Result<> join(const std::shared_ptr<media::Conference> &room);
+    void leave_conference();
+    // The person at the device is in this call: answered, not held.
+    [[nodiscard]] bool talking() const { return !over() && answered_at_ && !hold_wanted_; }
     Result<> mute(bool on);
     Result<> send_dtmf(std::string_view digits, std::optional<DtmfMode> mode);
     [[nodiscard]] bool dtmf_busy() const { return dialler_.busy(); }

@@ -25,7 +25,11 @@ Result<> Call::answer() {
         return {};
     }
     auto &leg = media_->leg();
-    auto sdp = session_->offer().empty() ? leg.offer() : leg.answer();
+    Result<std::string> sdp;
+    if (!session_->offer().empty())
+        sdp = leg.answer();
+    else if (!session_->settled()) // else PRACK has brought the answer to our offer already
+        sdp = leg.offer();
     if (!sdp) {
         refuse_offer(sdp.error(), session_->offer());
         return fail(sdp.error());
@@ -68,13 +72,30 @@ void Call::end_by(Cause cause, const std::string &reason_header) {
 }
 
 Result<> Call::hold(bool on) {
-    if (auto ready = need_confirmed(); !ready) return ready;
+    if (auto ready = need_confirmed(); !ready && (!session_ || !session_->modifiable())) return ready;
     if (hold_wanted_ == on)
         return fail(Errc::invalid_argument, on ? "the call is on hold" : "the call is not on hold");
     hold_wanted_ = on;
     media_->leg().set_hold(on);
+    if (on) leave_conference();
+    media_->use_device(!on);
     session_->reinvite();
     return {};
+}
+
+Result<> Call::join(const std::shared_ptr<media::Conference> &room) {
+    if (auto ready = need_confirmed(); !ready) return ready;
+    if (hold_wanted_)
+        if (auto resumed = hold(false); !resumed) return resumed;
+    media_->join(room);
+    on_media("conference", Duration{0});
+    return {};
+}
+
+void Call::leave_conference() {
+    if (!media_ || !media_->conference()) return;
+    media_->join(nullptr);
+    on_media("alone", Duration{0});
 }
 
 Result<> Call::mute(bool on) {

@@ -79,7 +79,11 @@ void Call::note_remote_hold() {
 void Call::on_reinvited(const Result<> &outcome) {
     if (!outcome) {
         media_->leg().roll_back();
+        // Both sides at once, or too short an interval: the session tries again by itself.
+        if (outcome.error().sip == 491 || outcome.error().sip == 422)
+            return media_->leg().set_hold(hold_wanted_);
         media_->leg().set_hold(held_);
+        media_->use_device(!held_);
         host_.tell(event::Log{"warning", to_string(id_) + ": " +
                                              (hold_wanted_ == held_ ? "ICE restart"
                                               : hold_wanted_        ? "hold"

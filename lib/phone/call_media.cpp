@@ -69,11 +69,23 @@ media::CallAudio::Events CallMedia::audio_events() {
     return events;
 }
 
+void CallMedia::use_device(bool use) {
+    if (!audio_) return;
+    audio_->set_device(use ? host_.borrow_device(call_) : nullptr);
+    if (!use) host_.return_device(call_);
+}
+
+void CallMedia::join(std::shared_ptr<media::Conference> room) {
+    room_ = std::move(room);
+    if (audio_) audio_->join(room_);
+}
+
 void CallMedia::take_over(CallMedia &old) {
     if (old.audio_) {
         audio_ = std::move(old.audio_);
         audio_->attach(*leg_, audio_events());
     }
+    room_ = std::exchange(old.room_, nullptr);
     muted_ = old.muted_;
     playing_ = old.playing_;
     recording_ = old.recording_;
@@ -121,6 +133,7 @@ void CallMedia::stop() {
     if (!audio_) return;
     audio_->stop();
     audio_->stop_record();
+    join(nullptr);
     host_.return_device(call_);
 }
 

@@ -55,6 +55,11 @@ public:
     void stop();                                    // for good; the device goes back, recordings are closed
     void leg_changed() { expected_since_.reset(); } // a negotiation ended: silence counts from now
 
+    // The microphone and the speaker: with us while nobody else has them, or given back.
+    void use_device(bool use);
+    void join(std::shared_ptr<media::Conference> room); // nullptr: leaves it
+    [[nodiscard]] const std::shared_ptr<media::Conference> &conference() const { return room_; }
+
     void set_mute(bool mute);
     [[nodiscard]] bool muted() const { return muted_; }
     [[nodiscard]] bool recording() const { return audio_ && audio_->recording(); }
@@ -99,6 +104,7 @@ private:
     bool offerer_ = false;
     TimePoint quality_at_{};
     bool lost_told_ = false, muted_ = false, talking_ = false;
+    std::shared_ptr<media::Conference> room_;
     std::string playing_, recording_;
     std::vector<double> tone_hz_;
     std::function<void()> tone_heard_;

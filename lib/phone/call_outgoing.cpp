@@ -70,7 +70,7 @@ void Call::start_session(const Address &local_ip) {
     auto offer = media_->leg().offer();
     if (!offer) return fail_to_start(offer.error());
     auto options = account_.session_options(target_, local_ip);
-    options.headers = options_.headers;
+    options.headers.insert(options.headers.end(), options_.headers.begin(), options_.headers.end());
     if (!options_.subject.empty()) options.headers.emplace_back("Subject", options_.subject);
     local_ = plain_uri(options.from.uri);
     invited_at_ = host_.loop().now();

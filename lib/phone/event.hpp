@@ -37,7 +37,8 @@ struct CallView {
     std::string remote_name;   // display name
     std::string sip_call_id;
     sip::DialogState state = sip::DialogState::trying;
-    bool held_locally = false, held_remotely = false, muted = false, recording = false, early_media = false;
+    bool held_locally = false, held_remotely = false, muted = false, recording = false, early_media = false,
+         in_conference = false;
     std::string codec; // "PCMU/8000", empty before negotiation
     std::string srtp;  // empty: none
     std::chrono::system_clock::time_point started{};
@@ -65,6 +66,10 @@ struct AccountUnregistered {
 struct CallIncoming {
     CallView call;
     std::string user_agent, subject, source; // source: "udp:192.0.2.1:5060"
+    // What the account's own server vouches for; empty from anybody else.
+    std::string asserted;                          // P-Asserted-Identity
+    std::vector<std::string> diverted, diverted_why; // who was called before us, the latest first
+    bool wants_privacy = false;                    // Privacy: the caller does not want to be known
 };
 struct CallOutgoing {
     CallView call;

@@ -58,6 +58,13 @@ struct Members {
     void operator()(const event::CallIncoming &e) const {
         line.add("remote_name", e.call.remote_name).add("user_agent", e.user_agent);
         line.add("subject", e.subject).add("source", e.source);
+        if (!e.asserted.empty()) line.add("asserted_identity", e.asserted);
+        if (e.wants_privacy) line.add("privacy", true);
+        if (e.diverted.empty()) return;
+        Json::Array diversions;
+        for (std::size_t i = 0; i < e.diverted.size(); ++i)
+            diversions.push_back(Json::object().add("from", e.diverted[i]).add("reason", e.diverted_why[i]));
+        line.add("diversion", std::move(diversions));
     }
     void operator()(const event::CallOutgoing &e) const { line.add("target", e.target); }
     void operator()(const event::CallTrying &) const {}

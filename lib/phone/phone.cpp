@@ -103,6 +103,18 @@ void Phone::Self::return_device(CallId call) {
     if (device_lent_ == call) device_lent_.reset();
 }
 
+// Whoever takes up another call lets the others wait; where there is no device nobody has to.
+void Phone::Self::hold_others(CallId but) {
+    if (!device_.source && !device_.sink) return;
+    const auto *taken_up = find(but);
+    const auto room =
+        taken_up != nullptr && taken_up->media() != nullptr ? taken_up->media()->conference() : nullptr;
+    for (const auto &call : calls_) {
+        const bool together = room && call->media() != nullptr && call->media()->conference() == room;
+        if (call->id() != but && !together && call->talking()) (void)call->hold(true);
+    }
+}
+
 // Phone --------------------------------------------------------------------------------------------------
 
 Phone::Phone(std::unique_ptr<Self> self) : self_(std::move(self)) {}
@@ -145,13 +157,17 @@ Result<CallId> Phone::dial(std::string_view target, DialOptions options) {
         return fail(Errc::invalid_argument,
                     "there are " + std::to_string(Self::most_calls) + " calls already");
     const CallId id{++self_->last_call_};
+    self_->hold_others(id);
     self_->calls_.push_back(
         Call::outgoing(*self_, id, **account, parsed->uri, std::string(target), std::move(options)));
     return id;
 }
 
 Result<> Phone::answer(CallId call) {
-    return self_->need(call).and_then([](Call *c) { return c->answer(); });
+    return self_->need(call).and_then([this](Call *c) {
+        if (c->waits_for_us()) self_->hold_others(c->id());
+        return c->answer();
+    });
 }
 
 Result<> Phone::reject(CallId call, unsigned status, std::string_view reason) {
@@ -163,7 +179,33 @@ Result<> Phone::hang_up(CallId call) {
 }
 
 Result<> Phone::hold(CallId call, bool on) {
-    return self_->need(call).and_then([&](Call *c) { return c->hold(on); });
+    return self_->need(call).and_then([&](Call *c) {
+        if (!on && !c->over()) self_->hold_others(c->id());
+        return c->hold(on);
+    });
+}
+
+Result<> Phone::conference(CallId one, CallId other) {
+    if (one == other) return fail(Errc::invalid_argument, "a conference takes two calls");
+    const auto first = self_->need(one);
+    const auto second = self_->need(other);
+    if (!first || !second) return fail(first ? second.error() : first.error());
+    std::shared_ptr<media::Conference> room;
+    for (const auto *call : {*first, *second})
+        if (!room && call->media() != nullptr) room = call->media()->conference();
+    if (!room) room = std::make_shared<media::Conference>();
+    for (auto *call : {*first, *second})
+        if (auto joined = call->join(room); !joined) return joined;
+    return {};
+}
+
+Result<> Phone::leave_conference(CallId call) {
+    return self_->need(call).and_then([](Call *c) -> Result<> {
+        if (c->media() == nullptr || !c->media()->conference())
+            return fail(Errc::invalid_argument, "the call is in no conference");
+        c->leave_conference();
+        return {};
+    });
 }
 
 Result<> Phone::mute(CallId call, bool on) {

@@ -37,6 +37,9 @@ struct TransferOptions {
 // The telephone: accounts, calls and their media. Everything a user can do is a member function here;
 // everything that happens is an Event. Single-threaded; events come from the loop, never from inside a member
 // function call.
+//
+// Several calls at once: the sound device belongs to one of them. Answering, dialling or resuming another one
+// puts the one that has it on hold first; calls in one conference share it.
 class Phone {
 public:
     // Opens sockets and the sound device; registers nothing yet. Errors: network, tls, device, config.
@@ -63,6 +66,10 @@ public:
     // Decides on a transfer that the peer asked for (call.transfer with `asks`).
     Result<> accept_transfer(CallId call);
     Result<> refuse_transfer(CallId call);
+    // Three-way conference: both calls answered, each hears the other and us; held ones are resumed. A third
+    // call joins by naming one of them again. Holding a call takes it out.
+    Result<> conference(CallId one, CallId other);
+    Result<> leave_conference(CallId call); // it goes on by itself
     Result<> mute(CallId call, bool on);
     Result<> send_dtmf(CallId call, std::string_view digits, std::optional<DtmfMode> mode = {});
     [[nodiscard]] bool dtmf_busy(CallId call) const;

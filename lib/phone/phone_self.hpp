@@ -78,6 +78,7 @@ struct Phone::Self final : TransferHost, sip::UserAgent::Listener {
     sip::UserAgent &user_agent() override { return ua_; }
 
     void tell_next();
+    void hold_others(CallId but);
     [[nodiscard]] Call *find(CallId id) const override;
     Result<Call *> need(CallId id) const;
     Result<Account *> named(std::string_view account) const;

@@ -34,6 +34,9 @@ struct AccountSettings {
     Duration expires{600'000};
     std::string public_address;      // IP for Contact and SDP
     std::vector<std::string> codecs; // keys; empty: the phone's
+    // How long a call may go without a sign of life of the other side (RFC 4028); 0: as the peer wishes.
+    Duration session_expires{1'800'000};
+    bool anonymous = false; // calls do not tell who calls (RFC 3323)
     media::SrtpPolicy srtp = media::SrtpPolicy::off;
     bool ice = false;
     bool relay_only = false;              // only the TURN server learns where we are

@@ -239,6 +239,8 @@ void Reader::account(const ConfigMember &member) {
              {"expires", duration(out.expires)},
              {"public_address", ip(out.public_address)},
              {"codecs", codecs(out.codecs)},
+             {"session_expires", duration(out.session_expires)},
+             {"anonymous", flag(out.anonymous)},
              {"srtp", srtp},
              {"ice", flag(out.ice)},
              {"relay_only", flag(out.relay_only)},

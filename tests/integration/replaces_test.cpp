@@ -118,6 +118,24 @@ TEST_SUITE("phone replaces") {
         CHECK(t.bob.phone->calls().size() == 1);
     }
 
+    TEST_CASE("our call that rings at somebody is picked up by another: CANCEL there, answered here") {
+        Trio t;
+        t.alice.auto_accept = false;
+        const auto dialled = t.bob.phone->dial(t.alice.address().uri.encode());
+        REQUIRE(dialled.has_value());
+        REQUIRE(t.until([&] { return t.bob.saw<event::CallRinging>(); }));
+        auto early = t.name();
+        early.early_only = true;
+        t.carol.options.headers = {{"Replaces", early.encode()}};
+        t.call(t.carol, 40002);
+        REQUIRE(t.until([&] { return t.carol.saw("confirmed") && t.alice.end; }));
+        CHECK(t.alice.saw("ended 487 remote"));
+        REQUIRE(t.until([&] { return t.bob.saw<event::CallAnswered>(); }));
+        CHECK(t.bob.last<event::CallAnswered>()->call.id == *dialled);
+        CHECK(t.bob.phone->calls().front().id == *dialled);
+        CHECK_FALSE(t.bob.saw<event::CallIncoming>());
+    }
+
     TEST_CASE("a call of another account is nobody's") {
         auto settings = loopback_settings();
         for (const char *user : {"bob", "robert"}) {

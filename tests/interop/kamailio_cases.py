@@ -111,11 +111,16 @@ def through_proxy():
     bob.wait_event("account.registered")
     ours, env = account(registrar, "alice")
     alice = Offhook("call", "--codecs", "pcma", "--play", tone_alice, "--record", recording, "--hangup-after", "2s",
+                    "--header", "P-Asserted-Identity: <sip:boss@example.com>", "--header",
+                    "History-Info: <sip:front@example.com?Reason=SIP%3Bcause%3D486>;index=1, <sip:bob@example.com>;index=1.1",
                     "--timeout", "30s", *ours, f"sip:bob@127.0.0.1:{registrar.port}", env=env, name="alice")
     result = alice.ends(0)
     expect_equal(result.get("code"), 200, "code")
     bob.ends(0)
     expect_equal(bob.events_named("call.ended")[0]["by"], "remote", "who ended it at bob's")
+    incoming = bob.events_named("call.incoming")[0]
+    expect_equal(incoming.get("asserted_identity"), "sip:boss@example.com", "the registrar's word")
+    expect_equal(incoming.get("diversion"), [{"from": "sip:front@example.com", "reason": "SIP;cause=486"}], "diversion")
     expect(registrar.seen("INVITE") >= 2 and registrar.seen("BYE") == 1, "INVITE, challenge, INVITE, BYE")
     expect_tone(recording, 660, -15, 1.0, side=1)
 
