@@ -22,7 +22,7 @@ Duration wait_after(unsigned sent) {
 
 IceAgent::IceAgent(std::vector<IceBase> bases, IceCredentials local, bool controlling, Timing timing)
     : bases_(std::move(bases)), local_(std::move(local)), controlling_(controlling),
-      tie_breaker_(std::uint64_t{rand_u32()} << 32 | rand_u32()), timing_(timing) {}
+      tie_breaker_(random_u64()), timing_(timing) {}
 
 std::uint32_t IceAgent::base_priority(const IceBase &base) noexcept {
     return ice_priority(base.relayed ? IceCandidateType::relayed : IceCandidateType::host, only_address,

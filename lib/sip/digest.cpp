@@ -7,11 +7,12 @@
 #include <initializer_list>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/rand.h>
 
+#include "base/random.hpp"
 #include "sip/grammar.hpp"
 
 namespace offhook::sip {
@@ -186,10 +187,9 @@ bool verify(const AuthParams &authorization, const Credentials &credentials, std
 }
 
 std::string random_token(std::size_t bytes) {
-    std::string random(bytes, '\0');
-    auto *const data = reinterpret_cast<unsigned char *>(random.data());
-    if (RAND_bytes(data, static_cast<int>(bytes)) != 1) crypto_failed("random bytes");
-    return hex(data, bytes);
+    std::vector<unsigned char> random(bytes);
+    random_bytes(random);
+    return hex(random.data(), bytes);
 }
 
 } // namespace offhook::sip

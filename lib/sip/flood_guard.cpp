@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "base/re.hpp"
+#include "base/random.hpp"
 
 namespace offhook::sip {
 
@@ -19,7 +19,7 @@ std::uint64_t mix(std::uint64_t hash, const std::uint8_t *bytes, std::size_t siz
 
 } // namespace
 
-FloodGuard::FloodGuard(Limits limits) noexcept : limits_(limits), salt_(rand_u64()) {}
+FloodGuard::FloodGuard(Limits limits) noexcept : limits_(limits), salt_(random_u64()) {}
 
 bool FloodGuard::Bucket::take(double rate, double burst, TimePoint now) noexcept {
     const double passed = std::chrono::duration<double>(now - filled).count();

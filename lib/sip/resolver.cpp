@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "base/random.hpp"
 #include "sip/dns_lookup.hpp"
 #include "sip/host_lookup.hpp"
 #include "sip/resolve_plan.hpp"
@@ -15,7 +16,7 @@ constexpr std::size_t hops_at_most = 16;
 constexpr std::size_t targets_at_most = 8;
 
 std::uint32_t random_up_to(std::uint32_t n) {
-    return static_cast<std::uint32_t>(rand_u64() % (static_cast<std::uint64_t>(n) + 1));
+    return static_cast<std::uint32_t>(random_u32() % (static_cast<std::uint64_t>(n) + 1));
 }
 
 std::string without_dot(std::string name) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "base/random.hpp"
 #include "sip/digest.hpp"
 #include "sip/draft.hpp"
 #include "sip/grammar.hpp"
@@ -27,7 +28,7 @@ std::string reuse_key(const Hop &hop) {
 
 // A stateless answer has the same To tag for each retransmission of the request (RFC 3261 §8.2.7).
 std::string stateless_tag(const Message &request) {
-    static const std::string salt = std::to_string(rand_u64());
+    static const std::string salt = std::to_string(random_u64());
     std::string text = salt;
     text.append(request.value(HeaderId::via)).append(request.call_id()).append(request.value(HeaderId::cseq));
     return std::to_string(std::hash<std::string>{}(text));

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "base/re.hpp"
+#include "base/random.hpp"
 
 namespace offhook::sip {
 
@@ -225,7 +225,7 @@ void WebSocket::append(std::string &out, Opcode opcode, std::string_view payload
         out += payload;
         return;
     }
-    const std::uint32_t random = rand_u32();
+    const std::uint32_t random = random_u32();
     std::array<char, 4> key{};
     std::memcpy(key.data(), &random, sizeof random);
     out.append(key.data(), key.size());
