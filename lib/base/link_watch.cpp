@@ -29,7 +29,9 @@ Result<std::unique_ptr<LinkWatch>> LinkWatch::open(Loop &loop, std::function<voi
 }
 
 LinkWatch::LinkWatch(Loop &loop, Fd fd, std::function<void()> changed)
-    : fd_(std::move(fd)), changed_(std::move(changed)), known_(take_snapshot()), settling_(loop) {}
+    : fd_(std::move(fd)), changed_(std::move(changed)), settling_(loop) {
+    settling_.start(settle, [this] { settled(); });
+}
 
 // What the messages say is not read: they also come for lifetimes and statistics, may get lost when the
 // buffer overflows (ENOBUFS), and are told to the kernel's groups only. They are a reason to look.
@@ -37,13 +39,15 @@ void LinkWatch::ready() {
     std::array<char, 8192> buffer; // NOLINT(cppcoreguidelines-pro-type-member-init): discarded
     while (recv(fd_.get(), buffer.data(), buffer.size(), 0) > 0 || errno == ENOBUFS) {
     }
-    if (!settling_.running()) settling_.start(settle, [this] { compare(); });
+    stirred_ = true;
+    if (!settling_.running()) settling_.start(settle, [this] { settled(); });
 }
 
-void LinkWatch::compare() {
+void LinkWatch::settled() {
     Snapshot now = take_snapshot();
-    if (now == known_) return;
+    const bool same = known_ ? now == *known_ : !stirred_;
     known_ = std::move(now);
+    if (same) return;
     const auto changed = changed_; // may destroy us
     changed();
 }

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -28,12 +29,13 @@ private:
 
     LinkWatch(Loop &loop, Fd fd, std::function<void()> changed);
     void ready();
-    void compare();
+    void settled();
     static Snapshot take_snapshot();
 
     Fd fd_;
     std::function<void()> changed_;
-    Snapshot known_;
+    std::optional<Snapshot> known_; // taken once the start has settled: getifaddrs() can take 2 ms
+    bool stirred_ = false;          // something came before that
     Timer settling_;
     FdWatch watch_;
 };

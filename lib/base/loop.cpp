@@ -2,14 +2,48 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
+#include <utility>
+
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "base/callback.hpp"
+#include "base/re_start.hpp"
 
 namespace offhook {
 
 namespace {
 
 constexpr int max_fds = 4096; // the first fd_setsize() wins; libre's default of 1024 is too few
+
+// Wakes the loop at once: libre sleeps 1 ms even for a timer that is due. Of the one Loop there is.
+struct Nudge {
+    int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    bool given = false;
+    FdWatch watch;
+
+    Nudge() = default;
+    ~Nudge() {
+        watch.stop();
+        close(fd);
+    }
+    Nudge(const Nudge &) = delete;
+    Nudge &operator=(const Nudge &) = delete;
+
+    void give() {
+        if (std::exchange(given, true)) return;
+        const std::uint64_t one = 1;
+        (void)!write(fd, &one, sizeof one);
+    }
+    void take() {
+        std::uint64_t count = 0;
+        (void)!read(fd, &count, sizeof count);
+        given = false;
+    }
+};
+
+std::optional<Nudge> nudge; // from the constructor to the destructor of the Loop
 
 bool earlier(TimePoint a, std::uint64_t a_order, TimePoint b, std::uint64_t b_order) {
     return a != b ? a < b : a_order < b_order;
@@ -18,18 +52,20 @@ bool earlier(TimePoint a, std::uint64_t a_order, TimePoint b, std::uint64_t b_or
 } // namespace
 
 Loop::Loop() {
-    if (libre_init() != 0) std::abort();
+    start_libre();
     fd_setsize(max_fds);
     dbg_init(3, 0); // errors only; the log takes them over
     tmr_init(&wakeup_);
     tmr_init(&posted_timer_);
+    nudge.emplace();
+    if (!nudge->watch.start(nudge->fd, FdWatch::read, [this](int) { run_posted(); })) std::abort();
 }
 
 Loop::~Loop() {
-    tmr_cancel(&posted_timer_);
     tmr_cancel(&wakeup_);
     posted_.clear();
-    libre_close();
+    nudge.reset();
+    stop_libre();
 }
 
 Result<> Loop::run() {
@@ -43,14 +79,14 @@ void Loop::stop() {
 
 void Loop::post(std::function<void()> task) {
     posted_.push_back(std::move(task));
-    tmr_start(
-        &posted_timer_, 0, [](void *arg) noexcept { guard([&] { static_cast<Loop *>(arg)->run_posted(); }); },
-        this);
+    nudge->give();
 }
 
 void Loop::run_posted() {
+    nudge->take();
     for (auto &run : std::exchange(posted_, {}))
         run();
+    if (!heap_.empty() && heap_.front()->when_ <= now()) expire();
 }
 
 void Loop::place(std::size_t at, Timer *timer) {
@@ -113,8 +149,12 @@ void Loop::arm() {
     if (next == armed_for_) return;
     armed_for_ = next;
     const auto delay = std::chrono::ceil<Duration>(next - now()).count();
+    if (delay <= 0) {
+        tmr_cancel(&wakeup_);
+        return nudge->give();
+    }
     tmr_start(
-        &wakeup_, static_cast<std::uint64_t>(std::max<Duration::rep>(delay, 0)),
+        &wakeup_, static_cast<std::uint64_t>(delay),
         [](void *arg) noexcept { guard([&] { static_cast<Loop *>(arg)->expire(); }); }, this);
 }
 

@@ -1,6 +1,7 @@
 // FdWatch, SignalWatch and LoopMailbox: what wakes the loop besides timers.
 #include <csignal>
 #include <mutex>
+
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <unistd.h>

@@ -5,6 +5,7 @@
 #include <deque>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include <netdb.h>
 
@@ -48,6 +49,10 @@ struct HostLookup::Shared {
 
 HostLookup::HostLookup() : shared_(std::make_shared<Shared>()) {
     shared_->mailbox = &mailbox_;
+}
+
+void HostLookup::start_thread() {
+    if (std::exchange(started_, true)) return;
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before); // signals are the loop's
@@ -65,6 +70,7 @@ HostLookup::~HostLookup() {
 }
 
 void HostLookup::start(const std::string &host, const std::weak_ptr<void> &wanted, Done done) {
+    start_thread();
     {
         const std::lock_guard lock(shared_->mutex);
         std::erase_if(shared_->jobs, [](const auto &job) { return job.wanted.expired(); });

@@ -29,9 +29,11 @@ public:
 private:
     struct Shared;
     static void work(const std::shared_ptr<Shared> &shared);
+    void start_thread();
 
     LoopMailbox mailbox_;
     std::shared_ptr<Shared> shared_;
+    bool started_ = false; // the thread: most calls go to a numeric address
 };
 
 } // namespace offhook::sip
