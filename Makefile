@@ -35,13 +35,17 @@ cxxflags := -std=c++20 -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wno
             $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer -D_GLIBCXX_ASSERTIONS)
 ldflags  := $(if $(SAN),-fsanitize=$(SAN)) -pie -Wl,-z,relro,-z,now -Wl,--as-needed
 libs     := $(shell pkg-config --libs $(pkgs) $(have) 2>/dev/null) -pthread
-ifneq ($(SAN),)
+# Linked in, because a process pays for each shared library before it does anything; the rarely needed ones are loaded
+# when they are (base/shared_library.hpp). Sanitizers want the shared libstdc++.
+ifeq ($(SAN),)
+ldflags  += -static-libstdc++ -static-libgcc
+else
 CXXFLAGS = -O1 -g1
 endif
 
 src      := $(wildcard lib/*/*.cpp tui/*.cpp plugins/*/*.cpp)
 cmd_src  := $(wildcard cmd/*.cpp)
-test_src := $(wildcard tests/*.cpp tests/unit/*.cpp tests/integration/*.cpp tests/regressions/*.cpp tests/support/*.cpp)
+test_src := $(wildcard tests/*.cpp tests/unit/*.cpp tests/integration/*.cpp tests/regressions/*.cpp tests/support/*.cpp tests/fuzz/*.cpp)
 obj      := $(src:%.cpp=$(build)/%.o) $(build)/version.o
 cmd_obj  := $(cmd_src:%.cpp=$(build)/%.o)
 test_obj := $(test_src:%.cpp=$(build)/%.o)
@@ -97,19 +101,29 @@ demo:  ## install what is missing, build, and make two real calls on this machin
 deps:  ## install the packages that are missing (apt-get, with sudo when not root)
 	tests/deps.sh
 
-# What the fuzz target and the parser bench are made of: the message part of lib/sip, without sockets.
-message_src := $(patsubst %,lib/sip/%.cpp,grammar method uri headers message header_names draft status digest framer screen)
+# Fuzzing with libFuzzer: a clang build of the parts that read what others wrote, one program for each body.
+fuzz_bodies := $(patsubst tests/fuzz/%.cpp,%,$(wildcard tests/fuzz/*_fuzz.cpp))
+fuzz_src := $(wildcard lib/sip/*.cpp lib/media/*.cpp lib/base/*.cpp) \
+            $(addprefix lib/phone/,settings_reader.cpp settings.cpp steps.cpp target.cpp pattern.cpp)
+fuzz_flags := -std=c++20 -O1 -g1 -DOFFHOOK_LIBFUZZER -fsanitize=address,undefined -fno-sanitize-recover=all
 FUZZ_SECONDS = 60
 
-build/fuzz/%: tests/fuzz/%.cpp $(message_src) $(wildcard lib/sip/*.hpp)
+build/fuzz/%.o: %.cpp
 	@mkdir -p $(@D)
-	clang++ -std=c++20 -O1 -g1 -Ilib -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-		$< $(message_src) -lcrypto -o $@
+	$(quiet)$(if $(findstring ccache,$(CXX)),ccache) clang++ $(cppflags) $(fuzz_flags) -fsanitize=fuzzer-no-link -MMD -MP -c $< -o $@
+build/fuzz/offhook.a: $(fuzz_src:%.cpp=build/fuzz/%.o)
+	@rm -f $@ && ar crs $@ $^
+build/fuzz/%_fuzz: build/fuzz/tests/fuzz/%_fuzz.o build/fuzz/offhook.a
+	$(quiet)clang++ $(fuzz_flags) -fsanitize=fuzzer $^ $(libs) -o $@
+-include $(fuzz_src:%.cpp=build/fuzz/%.d) $(fuzz_bodies:%=build/fuzz/tests/fuzz/%.d)
+.PRECIOUS: build/fuzz/%.o
 
-fuzz: build/fuzz/sip_message_fuzz  ## fuzz the message parser for FUZZ_SECONDS (60); needs clang
-	@mkdir -p build/fuzz/corpus
-	build/fuzz/sip_message_fuzz -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -timeout=1 -rss_limit_mb=512 \
-		-print_final_stats=1 -artifact_prefix=build/fuzz/ build/fuzz/corpus tests/data/rfc4475
+fuzz: $(fuzz_bodies:%=build/fuzz/%)  ## fuzz each body for FUZZ_SECONDS (60) with clang; FUZZ=sdp_fuzz for one
+	for body in $(or $(FUZZ),$(fuzz_bodies)); do \
+		mkdir -p build/fuzz/corpus/$$body; \
+		build/fuzz/$$body -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -timeout=5 -rss_limit_mb=1024 \
+			-print_final_stats=1 -artifact_prefix=build/fuzz/$$body- build/fuzz/corpus/$$body \
+			tests/data/fuzz/$${body%_fuzz} || exit 1; done
 
 # Measuring programs, on the plain objects. sofia-sip is compared with where its headers are.
 bench_tools := $(patsubst %,build/bench/%,parse_bench decode_bench peer)
@@ -164,8 +178,10 @@ deb: $(build)/offhook  ## a Debian package in build/, its dependencies by dpkg-s
 	gzip -9nf build/deb/root/usr/share/man/man*/*
 	printf 'Source: offhook\n\nPackage: offhook\nArchitecture: any\n' > build/deb/debian/control
 	cd build/deb && dpkg-shlibdeps -Osubstvars root/usr/bin/offhook
+	dpkg-query -S $(if $(have),'*/libspandsp.so.2') '*/libsndfile.so.1' '*/libsrtp2.so.1' | sed 's/[:,].*//' | sort -u >> build/deb/loaded # at run time
 	sed -e 's/@VERSION@/$(patsubst v%,%,$(VERSION))/' -e "s/@ARCH@/$$(dpkg --print-architecture)/" \
-	    -e "s/@DEPENDS@/$$(sed -n 's/^shlibs:Depends=//p' build/deb/substvars)/" docs/deb-control.in \
+	    -e "s/@DEPENDS@/$$(sed -n 's/^shlibs:Depends=//p' build/deb/substvars | cat - build/deb/loaded | paste -sd, )/" \
+	    docs/deb-control.in \
 	    > build/deb/root/DEBIAN/control
 	dpkg-deb --root-owner-group --build build/deb/root $(package)
 

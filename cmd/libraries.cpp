@@ -3,17 +3,20 @@
 #include <alsa/version.h>
 #include <openssl/crypto.h>
 #include <opus/opus.h>
-#include <sndfile.h>
 
 #include "base/re.hpp"
 #include "media/codec.hpp"
+#include "media/sound_files.hpp"
 
 namespace offhook::cmd {
 
 std::vector<std::pair<std::string, std::string>> libraries() {
     std::vector<std::pair<std::string, std::string>> out{
-        {"libre", sys_libre_version_get()},  {"openssl", OpenSSL_version(OPENSSL_VERSION_STRING)},
-        {"opus", opus_get_version_string()}, {"sndfile", sf_version_string()},
+        {"libre", sys_libre_version_get()},
+        {"openssl", OpenSSL_version(OPENSSL_VERSION_STRING)},
+        {"opus", opus_get_version_string()},
+        {"sndfile",
+         media::sound_files() != nullptr ? media::sound_files()->version_string() : "not installed"},
         {"alsa", SND_LIB_VERSION_STR},
     };
     std::string codecs;

@@ -5,12 +5,12 @@
 #include <system_error>
 
 #include <fcntl.h>
-#include <sndfile.h>
 #include <sys/stat.h>
 
 #include "base/fd.hpp"
 #include "media/pcm.hpp"
 #include "media/pipe.hpp"
+#include "media/sound_files.hpp"
 
 namespace offhook::media {
 
@@ -20,7 +20,7 @@ constexpr sf_count_t chunk_frames = 2048;
 constexpr unsigned default_raw_rate = 16000;
 
 struct Close {
-    void operator()(SNDFILE *file) const noexcept { sf_close(file); }
+    void operator()(SNDFILE *file) const noexcept { sound_files()->close(file); }
 };
 using SoundFile = std::unique_ptr<SNDFILE, Close>;
 
@@ -49,9 +49,9 @@ public:
 
 private:
     void refill() {
-        sf_count_t got = sf_readf_float(file_.get(), interleaved_.data(), chunk_frames);
-        if (got <= 0 && loop_ && sf_seek(file_.get(), 0, SEEK_SET) == 0)
-            got = sf_readf_float(file_.get(), interleaved_.data(), chunk_frames);
+        sf_count_t got = sound_files()->readf_float(file_.get(), interleaved_.data(), chunk_frames);
+        if (got <= 0 && loop_ && sound_files()->seek(file_.get(), 0, SEEK_SET) == 0)
+            got = sound_files()->readf_float(file_.get(), interleaved_.data(), chunk_frames);
         at_ = 0;
         mono_.resize(static_cast<std::size_t>(std::max<sf_count_t>(got, 0)));
         for (std::size_t i = 0; i < mono_.size(); ++i) {
@@ -86,9 +86,11 @@ Result<std::unique_ptr<Source>> open_file_source(const std::string &path, bool l
         return unreadable(std::generic_category().message(EISDIR));
     if (!S_ISREG(status.st_mode)) // a FIFO or <(command): as it comes
         return std::make_unique<PipeSource>(std::move(fd), default_raw_rate, true);
+    const auto library = need_sound_files();
+    if (!library) return fail(library.error());
     SF_INFO info{};
-    SoundFile file(sf_open_fd(fd.get(), SFM_READ, &info, SF_FALSE));
-    if (!file) return unreadable(std::string("cannot be read as audio: ") + sf_strerror(nullptr));
+    SoundFile file((*library)->open_fd(fd.get(), SFM_READ, &info, SF_FALSE));
+    if (!file) return unreadable(std::string("cannot be read as audio: ") + (*library)->strerror(nullptr));
     if (info.channels < 1 || info.samplerate < 1000 || info.samplerate > 384000)
         return unreadable("cannot be read as audio: sample rate " + std::to_string(info.samplerate));
     return std::make_unique<FileSource>(std::move(fd), std::move(file), info, loop);

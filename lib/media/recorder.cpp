@@ -4,13 +4,13 @@
 #include <system_error>
 
 #include <fcntl.h>
-#include <sndfile.h>
 #include <sys/stat.h>
 
 #include "media/file_source.hpp"
 #include "media/pcm.hpp"
 #include "media/pipe.hpp"
 #include "media/resample.hpp"
+#include "media/sound_files.hpp"
 
 namespace offhook::media {
 
@@ -36,12 +36,14 @@ int format_of(const std::string &path) noexcept {
 class WrittenFile {
 public:
     static Result<WrittenFile> open(const std::string &path, Fd fd, unsigned rate, unsigned channels) {
+        const auto library = need_sound_files();
+        if (!library) return fail(library.error());
         const int format = format_of(path);
         SF_INFO info{};
         info.samplerate = static_cast<int>(rate);
         info.channels = static_cast<int>(channels);
         info.format = format;
-        if (format == 0 || sf_format_check(&info) == 0)
+        if (format == 0 || (*library)->format_check(&info) == 0)
             return fail(Errc::invalid_argument,
                         path + ": cannot record in this format; a name ending in .wav, .flac, "
                                ".ogg or .opus expected");
@@ -49,8 +51,8 @@ public:
         if (!fd)
             return fail(Errc::device,
                         path + ": cannot be written: " + std::generic_category().message(errno));
-        File file(sf_open_fd(fd.get(), SFM_WRITE, &info, SF_FALSE));
-        if (!file) return fail(Errc::device, path + ": cannot be written: " + sf_strerror(nullptr));
+        File file((*library)->open_fd(fd.get(), SFM_WRITE, &info, SF_FALSE));
+        if (!file) return fail(Errc::device, path + ": cannot be written: " + (*library)->strerror(nullptr));
         WrittenFile written(path, std::move(fd), std::move(file), rate, channels);
         written.rewritable_ = (format & SF_FORMAT_TYPEMASK) == SF_FORMAT_WAV;
         return written;
@@ -72,7 +74,7 @@ public:
 
 private:
     struct Close {
-        void operator()(SNDFILE *file) const noexcept { sf_close(file); }
+        void operator()(SNDFILE *file) const noexcept { sound_files()->close(file); }
     };
     using File = std::unique_ptr<SNDFILE, Close>;
 
@@ -85,15 +87,15 @@ private:
     void flush() {
         if (!failure_ && !pending_.empty()) {
             const auto frames = static_cast<sf_count_t>(pending_.size() / channels_);
-            if (sf_writef_short(file_.get(), pending_.data(), frames) != frames) fail_now();
+            if (sound_files()->writef_short(file_.get(), pending_.data(), frames) != frames) fail_now();
             // Only WAV's header names a length; libsndfile would start an Ogg stream anew.
-            if (rewritable_) sf_command(file_.get(), SFC_UPDATE_HEADER_NOW, nullptr, 0);
+            if (rewritable_) sound_files()->command(file_.get(), SFC_UPDATE_HEADER_NOW, nullptr, 0);
         }
         pending_.clear();
     }
 
     void fail_now() {
-        std::string why = sf_strerror(file_.get());
+        std::string why = sound_files()->strerror(file_.get());
         constexpr std::string_view prefix = "System error : ";
         if (why.starts_with(prefix)) why.erase(0, prefix.size());
         while (!why.empty() && (why.back() == '.' || why.back() == '\n'))
