@@ -140,7 +140,9 @@ bool ServerTransaction::answered() const {
 
 void ServerTransaction::drop() const {
     const auto shared = shared_.lock();
-    if (shared && !shared->responded) shared->drop();
+    if (!shared) return;
+    const bool repeatable = shared->answered && shared->request.method() != Method::invite;
+    if (!shared->responded || repeatable) shared->drop();
 }
 
 } // namespace offhook::sip

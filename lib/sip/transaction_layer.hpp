@@ -29,7 +29,7 @@ public:
     void respond(const Draft &response) const;
     void respond(unsigned status, std::string_view reason = {}, std::string_view to_tag = {}) const;
     [[nodiscard]] bool answered() const; // a final response was sent
-    void drop() const;                   // forgets an unanswered request: strangers get no answer at all
+    void drop() const; // forgets it: unanswered, or (not INVITE) answered as every retransmission will be
     explicit operator bool() const noexcept { return !shared_.expired(); }
     friend bool operator==(const ServerTransaction &a, const ServerTransaction &b) noexcept {
         return !a.shared_.owner_before(b.shared_) && !b.shared_.owner_before(a.shared_);

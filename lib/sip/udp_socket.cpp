@@ -126,12 +126,14 @@ UdpSocket::UdpSocket(Loop &loop, Fd fd, const Address &address, Listener &listen
     : fd_(std::move(fd)), address_(address), listener_(listener), buffer_(datagram_size), report_(loop) {}
 
 Result<> UdpSocket::watch() {
-    return watch_.start(fd_.get(), FdWatch::read, [this](int) { ready(); });
+    return watch_.start(fd_.get(), FdWatch::read, [this](int flags) { ready(flags); });
 }
 
-void UdpSocket::ready() {
-    drain_errors();
-    report_refusals();
+void UdpSocket::ready(int flags) {
+    if ((flags & FdWatch::except) != 0) {
+        drain_errors();
+        report_refusals();
+    }
     for (int i = 0; i < datagrams_per_wakeup && receive_one(); ++i) {
     }
 }

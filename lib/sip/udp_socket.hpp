@@ -47,7 +47,7 @@ private:
 
     UdpSocket(Loop &loop, Fd fd, const Address &address, Listener &listener);
     Result<> watch();
-    void ready();
+    void ready(int flags);
     bool receive_one();
     void drain_errors();
     bool take_error();

@@ -19,6 +19,12 @@ std::string merge_key(const Message &request) {
     return key;
 }
 
+// The same for a retransmission, and nobody else can tell it: for what is answered without memory (§8.2.7).
+std::string repeatable_tag(const Message &request) {
+    static const std::string secret = random_token();
+    return std::to_string(std::hash<std::string>{}(secret + merge_key(request)));
+}
+
 std::string unsupported_extensions(const Message &request) {
     std::string missing;
     for (std::string_view tag : request.list(HeaderId::require)) {
@@ -209,11 +215,12 @@ bool UserAgent::refuse(const Message &request, const Flow &, const ServerTransac
 }
 
 void UserAgent::answer_options(const ServerTransaction &transaction) {
-    Draft draft = Draft::response(transaction.request(), 200, {}, random_token());
+    Draft draft = Draft::response(transaction.request(), 200, {}, repeatable_tag(transaction.request()));
     add_capabilities(draft);
     draft.set("Accept", "application/sdp, text/plain");
     draft.set("Accept-Language", "en");
     transaction.respond(draft);
+    transaction.drop(); // a scanner cannot fill the table with them
 }
 
 // The same request by another path (§8.2.2.2): From tag, Call-ID and CSeq known, the branch is new.
