@@ -220,10 +220,14 @@ struct CallAudio::Self {
 CallAudio::CallAudio(Loop &loop, MediaLeg &leg, Device *device, Events events)
     : self_(std::make_unique<Self>(loop, leg, device, std::move(events))) {}
 
-CallAudio::~CallAudio() = default;
+CallAudio::~CallAudio() {
+    stop();
+}
 
 void CallAudio::attach(MediaLeg &leg, Events events) {
+    self_->leg->set_ticking(false);
     self_->leg = &leg;
+    self_->leg->set_ticking(self_->running);
     self_->events = std::move(events);
 }
 
@@ -239,12 +243,13 @@ void CallAudio::join(std::shared_ptr<Conference> room) {
 
 void CallAudio::start() {
     if (std::exchange(self_->running, true)) return;
+    self_->leg->set_ticking(true);
     self_->next = self_->loop.now();
     self_->timer.start_at(self_->next, [self = self_.get()] { self->expired(); });
 }
 
 void CallAudio::stop() {
-    self_->running = false;
+    if (std::exchange(self_->running, false)) self_->leg->set_ticking(false);
     self_->timer.cancel();
 }
 

@@ -44,6 +44,7 @@ struct MediaLeg::Self {
     RtpHeader next;                    // of the packet to send
     std::uint16_t first_sequence = 0;
     bool talking = false; // the packet before was audio too
+    bool ticking = false; // receive() is called every ptime
     std::uint64_t packets_sent = 0, bytes_sent = 0;
     std::optional<Address> locked; // where the peer's RTP really comes from
     Address signalled;             // where its SDP says, as it was when locked
@@ -116,7 +117,7 @@ void MediaLeg::Self::on_rtp(const Address &from, std::span<std::uint8_t> bytes) 
     if (!packet || !admit(from)) return;
     if (tap) tap(from, transport->rtp(), bytes);
     const bool first = !receiver.last_packet();
-    tell(receiver.packet(*packet, loop.now()));
+    tell(receiver.packet(*packet, transport->arrival()));
     if (first && receiver.last_packet() && events.first_packet) events.first_packet();
 }
 
@@ -241,10 +242,10 @@ Result<std::unique_ptr<MediaLeg>> MediaLeg::open(Loop &loop, Options options, Ev
     self->transport = std::move(*transport);
     self->offer_answer.emplace(std::move(local));
     self->ptime_ms = self->options.ptime_ms;
-    self->next.ssrc = rand_u32();
+    self->next.ssrc = random_u32();
     self->next.sequence = static_cast<std::uint16_t>(random_below(0x8000)); // room before the first wrap
     self->first_sequence = self->next.sequence;
-    self->next.timestamp = rand_u32();
+    self->next.timestamp = random_u32();
     Self *raw = self.get();
     MediaTransport::Events below;
     below.rtp = [raw](const Address &from, std::span<std::uint8_t> bytes) { raw->on_rtp(from, bytes); };
@@ -370,7 +371,16 @@ void MediaLeg::skip() {
     self_->advance();
 }
 
+void MediaLeg::set_ticking(bool ticking) {
+    self_->ticking = ticking;
+    if (!ticking) self_->transport->set_paced(false);
+}
+
 void MediaLeg::receive(Samples frame) {
+    if (self_->ticking && self_->receiver.last_packet()) {
+        self_->transport->set_paced(true);
+        self_->transport->poll();
+    }
     self_->receiver.read(frame, self_->loop.now());
 }
 

@@ -89,6 +89,8 @@ public:
     void send(ConstSamples frame); // encodes and sends; advances RTP time even when nothing may be sent
     void skip();                   // a tick without sending: RTP time advances
     void receive(Samples frame);   // what is due now; silence when nothing flows
+    // Promises a receive() every ptime: once media flows, packets are read then, without waking the loop.
+    void set_ticking(bool ticking);
 
     // telephone-event if negotiated; false: the caller uses INFO or in-band instead.
     [[nodiscard]] bool can_send_dtmf() const;

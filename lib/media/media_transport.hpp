@@ -62,6 +62,9 @@ public:
     void send_rtp(const Address &to, std::span<std::uint8_t> buffer, std::size_t size);
     void send_rtcp(const Address &to, std::span<std::uint8_t> buffer, std::size_t size);
 
+    void set_paced(bool paced) { sockets_->set_paced(paced); } // see RtpSockets
+    void poll() { sockets_->poll(); }
+    [[nodiscard]] TimePoint arrival() const noexcept { return sockets_->arrival(); }
     [[nodiscard]] const Address &rtp() const noexcept { return sockets_->rtp(); }
     [[nodiscard]] Address rtcp() const { return sockets_->rtcp(); }
     [[nodiscard]] std::string
