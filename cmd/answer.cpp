@@ -11,35 +11,42 @@ namespace offhook::cmd {
 
 namespace {
 
-// Takes calls one after another; while one is there, others are told 486.
+// Takes calls, as many at the same time as --at-once says; others are told 486 meanwhile.
 class Answerer {
 public:
     Answerer(Session &session, const AnswerOptions &options, const TalkPlan &plan)
-        : session_(session), options_(options), plan_(plan), delay_(session.loop()),
-          patience_(session.loop()) {}
+        : session_(session), options_(options), plan_(plan) {}
     void start();
 
 private:
+    struct Taken {
+        Taken(Loop &loop, CallId call) : id(call), delay(loop), patience(loop) {}
+        CallId id;
+        Timer delay, patience;
+        std::unique_ptr<Talk> talk;
+        std::unique_ptr<Terminal> keys;
+    };
+
     void on_event(const Event &event);
     void incoming(const event::CallIncoming &event);
     void refused_by_phone(const event::CallEnded &event);
     [[nodiscard]] bool welcome(const CallView &call) const;
-    void take(const CallView &call);
-    void ask(const CallView &call);
-    void answer();
+    [[nodiscard]] bool room() const;
+    [[nodiscard]] Taken *find(CallId call) const;
+    void take(Taken &taken);
+    void ask(Taken &taken);
+    void pressed(CallId call, char key);
+    void answer(CallId call);
     void refuse(CallId call, unsigned code);
-    void ended(const Talk::Outcome &outcome);
+    void ended(CallId call, const Talk::Outcome &outcome);
 
     Session &session_;
     const AnswerOptions &options_;
     const TalkPlan &plan_;
-    Timer delay_, patience_;
     Observers<Event>::Handle watching_;
-    std::unique_ptr<Talk> talk_;
-    std::unique_ptr<Terminal> keys_;
-    std::optional<CallId> call_;
+    std::vector<std::unique_ptr<Taken>> taken_;
     std::vector<CallId> announced_; // told of, not looked at yet
-    int taken_ = 0;
+    int done_ = 0;
 };
 
 void Answerer::start() {
@@ -72,81 +79,91 @@ bool Answerer::welcome(const CallView &call) const {
 
 // The phone itself refused what it announced a moment ago (488), or the caller was quicker than we.
 void Answerer::refused_by_phone(const event::CallEnded &event) {
-    if (std::erase(announced_, event.call.id) == 0 || call_ || !welcome(event.call)) return;
-    session_.loop().post([this, event] { ended({event, event.exit, {}}); });
+    if (std::erase(announced_, event.call.id) == 0 || !room() || !welcome(event.call)) return;
+    session_.loop().post([this, event] { ended(event.call.id, {event, event.exit, {}}); });
+}
+
+bool Answerer::room() const {
+    const int running = static_cast<int>(taken_.size());
+    return running < options_.at_once && done_ + running < options_.count;
+}
+
+Answerer::Taken *Answerer::find(CallId call) const {
+    const auto found = std::ranges::find_if(taken_, [&](const auto &taken) { return taken->id == call; });
+    return found == taken_.end() ? nullptr : found->get();
 }
 
 void Answerer::incoming(const event::CallIncoming &event) {
-    const auto &call = event.call;
-    if (session_.finishing() || std::erase(announced_, call.id) == 0) return;
-    if (!welcome(call)) return refuse(call.id, 403);
-    if (call_) return refuse(call.id, 486);
-    call_ = call.id;
-    talk_ = std::make_unique<Talk>(session_, plan_, call.id,
-                                   [this](const Talk::Outcome &outcome) { ended(outcome); });
-    take(call);
+    const CallId call = event.call.id;
+    if (session_.finishing() || std::erase(announced_, call) == 0) return;
+    if (!welcome(event.call)) return refuse(call, 403);
+    if (!room()) return refuse(call, 486);
+    taken_.push_back(std::make_unique<Taken>(session_.loop(), call));
+    Taken &taken = *taken_.back();
+    taken.talk = std::make_unique<Talk>(session_, plan_, call,
+                                        [this, call](const Talk::Outcome &outcome) { ended(call, outcome); });
+    take(taken);
 }
 
 void Answerer::refuse(CallId call, unsigned code) {
     if (auto refused = session_.phone().reject(call, code); !refused) log_warning(refused.error().what);
 }
 
-void Answerer::take(const CallView &call) {
+void Answerer::take(Taken &taken) {
+    const CallId call = taken.id;
     const bool by_itself =
         options_.automatic || options_.code != 0 || !Terminal::is_interactive() || session_.output().json();
-    if (by_itself && options_.delay.count() == 0) return answer();
-    session_.phone().set_ringing_tone(call.id, true);
+    if (by_itself && options_.delay.count() == 0) return answer(call);
+    session_.phone().set_ringing_tone(call, true);
     if (by_itself)
-        delay_.start(options_.delay, [this] { answer(); });
+        taken.delay.start(options_.delay, [this, call] { answer(call); });
     else
-        ask(call);
+        ask(taken);
     if (plan_.options.ring_timeout)
-        patience_.start(*plan_.options.ring_timeout, [this] {
-            if (call_) refuse(*call_, 480);
-        });
+        taken.patience.start(*plan_.options.ring_timeout, [this, call] { refuse(call, 480); });
 }
 
 // On a terminal: the person decides. The status line of the call begins after that.
-void Answerer::ask(const CallView &call) {
-    (void)call;
+void Answerer::ask(Taken &taken) {
     session_.output().progress("\aa answer, r refuse (busy), d decline");
-    auto keys = Terminal::open([this](char key) {
-        if (!call_ || !keys_ || std::string_view("ard").find(key) == std::string_view::npos) return;
-        session_.loop().post([this, key] {
-            keys_.reset();
-            if (!call_) return;
-            if (key == 'a')
-                answer();
-            else
-                refuse(*call_, key == 'r' ? 486 : 603);
-        });
+    const CallId call = taken.id;
+    auto keys = Terminal::open([this, call](char key) {
+        if (std::string_view("ard").find(key) != std::string_view::npos)
+            session_.loop().post([this, call, key] { pressed(call, key); });
     });
     if (keys)
-        keys_ = std::move(*keys);
+        taken.keys = std::move(*keys);
     else
-        answer();
+        answer(call);
 }
 
-void Answerer::answer() {
-    if (!call_) return;
-    patience_.cancel();
-    session_.phone().set_ringing_tone(*call_, false);
-    if (options_.code != 0) return refuse(*call_, options_.code);
-    if (auto answered = session_.phone().answer(*call_); !answered) {
+void Answerer::pressed(CallId call, char key) {
+    Taken *taken = find(call);
+    if (taken == nullptr || !taken->keys) return;
+    taken->keys.reset();
+    if (key == 'a')
+        answer(call);
+    else
+        refuse(call, key == 'r' ? 486 : 603);
+}
+
+void Answerer::answer(CallId call) {
+    Taken *taken = find(call);
+    if (taken == nullptr) return;
+    taken->patience.cancel();
+    session_.phone().set_ringing_tone(call, false);
+    if (options_.code != 0) return refuse(call, options_.code);
+    if (auto answered = session_.phone().answer(call); !answered) {
         session_.output().error(answered.error().what);
-        (void)session_.phone().reject(*call_, answered.error().sip >= 300 ? answered.error().sip
-                                                                          : 500); // unless it did
+        const unsigned status = answered.error().sip >= 300 ? answered.error().sip : 500;
+        (void)session_.phone().reject(call, status); // unless it did
     }
 }
 
-void Answerer::ended(const Talk::Outcome &outcome) {
-    delay_.cancel();
-    patience_.cancel();
-    keys_.reset();
-    talk_.reset();
-    call_.reset();
-    ++taken_;
-    if (taken_ < options_.count && !session_.finishing()) {
+void Answerer::ended(CallId call, const Talk::Outcome &outcome) {
+    std::erase_if(taken_, [&](const auto &taken) { return taken->id == call; });
+    ++done_;
+    if (done_ < options_.count && !session_.finishing()) {
         if (!outcome.error.empty()) session_.output().error(outcome.error);
         return;
     }
@@ -154,6 +171,20 @@ void Answerer::ended(const Talk::Outcome &outcome) {
     const bool refused = outcome.exit == 0 && !outcome.ended.answered && outcome.ended.code >= 300;
     session_.finish(refused ? sip::exit_code(outcome.ended.code, sip::Purpose::call) : outcome.exit,
                     outcome.error);
+}
+
+// Several calls cannot share one stream.
+Result<> check_at_once(const AnswerOptions &options, const std::string &audio) {
+    const auto &talk = options.talk;
+    if (options.at_once == 1) return {};
+    const auto refuse = [](const std::string &what) {
+        return fail(Errc::invalid_argument, "--at-once: several calls cannot share " + what);
+    };
+    if (talk.play == "-" || audio == "pipe") return refuse("stdin");
+    if (talk.record == "-") return refuse("stdout");
+    if (!talk.record.empty() && talk.record.find('{') == std::string::npos)
+        return refuse("the recording " + talk.record + " (expected a name with {peer} or {time})");
+    return {};
 }
 
 } // namespace
@@ -165,8 +196,11 @@ Result<int> run(const GlobalOptions &global, const AnswerOptions &options) {
     // Who gives an address and a password to `answer` wants to be found there; a call needs no registration.
     for (auto &account : setup->phone.accounts)
         account.registers |= account.name == "command-line" && !account.password.empty();
+    if (auto fits = check_at_once(options, setup->phone.audio); !fits) return tl::unexpected(fits.error());
     auto plan = plan_talk(options.talk, setup->tts_command, global.json);
     if (!plan) return tl::unexpected(plan.error());
+    if (options.at_once > 1 && plan->steps_from_stdin)
+        return fail(Errc::invalid_argument, "--at-once: several calls cannot share the steps on stdin");
     plan->echo = options.echo;
     auto refer = refer_policy(options.talk, setup->phone.refer, global.json);
     if (!refer) return tl::unexpected(refer.error());

@@ -264,6 +264,9 @@ void Parser::answer_command() {
     value(
         sub, "--count", answer.count, [](const std::string &t) { return parse_int(t, 1, 1'000'000); }, "N",
         "end after N calls (1)");
+    value(
+        sub, "--at-once", answer.at_once, [](const std::string &t) { return parse_int(t, 1, 128); }, "N",
+        "talk with N callers at the same time (1); others get 486");
     repeated(
         sub, "--from", answer.from, [](const std::string &t) { return Result<std::string>(t); }, "PATTERN",
         "accept only callers whose URI matches (* and ?), others get 403; repeatable");

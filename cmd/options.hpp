@@ -58,7 +58,7 @@ struct AnswerOptions {
     bool automatic = false, echo = false;
     Duration delay{0};
     unsigned code = 0; // refuse with it; 0: answer
-    int count = 1;
+    int count = 1, at_once = 1;
     std::vector<std::string> from; // patterns
 };
 

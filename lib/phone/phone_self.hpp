@@ -88,7 +88,7 @@ struct Phone::Self final : TransferHost, sip::UserAgent::Listener {
     Result<Target> parse(std::string_view target, std::string_view account) const;
     void check_shut_down();
 
-    static constexpr std::size_t most_calls = 64;
+    static constexpr std::size_t most_calls = 128;
 
     Loop &loop_;
     PhoneSettings settings_;

@@ -196,6 +196,23 @@ def count():
     expect_equal([e["exit"] for e in callee.events_named("call.ended")], [0, 0], "calls")
 
 
+@case("answer --at-once 2: two callers hear the prompt, the third is told 486")
+def at_once():
+    prompt = write_tone(workdir() / "prompt.wav", 660, 8, 8000, dbfs=LEVEL)
+    callee, uri = answerer("--count", "2", "--at-once", "2", "--play", prompt, "--then", "wait", "--timeout", "40s")
+    callers, recordings = [], []
+    for number in range(2):
+        recordings.append(workdir() / f"caller-{number}.wav")
+        callers.append(Offhook("call", "--codecs", "pcmu", "--record", recordings[-1], "--hangup-after", "3s",
+                               "--timeout", "30s", uri, name=f"caller-{number}"))
+        callers[-1].wait_event("call.answered")
+    Offhook("call", "--timeout", "20s", uri, name="third").ends(10)
+    for caller, recording in zip(callers, recordings):
+        caller.ends(0)
+        expect_tone(recording, 660, LEVEL, 1.0, side=1)
+    callee.ends(0)
+
+
 @case("hold and resume from both sides")
 def hold():
     callee, uri = answerer("--do", "wait answer; wait 1500ms; hold; wait 400ms; resume; wait end", "--timeout", "40s")
