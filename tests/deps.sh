@@ -8,11 +8,14 @@ libasound2-dev libncurses-dev libsrtp2-dev libspandsp-dev libcli11-dev libtomlpl
 libexpected-dev doctest-dev"
 test="python3 openssl baresip-core sip-tester kamailio kamailio-tls-modules kamailio-websocket-modules coturn espeak-ng mandoc tcpdump"
 
+bench="baresip-core libsofia-sip-ua-dev kamailio rtpengine-daemon"
+
 case "${1:-all}" in
+bench) wanted="$build python3 $bench" ;;
 build) wanted=$build ;;
 demo) wanted="$build python3 espeak-ng" ;;
 all) wanted="$build $test" ;;
-*) echo "usage: deps.sh [build|demo|all]" >&2; exit 2 ;;
+*) echo "usage: deps.sh [build|demo|bench|all]" >&2; exit 2 ;;
 esac
 
 command -v dpkg-query >/dev/null || { echo "no dpkg here: install what docs/hacking.md lists by hand" >&2; exit 0; }

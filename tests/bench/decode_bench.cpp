@@ -1,6 +1,6 @@
-// The costliest 64 kB we could think of, as one datagram each: parsed, screened, every header decoded and split,
-// the body read as SDP and answered. Best CPU time of several, as JSON lines: what it costs, not what the
-// neighbours do.
+// The costliest 64 kB we could think of, as one datagram each: parsed, screened, every header decoded and
+// split, the body read as SDP and answered. Best CPU time of several, as JSON lines: what it costs, not what
+// the neighbours do.
 #include <algorithm>
 #include <cstdio>
 #include <ctime>
@@ -37,8 +37,9 @@ std::string repeated(const std::string &piece, std::size_t size) {
 }
 
 const std::string start = "INVITE sip:b@example.com SIP/2.0\r\n";
-const std::string mandatory = "Via: SIP/2.0/UDP h;branch=z9hG4bK1\r\nMax-Forwards: 70\r\nFrom: <sip:a@h>;tag=1\r\n"
-                              "To: <sip:b@h>\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\n";
+const std::string mandatory =
+    "Via: SIP/2.0/UDP h;branch=z9hG4bK1\r\nMax-Forwards: 70\r\nFrom: <sip:a@h>;tag=1\r\n"
+    "To: <sip:b@h>\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\n";
 
 // Header lines of `head` and as many `piece`s as a line may hold (8 kB), until the datagram is full.
 std::string with_lines(const std::string &piece, const std::string &head, std::size_t line = 8000) {
@@ -53,8 +54,9 @@ std::string with_headers(const std::string &line) {
     return start + mandatory + repeated(line, datagram - start.size() - mandatory.size() - 2) + "\r\n";
 }
 
-std::string with_sdp(const std::string &piece, const std::string &head = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\n"
-                                                                         "c=IN IP4 127.0.0.1\r\nt=0 0\r\n") {
+std::string with_sdp(const std::string &piece,
+                     const std::string &head = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\n"
+                                               "c=IN IP4 127.0.0.1\r\nt=0 0\r\n") {
     const std::string before = start + mandatory + "Content-Type: application/sdp\r\n";
     const std::string body = head + repeated(piece, datagram - before.size() - head.size() - 40);
     return before + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
@@ -95,7 +97,8 @@ std::vector<Kind> kinds() {
         {"zeros", std::string(datagram, '\0')},
         {"colons", start + repeated(":", datagram - start.size())},
         {"SDP media", with_sdp("m=audio 9 RTP/AVP 0\r\n")},
-        {"SDP formats", with_sdp("0 ", "v=0\r\no=- 1 1 IN IP4 1.1.1.1\r\ns=-\r\nt=0 0\r\nm=audio 9 RTP/AVP ")},
+        {"SDP formats",
+         with_sdp("0 ", "v=0\r\no=- 1 1 IN IP4 1.1.1.1\r\ns=-\r\nt=0 0\r\nm=audio 9 RTP/AVP ")},
         {"SDP attributes", with_sdp("a=b\r\n")},
         {"SDP rtpmaps", with_sdp("a=rtpmap:0 PCMU/8000\r\n",
                                  "v=0\r\no=- 1 1 IN IP4 1.1.1.1\r\ns=-\r\nc=IN IP4 1.1.1.1\r\nt=0 0\r\n"

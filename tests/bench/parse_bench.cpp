@@ -1,4 +1,5 @@
-// Parsing one INVITE: ours, libre's and (when its headers are here) sofia-sip's in turn (A B A B …) in one run, medians of CPU time, as JSON lines.
+// Parsing one INVITE: ours, libre's and (when its headers are here) sofia-sip's in turn (A B A B …) in one
+// run, medians of CPU time, as JSON lines.
 #include <algorithm>
 #include <cstdio>
 #include <ctime>

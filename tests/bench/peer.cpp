@@ -1,10 +1,10 @@
 // The far end of what tests/bench/run measures. Prints JSON lines.
 #include "peer.hpp"
 
+#include <csignal>
 #include <cstring>
 #include <utility>
 
-#include <csignal>
 #include <fcntl.h>
 #include <spawn.h>
 #include <sys/wait.h>
@@ -89,8 +89,7 @@ public:
 private:
     void on_sip(const std::string &message, const sockaddr_in &from) {
         if (message.starts_with("ACK ") || message.starts_with("SIP/2.0")) return;
-        if (message.starts_with("REGISTER "))
-            return sip_.send(granted(message), from);
+        if (message.starts_with("REGISTER ")) return sip_.send(granted(message), from);
         if (!message.starts_with("INVITE ")) return sip_.send(response(message, "200 OK", sip_.port()), from);
         const auto sdp = sdp_of(rtp_.port(), matched(codec_, body(message)));
         sip_.send(response(message, "200 OK", sip_.port(), sdp), from);

@@ -1,5 +1,5 @@
-// What the far end of a measurement needs: time, sockets and just enough of SIP. It is not measured itself and
-// trusts what it reads.
+// What the far end of a measurement needs: time, sockets and just enough of SIP. It is not measured itself
+// and trusts what it reads.
 #pragma once
 
 #include <cstdint>
@@ -113,7 +113,8 @@ inline std::string response(std::string_view request, std::string_view status, s
         const auto name = line.substr(0, line.find(':'));
         if (name == "Via" || name == "From" || name == "Call-ID" || name == "CSeq" || name == "Record-Route")
             out += std::string(line) + "\r\n";
-        if (name == "To") out += std::string(line) + (line.find(";tag=") == line.npos ? ";tag=peer\r\n" : "\r\n");
+        if (name == "To")
+            out += std::string(line) + (line.find(";tag=") == line.npos ? ";tag=peer\r\n" : "\r\n");
     }
     out += "Contact: <sip:bench@127.0.0.1:" + std::to_string(port) + ">\r\n";
     if (!sdp.empty()) out += "Content-Type: application/sdp\r\n";
@@ -125,14 +126,14 @@ struct Codec {
     std::string payload_type, lines;
 };
 inline Codec codec_named(std::string_view name) {
-    if (name == "opus")
-        return {"96", "a=rtpmap:96 opus/48000/2\r\na=fmtp:96 useinbandfec=1\r\n"};
+    if (name == "opus") return {"96", "a=rtpmap:96 opus/48000/2\r\na=fmtp:96 useinbandfec=1\r\n"};
     return {"0", "a=rtpmap:0 PCMU/8000\r\n"};
 }
 
 inline std::string sdp_of(std::uint16_t rtp_port, const Codec &codec) {
     return "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio " +
-           std::to_string(rtp_port) + " RTP/AVP " + codec.payload_type + "\r\n" + codec.lines + "a=ptime:20\r\n";
+           std::to_string(rtp_port) + " RTP/AVP " + codec.payload_type + "\r\n" + codec.lines +
+           "a=ptime:20\r\n";
 }
 
 // The offer's number for the codec: the answer must use it.

@@ -32,7 +32,8 @@ public:
         while (const auto message = sip_.receive()) {
             if (!message->starts_with("SIP/2.0 200")) {
                 if (message->starts_with("SIP/2.0 ") && message->substr(8, 1) >= "3") refused_ = true;
-                if (message->starts_with("BYE ")) sip_.send(response(*message, "200 OK", sip_.port()), target_);
+                if (message->starts_with("BYE "))
+                    sip_.send(response(*message, "200 OK", sip_.port()), target_);
                 continue;
             }
             if (header(*message, "CSeq").find("INVITE") == std::string_view::npos) continue;
@@ -82,10 +83,11 @@ private:
         const std::string me = "127.0.0.1:" + std::to_string(sip_.port());
         if (method != "ACK") ++cseq_;
         const std::string number = std::to_string(cseq_);
-        std::string text = method + " " + uri + " SIP/2.0\r\nVia: SIP/2.0/UDP " + me + ";branch=z9hG4bK" + id_ +
-                           method + number + ";rport\r\nMax-Forwards: 70\r\nFrom: <sip:peer@" + me + ">;tag=" +
-                           id_ + "\r\nTo: " + (to_.empty() ? "<" + uri + ">" : to_) + "\r\nCall-ID: " + id_ +
-                           "\r\nCSeq: " + number + " " + method + "\r\nContact: <sip:peer@" + me + ">\r\n";
+        std::string text = method + " " + uri + " SIP/2.0\r\nVia: SIP/2.0/UDP " + me + ";branch=z9hG4bK" +
+                           id_ + method + number + ";rport\r\nMax-Forwards: 70\r\nFrom: <sip:peer@" + me +
+                           ">;tag=" + id_ + "\r\nTo: " + (to_.empty() ? "<" + uri + ">" : to_) +
+                           "\r\nCall-ID: " + id_ + "\r\nCSeq: " + number + " " + method +
+                           "\r\nContact: <sip:peer@" + me + ">\r\n";
         if (!sdp.empty()) text += "Content-Type: application/sdp\r\n";
         sip_.send(text + "Content-Length: " + std::to_string(sdp.size()) + "\r\n\r\n" + sdp, target_);
     }
@@ -159,8 +161,8 @@ int calls(std::uint16_t port, unsigned count, double seconds) {
     return 0;
 }
 
-// One call to an echo: a loud frame each second in silence, and when its first loud sample comes back: as a listener
-// would hear it, so a sample further into its packet counts as later.
+// One call to an echo: a loud frame each second in silence, and when its first loud sample comes back: as a
+// listener would hear it, so a sample further into its packet counts as later.
 int delay(std::uint16_t port, double seconds) {
     OutgoingCall call(port, 0);
     if (!place(call)) return 1;

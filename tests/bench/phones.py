@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import select
 import subprocess
 import sys
 import time
@@ -58,8 +59,9 @@ class Tool(Process):
     def __init__(self, *args):
         super().__init__([TOOLS / args[0], *args[1:]], args[0], stdout=subprocess.PIPE)
 
-    def line(self):
-        text = self.popen.stdout.readline()
+    def line(self, timeout=30):
+        ready, _, _ = select.select([self.popen.stdout], [], [], timeout)
+        text = self.popen.stdout.readline() if ready else b""
         if not text:
             raise Failure(f"{self.name} said nothing: {self.stderr().strip()}")
         return json.loads(text)

@@ -3,8 +3,8 @@
 import time
 
 from measure import Row, Window, cpu_seconds, memory_mb, switches
-from phones import (PROGRAM, Phone, Reflector, Skip, answerer, baresip_answerer, baresip_call, environment, need,
-                    offhook_call, tool, workdir)
+from phones import (PROGRAM, Phone, Reflector, Skip, answerer, baresip_answerer, baresip_call, need,
+                    offhook_call, tool)
 
 _rows = {}  # name -> function
 
@@ -155,5 +155,3 @@ def options_answered(options):
     for process in [phone] + ([other[0]] if other else []):
         process.stop()
 
-
-__all__ = ["known", "environment", "workdir"]
