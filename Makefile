@@ -126,7 +126,7 @@ fuzz: $(fuzz_bodies:%=build/fuzz/%)  ## fuzz each body for FUZZ_SECONDS (60) wit
 			tests/data/fuzz/$${body%_fuzz} || exit 1; done
 
 # Measuring programs, on the plain objects. sofia-sip is compared with where its headers are.
-bench_tools := $(patsubst %,build/bench/%,parse_bench decode_bench peer)
+bench_tools := $(patsubst %,build/bench/%,parse_bench decode_bench peer ws_load)
 sofia := $(shell pkg-config --exists sofia-sip-ua 2>/dev/null && echo sofia)
 build/bench/sofia.o: tests/bench/sofia.cpp
 	@mkdir -p $(@D)
@@ -136,6 +136,9 @@ build/bench/%_bench: tests/bench/%_bench.cpp $(obj)
 	@mkdir -p $(@D)
 	$(quiet)$(CXX) $(cppflags) $(if $(sofia),-DHAVE_SOFIA) $(cxxflags) -O2 $^ $(libs) \
 		$(if $(sofia),$(shell pkg-config --libs sofia-sip-ua)) -o $@
+build/bench/ws_load: tests/bench/ws_load.cpp tests/bench/peer.hpp
+	@mkdir -p $(@D)
+	$(quiet)$(CXX) $(cxxflags) -O2 $< -lssl -lcrypto -o $@
 build/bench/peer: $(wildcard tests/bench/peer*.cpp) tests/bench/peer.hpp
 	@mkdir -p $(@D)
 	$(quiet)$(CXX) $(cxxflags) -O2 $(filter %.cpp,$^) -o $@

@@ -56,8 +56,8 @@ def baresip_call(codec, uri, extra=(), account=""):
 class Tool(Process):
     """One of our measuring programs; its stdout is JSON lines."""
 
-    def __init__(self, *args):
-        super().__init__([TOOLS / args[0], *args[1:]], args[0], stdout=subprocess.PIPE)
+    def __init__(self, *args, stdin=subprocess.DEVNULL):
+        super().__init__([TOOLS / args[0], *args[1:]], args[0], stdin=stdin, stdout=subprocess.PIPE)
 
     def line(self, timeout=30):
         ready, _, _ = select.select([self.popen.stdout], [], [], timeout)
