@@ -25,7 +25,7 @@ bindir  = $(PREFIX)/bin
 mandir  = $(PREFIX)/share/man
 compdir = $(PREFIX)/share
 
-pkgs     := libre librem openssl libsrtp2 opus speexdsp sndfile alsa
+pkgs     := libre librem openssl libsrtp2 opus speexdsp sndfile alsa expat
 optional := spandsp
 have     := $(foreach p,$(optional),$(if $(shell pkg-config --exists $(p) 2>/dev/null && echo y),$(p)))
 cppflags := -Ilib -I. $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(pkgs) $(have) 2>/dev/null)) \
