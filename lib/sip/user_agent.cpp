@@ -151,6 +151,12 @@ void UserAgent::in_dialog(const Message &request, const Flow &flow, const Server
         return;
     }
     if (request.method() == Method::ack) return;
+    // The NOTIFY that makes the dialog of a subscription of ours (RFC 6665 §4.4.1): its tag is news.
+    const auto expected = usages_.find({id.call_id, id.local_tag, ""});
+    if (request.method() == Method::notify && expected != usages_.end()) {
+        if (!refuse(request, flow, transaction)) expected->second->on_request(request, flow, transaction);
+        return;
+    }
     if (request.method() == Method::options) { // RFC 3261 §11.2: answered as outside a dialog
         answer_options(transaction);
         return;

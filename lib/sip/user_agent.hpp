@@ -62,6 +62,7 @@ public:
     [[nodiscard]] Resolver &resolver() noexcept { return resolver_; }
     [[nodiscard]] const Options &options() const noexcept { return options_; }
 
+    // Without a remote tag: the usage gets the NOTIFYs that may make a dialog of it, whoever sends them.
     void add_usage(const DialogId &id, Usage &usage);
     void remove_usage(const DialogId &id, const Usage &usage); // unless another has taken the dialog over
     // The INVITE that made a UAS dialog, so that CANCEL and timer H find the usage.
