@@ -133,6 +133,13 @@ struct Words {
         return "message " + std::string(e.code < 300 ? "accepted" : "refused") + ": " +
                std::to_string(e.code) + " " + e.reason;
     }
+    std::string operator()(const event::NotifyReceived &) const {
+        return "";
+    } // `watch` prints it as a result
+    std::string operator()(const event::NotifyEnded &e) const {
+        if (e.retry_ms < 0) return ""; // the command tells
+        return e.reason + ", subscribing again in " + format_span(Duration{e.retry_ms});
+    }
     std::string operator()(const event::Log &e) const { return e.level + ": " + e.text; }
 };
 

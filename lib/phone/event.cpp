@@ -65,6 +65,8 @@ std::string_view name(const Event &event) noexcept {
                                                                                     "audio.restored",
                                                                                     "message.received",
                                                                                     "message.sent",
+                                                                                    "notify.received",
+                                                                                    "notify.ended",
                                                                                     "log"};
     return event.valueless_by_exception() ? std::string_view{} : names.at(event.index());
 }

@@ -11,12 +11,14 @@
 #include <vector>
 
 #include "base/clock.hpp"
+#include "base/json.hpp"
 #include "media/leg.hpp"
 #include "sip/dialog_state.hpp"
 
 namespace offhook {
 
-enum class CallId : std::uint32_t {}; // "c1", "c2" … on the wire
+enum class WatchId : std::uint32_t {}; // "w1" on the wire
+enum class CallId : std::uint32_t {};  // "c1", "c2" … on the wire
 std::string to_string(CallId id);
 
 enum class CallDirection : std::uint8_t { outgoing, incoming };
@@ -177,18 +179,33 @@ struct MessageSent { // accepted (2xx) or not
     std::string reason;
     int exit = 0;
 };
+struct NotifyReceived { // of something that the user watches
+    WatchId watch{};
+    std::string account, target, package; // "dialog", "presence", "message-summary", "reg"
+    std::string state, reason;            // "active", "pending", "terminated"
+    std::string summary;                  // one line
+    Json content;                         // the same in parts, see state_document.hpp
+};
+struct NotifyEnded { // the subscription was refused or has ended
+    WatchId watch{};
+    std::string account, target, package;
+    unsigned code = 0;
+    std::string reason;
+    int exit = 1;
+    std::int64_t retry_ms = -1; // subscribes anew; -1: not any more
+};
 struct Log {
     std::string level, text; // "warning"
 };
 } // namespace event
 
-using Event = std::variant<event::AccountRegistering, event::AccountRegistered, event::AccountFailed,
-                           event::AccountUnregistered, event::CallIncoming, event::CallOutgoing,
-                           event::CallTrying, event::CallRinging, event::CallEarly, event::CallAnswered,
-                           event::CallHeld, event::CallResumed, event::CallRemoteHold, event::CallDtmf,
-                           event::CallMedia, event::CallQuality, event::CallTransfer, event::CallRecording,
-                           event::CallPlayback, event::CallStep, event::CallEnded, event::AudioLost,
-                           event::AudioRestored, event::MessageReceived, event::MessageSent, event::Log>;
+using Event = std::variant<
+    event::AccountRegistering, event::AccountRegistered, event::AccountFailed, event::AccountUnregistered,
+    event::CallIncoming, event::CallOutgoing, event::CallTrying, event::CallRinging, event::CallEarly,
+    event::CallAnswered, event::CallHeld, event::CallResumed, event::CallRemoteHold, event::CallDtmf,
+    event::CallMedia, event::CallQuality, event::CallTransfer, event::CallRecording, event::CallPlayback,
+    event::CallStep, event::CallEnded, event::AudioLost, event::AudioRestored, event::MessageReceived,
+    event::MessageSent, event::NotifyReceived, event::NotifyEnded, event::Log>;
 
 std::string_view name(const Event &event) noexcept;   // "call.answered"
 const CallView *call_of(const Event &event) noexcept; // nullptr when it is not about a call

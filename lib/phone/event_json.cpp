@@ -113,6 +113,18 @@ struct Members {
         line.add("account", e.account).add("to", e.to).add("code", e.code).add("reason", e.reason);
         line.add("exit", e.exit);
     }
+    void operator()(const event::NotifyReceived &e) const {
+        line.add("watch", "w" + std::to_string(static_cast<std::uint32_t>(e.watch)))
+            .add("account", e.account);
+        line.add("target", e.target).add("package", e.package).add("state", e.state).add("reason", e.reason);
+        line.add("summary", e.summary).add("content", e.content);
+    }
+    void operator()(const event::NotifyEnded &e) const {
+        line.add("watch", "w" + std::to_string(static_cast<std::uint32_t>(e.watch)))
+            .add("account", e.account);
+        line.add("target", e.target).add("package", e.package).add("code", e.code).add("reason", e.reason);
+        line.add("exit", e.exit).add("retry_ms", or_null(e.retry_ms));
+    }
     void operator()(const event::Log &e) const { line.add("level", e.level).add("text", e.text); }
 };
 

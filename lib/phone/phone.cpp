@@ -331,7 +331,8 @@ void Phone::shut_down(std::function<void()> done, EndedBy by) {
         --self.unregistering_;
         self.check_shut_down();
     };
-    self.unregistering_ = self.accounts_.size();
+    self.unregistering_ = self.accounts_.size() + self.watches_.size();
+    self.stop_watches(one_gone);
     for (const auto &account : self.accounts_)
         account->unregister([&self, one_gone] { self.loop_.post(one_gone); });
     self.shut_down_timer_.start(shut_down_patience, [&self] {

@@ -101,6 +101,12 @@ public:
     Result<> send_message(std::string_view target, std::string_view text, std::string_view account = {});
     static constexpr std::size_t message_limit = 60'000;
 
+    // Subscribes to what `target` tells of `package` (state_document.hpp) and keeps the subscription:
+    // notify.received and notify.ended. `expires`: 1 s to 7 days. Errors: invalid_argument, config.
+    Result<WatchId> watch(std::string_view target, std::string_view package, Duration expires,
+                          std::string_view account = {});
+    Result<> unwatch(WatchId watch);
+
     [[nodiscard]] std::vector<CallView> calls() const;
     [[nodiscard]] std::optional<CallView> call(CallId id) const;
     [[nodiscard]] std::optional<media::LegStats> stats(CallId id) const;

@@ -15,6 +15,7 @@
 #include "phone/phone.hpp"
 #include "phone/ringer.hpp"
 #include "phone/target.hpp"
+#include "phone/watch.hpp"
 
 namespace offhook {
 
@@ -68,6 +69,9 @@ struct Phone::Self final : TransferHost, sip::UserAgent::Listener {
     [[nodiscard]] Result<IncomingTransfer *> asked_transfer(CallId call) const;
     void follow_transfers(const Event &event);
 
+    // phone_watches.cpp
+    void stop_watches(const std::function<void()> &one_gone);
+
     // CallHost
     void tell(Event event) override;
     media::Device *borrow_device(CallId call) override;
@@ -115,6 +119,8 @@ struct Phone::Self final : TransferHost, sip::UserAgent::Listener {
     std::vector<std::unique_ptr<OutgoingTransfer>> outgoing_transfers_;
     std::vector<std::unique_ptr<IncomingTransfer>> incoming_transfers_;
     std::uint32_t last_call_ = 0;
+    std::vector<std::unique_ptr<Watch>> watches_;
+    std::uint32_t last_watch_ = 0;
     std::unique_ptr<LinkWatch> link_watch_;
     bool shutting_down_ = false;
     std::function<void()> shut_down_done_; // until told
