@@ -15,7 +15,7 @@ namespace offhook::cmd {
 namespace {
 
 // The commands of the contract that later issues build.
-const std::vector<std::string> later{"wss-bridge", "tui", "watch"};
+const std::vector<std::string> later{"wss-bridge", "tui"};
 
 bool is_later(const std::string &command) {
     return std::find(later.begin(), later.end(), command) != later.end();
@@ -35,6 +35,7 @@ struct Parser {
     TransferCommandOptions transfer;
     RunOptions run;
     CtlOptions ctl;
+    WatchOptions watch;
     ConfigOptions config;
     AudioOptions audio;
     CompletionOptions completion;
@@ -58,6 +59,7 @@ struct Parser {
     void trace_command();
     void transfer_command();
     void run_commands();
+    void watch_command();
     void small_commands();
 };
 
@@ -135,6 +137,7 @@ Parser::Parser() {
     trace_command();
     transfer_command();
     run_commands();
+    watch_command();
     small_commands();
 }
 
@@ -387,11 +390,35 @@ void Parser::run_commands() {
                                   "transfer", "record", "play", "events", "quit"};
 }
 
+void Parser::watch_command() {
+    auto &sub = command("watch", "watch presence, lines, voice mail or registrations", "TARGET",
+                        "  offhook watch -a home --event message-summary sip:100@pbx.lan\n"
+                        "  offhook watch -a home --event dialog sip:200@pbx.lan --json\n"
+                        "  offhook watch --event presence --count 1 sip:alice@example.com\n");
+    sub.add_option("TARGET", watch.target, "SIP URI, tel:, number or user, host, or contact");
+    choice(sub, "--event", watch.event, "dialog|presence|message-summary|reg", "what to watch");
+    value(
+        sub, "--expires", watch.expires,
+        [](const std::string &t) { return parse_duration_from(t, Duration{1'000}); }, "D",
+        "ask for subscriptions of D (1 h)");
+    value(
+        sub, "--count", watch.count, [](const std::string &t) { return parse_int(t, 1, 1'000'000); }, "N",
+        "end after N NOTIFYs");
+}
+
 void Parser::small_commands() {
     auto &config_sub =
-        command("config", "check the configuration", "check", "  offhook config check -c offhook.toml\n");
-    config_sub.add_option("VERB", config.verb, "check");
-    tree.commands.back().words = {"check"};
+        command("config", "check the configuration, or import another phone's", "check | import PHONE PATH",
+                "  offhook config check -c offhook.toml\n"
+                "  offhook config import baresip ~/.baresip\n"
+                "  offhook config import linphone ~/.config/linphone/linphonerc --output offhook.toml\n");
+    config_sub.add_option("VERB", config.verb, "check or import");
+    config_sub.add_option("PHONE", config.phone, "baresip, pjsua, linphone or twinkle");
+    config_sub.add_option("PATH", config.path, "its directory or file");
+    text_option(config_sub, "--output", config.output, "FILE",
+                "import: write FILE, passwords included, instead of standard output");
+    config_sub.add_flag("--force", config.force, "import: overwrite FILE");
+    tree.commands.back().words = {"check", "import", "baresip", "pjsua", "linphone", "twinkle"};
     command("accounts", "list the accounts of the configuration", "", "  offhook accounts --json\n");
     command("contacts", "list the contacts of the configuration", "", "  offhook contacts\n");
     auto &audio_sub = command("audio", "list the sound devices", "list", "  offhook audio list\n");
@@ -498,6 +525,7 @@ Result<CommandLine> chosen(Parser &parser, const std::string &command) {
     if (command == "transfer") return finish(parser.transfer);
     if (command == "run") return finish(parser.run);
     if (command == "ctl") return finish(parser.ctl);
+    if (command == "watch") return finish(parser.watch);
     if (command == "config") return finish(parser.config);
     if (command == "accounts") return finish(AccountsOptions{});
     if (command == "contacts") return finish(ContactsOptions{});

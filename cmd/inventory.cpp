@@ -1,4 +1,6 @@
 // What is there: configuration, accounts, contacts, sound devices, completion, help and version.
+#include <algorithm>
+
 #include <unistd.h>
 
 #include "base/text.hpp"
@@ -16,14 +18,15 @@ namespace {
 
 Result<> expect_verb(const std::string &command, const std::string &verb, const std::string &known,
                      const std::vector<std::string> &later) {
-    if (verb == known) return {};
+    const auto known_words = split(known, ' ');
+    if (verb != "or" && std::find(known_words.begin(), known_words.end(), verb) != known_words.end())
+        return {};
     for (const auto &word : later)
         if (verb == word) return fail(Errc::not_supported, "not built in yet: " + command + " " + word);
-    const std::vector<std::string> words{known};
     if (verb.empty())
         return fail(Errc::invalid_argument, command + ": what? (expected " + command + " " + known + ")");
     return fail(Errc::invalid_argument, command + ": unknown \"" + sanitise(verb) + "\" (expected " + known +
-                                            ")" + suggestion(verb, words));
+                                            ")" + suggestion(verb, known_words));
 }
 
 Result<FileSettings> configured(const GlobalOptions &global) {
@@ -44,8 +47,12 @@ std::string column(const std::string &text, std::size_t width) {
 } // namespace
 
 Result<int> run(const GlobalOptions &global, const ConfigOptions &options) {
-    if (auto good = expect_verb("config", options.verb, "check", {"import", "show"}); !good)
+    if (options.verb == "import") return import_configuration(global, options);
+    if (auto good = expect_verb("config", options.verb, "check or import", {"show"}); !good)
         return tl::unexpected(good.error());
+    if (!options.phone.empty())
+        return fail(Errc::invalid_argument,
+                    "config check: unexpected argument \"" + sanitise(options.phone) + "\"");
     auto file = load_configuration(global);
     if (!file) return tl::unexpected(file.error());
     Output output(global);

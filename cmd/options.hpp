@@ -112,8 +112,17 @@ struct CtlOptions {
     std::vector<std::string> words; // VERB and what it takes
 };
 
+struct WatchOptions {
+    std::string target, event;
+    std::optional<Duration> expires;
+    unsigned count = 0; // 0: until interrupted
+};
+
 struct ConfigOptions {
-    std::string verb; // "check"
+    std::string verb;        // "check", "import"
+    std::string phone, path; // import: from what
+    std::string output;      // import: a file to write
+    bool force = false;
 };
 struct AudioOptions {
     std::string verb; // "list"
@@ -134,8 +143,9 @@ struct NothingOptions { // `offhook` alone
 struct CommandLine {
     GlobalOptions global;
     std::variant<NothingOptions, HelpOptions, VersionOptions, CallOptions, AnswerOptions, RegisterOptions,
-                 PingOptions, SendOptions, MessageOptions, TraceOptions, TransferCommandOptions, RunOptions,
-                 CtlOptions, ConfigOptions, AccountsOptions, ContactsOptions, AudioOptions, CompletionOptions>
+                 PingOptions, SendOptions, MessageOptions, TraceOptions, TransferCommandOptions, WatchOptions,
+                 RunOptions, CtlOptions, ConfigOptions, AccountsOptions, ContactsOptions, AudioOptions,
+                 CompletionOptions>
         command;
 };
 

@@ -1,7 +1,9 @@
 #include "cmd/ping.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <map>
+#include <utility>
 
 #include "base/text.hpp"
 #include "cmd/commands.hpp"
@@ -29,6 +31,7 @@ private:
     struct Probe {
         std::unique_ptr<sip::ClientRequest> request;
         TimePoint left{};
+        bool over = false; // kept until the next is sent: it may be at work above us
     };
     void send();
     void left(std::size_t number, const sip::Flow &flow);
@@ -39,21 +42,19 @@ private:
     Session &session_;
     const PingOptions &options_;
     Timer next_;
-    std::map<std::size_t, Probe> waiting_;
+    std::map<std::size_t, Probe> probes_;
     PingStats stats_;
     std::string way_, last_;
     std::optional<int> exit_; // 0 as soon as one answer was a good one
 };
 
 void Pinger::start() {
-    session_.on_finish([this] {
-        next_.cancel();
-        waiting_.clear();
-    });
+    session_.on_finish([this] { next_.cancel(); });
     send();
 }
 
 void Pinger::send() {
+    std::erase_if(probes_, [](const auto &probe) { return probe.second.over; });
     const std::size_t number = stats_.sent_count() + 1;
     RequestSpec spec;
     spec.account = session_.setup().account;
@@ -63,17 +64,16 @@ void Pinger::send() {
     handlers.final = [this, number](const sip::ClientRequest::Outcome &outcome) {
         answered(number, outcome);
     };
-    waiting_[number].left = session_.loop().now();
+    probes_[number].left = session_.loop().now();
     auto request = session_.phone().request(options_.target, spec, std::move(handlers));
     if (!request) return session_.finish(request.error(), sip::Purpose::other);
-    waiting_[number].request = std::move(*request);
+    probes_[number].request = std::move(*request);
     stats_.sent();
     if (options_.count == 0 || number < options_.count) next_.start(options_.interval, [this] { send(); });
 }
 
 void Pinger::left(std::size_t number, const sip::Flow &flow) {
-    if (const auto probe = waiting_.find(number); probe != waiting_.end())
-        probe->second.left = session_.loop().now();
+    probes_[number].left = session_.loop().now();
     if (!way_.empty()) return;
     way_ = way_of(flow);
     if (!session_.output().json() && !options_.nagios)
@@ -81,12 +81,9 @@ void Pinger::left(std::size_t number, const sip::Flow &flow) {
 }
 
 void Pinger::answered(std::size_t number, const sip::ClientRequest::Outcome &outcome) {
-    const auto probe = waiting_.find(number);
-    if (probe == waiting_.end()) return;
-    const double ms = milliseconds(session_.loop().now() - probe->second.left);
-    // The request is still at work above us.
-    session_.loop().post([gone = std::shared_ptr<sip::ClientRequest>(std::move(probe->second.request))] {});
-    waiting_.erase(probe);
+    auto &probe = probes_[number];
+    if (std::exchange(probe.over, true) || session_.finishing()) return;
+    const double ms = milliseconds(session_.loop().now() - probe.left);
     if (!outcome.response) return unanswered(number, outcome.response.error());
     const auto reply = reply_of(*outcome.response, outcome.flow, outcome.authenticated);
     stats_.answered(ms);
@@ -113,7 +110,9 @@ void Pinger::unanswered(std::size_t number, const Error &error) {
 }
 
 void Pinger::maybe_end() {
-    if (waiting_.empty() && !next_.running() && !session_.finishing()) session_.finish(exit_.value_or(20));
+    const bool waiting =
+        std::any_of(probes_.begin(), probes_.end(), [](const auto &p) { return !p.second.over; });
+    if (!waiting && !next_.running() && !session_.finishing()) session_.finish(exit_.value_or(20));
 }
 
 void Pinger::summarise() const {
