@@ -1,5 +1,7 @@
 """Kamailio as registrar and proxy: an own configuration on free loopback ports, never the package's service."""
 
+import pathlib
+import shutil
 import socket
 
 from processes import Failure, Process, free_port, need, wait_until, workdir
@@ -29,6 +31,7 @@ loadmodule "usrloc.so"
 loadmodule "registrar.so"
 loadmodule "xlog.so"
 loadmodule "auth.so"
+{presence_modules}
 {tls_module}
 {websocket_modules}
 modparam("auth", "algorithm", "{algorithm}")
@@ -44,6 +47,7 @@ request_route {{
 {websocket_request}
     if (!mf_process_maxfwd_header("10")) {{ sl_send_reply("483", "Too Many Hops"); exit; }}
     if (is_method("CANCEL")) {{ if (t_check_trans()) t_relay(); exit; }}
+    {presence_route}
     if (has_totag()) {{
         if (loose_route()) {{ t_relay(); exit; }}
         if (is_method("ACK")) {{ if (t_check_trans()) t_relay(); exit; }}
@@ -91,16 +95,34 @@ event_route[xhttp:request] {
     xhttp_reply("404", "Not Found", "", "");
 }""")
 
+PRESENCE_MODULES = """loadmodule "db_text.so"
+loadmodule "presence.so"
+loadmodule "presence_xml.so"
+loadmodule "presence_dialoginfo.so"
+loadmodule "presence_mwi.so"
+loadmodule "presence_reginfo.so"
+modparam("db_text", "db_mode", 0)
+modparam("presence|presence_xml", "db_url", "text://{tables}")
+modparam("presence", "server_address", "sip:127.0.0.1:{port}")
+modparam("presence", "min_expires_action", 1)
+modparam("presence", "min_expires", 1)
+modparam("presence_xml", "force_active", 1)
+"""
+PRESENCE_ROUTE = """if (is_method("PUBLISH")) { handle_publish(); exit; }
+    if (is_method("SUBSCRIBE")) { handle_subscribe(); exit; }"""
+TABLES = pathlib.Path("/usr/share/kamailio/dbtext/kamailio")
+
 
 class Kamailio:
     """The registrar of realm and domain 127.0.0.1:PORT; every user's password is `password`. stop() and start()
     keep the port; the bindings are in memory only and are lost."""
 
     def __init__(self, password="secret", algorithm="MD5", challenge_calls=True, certificate=None, min_expires=1,
-                 websocket=False):
+                 websocket=False, presence=False):
         self.password, self.algorithm = password, algorithm
         self.challenge_calls, self.certificate, self.min_expires = challenge_calls, certificate, min_expires
         self.websocket = websocket
+        self.presence = presence
         self.realm = "loopback.test"
         self.process, self._seen = None, []
         for _ in range(5):
@@ -118,7 +140,14 @@ class Kamailio:
                            f"private_key = {self.certificate}\ncertificate = {self.certificate}\n"
                            "[client:default]\nmethod = TLSv1.2+\nverify_certificate = no\n")
             tls_module = f'loadmodule "tls.so"\nmodparam("tls", "config", "{tls}")'
-        values = dict(port=self.port, tls_listen=tls_listen, tls_module=tls_module, realm=self.realm,
+        presence_modules = presence_route = ""
+        if self.presence:
+            tables = workdir() / f"tables-{self.port}"
+            if not tables.exists():
+                shutil.copytree(TABLES, tables)
+            presence_modules = PRESENCE_MODULES.format(tables=tables, port=self.port)
+            presence_route = PRESENCE_ROUTE
+        values = dict(presence_modules=presence_modules, presence_route=presence_route, port=self.port, tls_listen=tls_listen, tls_module=tls_module, realm=self.realm,
                       algorithm=self.algorithm, password=self.password, min_expires=self.min_expires,
                       challenge_calls=1 if self.challenge_calls else "$rU == \"\"")
         values.update({key: text if self.websocket else "" for key, text in WEBSOCKET.items()})
