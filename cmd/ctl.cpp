@@ -31,6 +31,8 @@ constexpr std::array rows{
     Row{"hangup", "[CALL [CODE]]", {"?call", "?code"}},
     Row{"hold", "[CALL]", {"?call"}},
     Row{"resume", "[CALL]", {"?call"}},
+    Row{"conference", "CALL WITH", {"call", "with"}},
+    Row{"leave", "[CALL]", {"?call"}},
     Row{"mute", "[CALL]", {"?call"}},
     Row{"unmute", "[CALL]", {"?call"}},
     Row{"dtmf", "DIGITS [CALL]", {"digits", "?call"}},

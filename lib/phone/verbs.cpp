@@ -121,6 +121,19 @@ Answer resume(Phone &phone, const Json &request) {
     return on_call(phone, request, [&](CallId call) { return phone.hold(call, false); });
 }
 
+// Two calls and us in one room; "leave" takes one out again.
+Answer conference(Phone &phone, const Json &request) {
+    return on_call(phone, request, [&](CallId call) {
+        return call_id(phone, request, "with").and_then([&](CallId with) {
+            return phone.conference(call, with);
+        });
+    });
+}
+
+Answer leave(Phone &phone, const Json &request) {
+    return on_call(phone, request, [&](CallId call) { return phone.leave_conference(call); });
+}
+
 Answer mute(Phone &phone, const Json &request) {
     const auto *on = request.find("on");
     const bool wanted = on == nullptr || on->as_bool() == nullptr || *on->as_bool();
@@ -175,10 +188,11 @@ struct Row {
     std::string_view verb;
     Answer (*run)(Phone &, const Json &);
 };
-constexpr std::array rows{Row{"status", status},     Row{"calls", calls},   Row{"dial", dial},
-                          Row{"answer", answer},     Row{"hangup", hangup}, Row{"hold", hold},
-                          Row{"resume", resume},     Row{"mute", mute},     Row{"dtmf", dtmf},
-                          Row{"transfer", transfer}, Row{"record", record}, Row{"play", play}};
+constexpr std::array rows{Row{"status", status},         Row{"calls", calls},   Row{"dial", dial},
+                          Row{"answer", answer},         Row{"hangup", hangup}, Row{"hold", hold},
+                          Row{"resume", resume},         Row{"mute", mute},     Row{"dtmf", dtmf},
+                          Row{"transfer", transfer},     Row{"record", record}, Row{"play", play},
+                          Row{"conference", conference}, Row{"leave", leave}};
 
 } // namespace
 
@@ -194,6 +208,7 @@ Json to_json(const CallView &call) {
     out.add("local", call.local).add("remote", call.remote).add("remote_name", call.remote_name);
     out.add("state", sip::name(call.state)).add("held", call.held_locally);
     out.add("remote_held", call.held_remotely).add("muted", call.muted).add("recording", call.recording);
+    out.add("in_conference", call.in_conference);
     return out.add("codec", call.codec).add("talk_ms", call.talk.count());
 }
 

@@ -5,7 +5,7 @@ import os
 import socket
 import stat
 
-from harness import Offhook, answerer, case, expect, expect_equal, wait_until, workdir
+from harness import Offhook, answerer, case, expect, expect_equal, wait_until, workdir, write_tone
 
 
 class Control:
@@ -171,3 +171,24 @@ def left_behind():
 def ctl_works():
     process = Offhook("ctl", "status", raw=True, audio=None)
     return process.exit_code(10) == 0
+
+
+@case("conference of two calls: each hears the other, leave ends it", timeout=90)
+def conference():
+    phone, uri = running("--codecs", "pcmu")
+    control = Control()
+    callers = []
+    # Whole seconds of silence first: both are there when the tones begin.
+    for name, sends, hears in (("alice", 440, 800), ("carol", 800, 440)):
+        tone = write_tone(workdir() / f"{name}.wav", sends, 20)
+        callers.append(Offhook("call", "--codecs", "pcmu", "--play", tone, "--expect-tone", hears, "--then", "hangup",
+                               "--timeout", "40s", uri, name=name))
+        control.wait("call.incoming", call=f"c{len(callers)}")
+        expect(control.ask("answer", call=f"c{len(callers)}")["ok"], "answer")
+    expect_equal(control.ask("conference", call="c1")["ok"], False, "a conference takes two")
+    expect_equal(control.ask("leave", call="c1")["ok"], False, "not in one yet")
+    ctl(0, "conference", "c1", "c2")
+    expect(all(c["in_conference"] for c in control.ask("calls")["calls"]), "both are in the conference")
+    for caller in callers:
+        caller.ends(0, 45)
+    phone.stop()

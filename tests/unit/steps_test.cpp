@@ -95,6 +95,6 @@ TEST_SUITE("phone steps") {
             CHECK(steps.error().code == Errc::invalid_argument);
             CHECK_MESSAGE(steps.error().what.find(row.says) != std::string::npos, steps.error().what);
         }
-        CHECK(parse_steps("transfer sip:bob@example.com").error().code == Errc::not_supported);
+        CHECK(parse_steps("transfer sip:bob@example.com").has_value());
     }
 }
