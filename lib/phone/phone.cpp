@@ -14,8 +14,10 @@ constexpr Duration shut_down_patience{2'000};
 
 Phone::Self::Self(Loop &loop, PhoneSettings settings)
     : loop_(loop), settings_(std::move(settings)),
-      ua_(loop, {.product = std::string("offhook/") + version, .timers = {}}, *this), shut_down_timer_(loop) {
-}
+      ua_(loop, {.product = std::string("offhook/") + version, .timers = {}}, *this),
+      publisher_(*this, [this](const std::string &account, const std::string &entity,
+                               std::uint32_t number) { return dialogs_of(account, entity, number); }),
+      shut_down_timer_(loop) {}
 
 // Events -------------------------------------------------------------------------------------------------
 
@@ -34,6 +36,7 @@ void Phone::Self::tell_next() {
     events_.tell(event);
     if (still.expired()) return; // an observer destroyed the phone
     follow_transfers(event);
+    publish(event);
     const auto *ended = std::get_if<event::CallEnded>(&event);
     if (ended == nullptr) return;
     if (ringing_ == ended->call.id) {
@@ -324,6 +327,7 @@ void Phone::shut_down(std::function<void()> done, EndedBy by) {
     auto &self = *self_;
     self.shutting_down_ = true;
     self.shut_down_done_ = done ? std::move(done) : [] {};
+    self.publisher_.stop();
     for (const auto &call : self.calls_)
         if (!call->over()) (void)call->hang_up(by == EndedBy::timeout);
     const auto one_gone = [&self, still = std::weak_ptr<char>(self.alive_)] {

@@ -10,6 +10,7 @@
 #include "base/link_watch.hpp"
 #include "phone/account.hpp"
 #include "phone/call.hpp"
+#include "phone/dialog_publisher.hpp"
 #include "phone/incoming_transfer.hpp"
 #include "phone/outgoing_transfer.hpp"
 #include "phone/phone.hpp"
@@ -72,6 +73,14 @@ struct Phone::Self final : TransferHost, sip::UserAgent::Listener {
     // phone_watches.cpp
     void stop_watches(const std::function<void()> &one_gone);
 
+    // phone_presence.cpp
+    void on_subscribe(const sip::Message &request, const sip::Flow &flow,
+                      sip::ServerTransaction transaction) override;
+    [[nodiscard]] bool may_watch(const sip::Message &request, const sip::Flow &flow) const;
+    void publish(const Event &event);
+    [[nodiscard]] std::string dialogs_of(const std::string &account, const std::string &entity,
+                                         std::uint32_t number) const;
+
     // CallHost
     void tell(Event event) override;
     media::Device *borrow_device(CallId call) override;
@@ -118,6 +127,7 @@ struct Phone::Self final : TransferHost, sip::UserAgent::Listener {
     std::vector<std::unique_ptr<Call>> calls_;
     std::vector<std::unique_ptr<OutgoingTransfer>> outgoing_transfers_;
     std::vector<std::unique_ptr<IncomingTransfer>> incoming_transfers_;
+    DialogPublisher publisher_;
     std::uint32_t last_call_ = 0;
     std::vector<std::unique_ptr<Watch>> watches_;
     std::uint32_t last_watch_ = 0;

@@ -65,9 +65,10 @@ struct PhoneSettings {
     int opus_complexity = 5;
     std::uint16_t rtp_port_min = 0, rtp_port_max = 0;
     DtmfMode dtmf_mode = DtmfMode::automatic;
-    std::optional<ReferPolicy> refer; // absent: deny
-    bool refer_anywhere = false;      // also out of the account's domain (a peer-to-peer account has none)
-    Duration rtp_timeout{30'000};     // no RTP for so long in an established, unheld call ends it; 0 = never
+    std::optional<ReferPolicy> refer;  // absent: deny
+    std::vector<std::string> watchers; // patterns of addresses that may see how our calls stand (RFC 4235)
+    bool refer_anywhere = false;       // also out of the account's domain (a peer-to-peer account has none)
+    Duration rtp_timeout{30'000};      // no RTP for so long in an established, unheld call ends it; 0 = never
     // Calls straight from anybody, not only from the accounts' servers and this host. Absent: yes when no
     // account registers or `listen` asks for sockets explicitly.
     std::optional<bool> allow_direct;

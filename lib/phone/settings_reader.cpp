@@ -69,6 +69,7 @@ private:
     void media(const ConfigTable &table);
     void tls(const ConfigTable &table);
     void transfer(const ConfigTable &table);
+    void presence(const ConfigTable &table);
     void network(const ConfigTable &table);
     void rtp_ports(const ConfigMember &member);
     void listen(const ConfigMember &member);
@@ -329,6 +330,22 @@ void Reader::transfer(const ConfigTable &table) {
     members(table, " in [transfer]", {{"refer", refer}, {"anywhere", flag(phone.refer_anywhere)}});
 }
 
+void Reader::presence(const ConfigTable &table) {
+    const auto watchers = [this](const ConfigMember &member) {
+        const auto *items = as<ConfigArray>(member, "a list of addresses such as [\"sip:desk@example.com\"]");
+        if (items == nullptr) return;
+        for (const auto &item : *items)
+            if (const auto *text = std::get_if<std::string>(&item.value);
+                text != nullptr && starts_with_any(*text, {"sip:", "sips:"}))
+                report_.settings.phone.watchers.push_back(*text);
+            else
+                error(item.origin,
+                      "watchers must be addresses such as \"sip:desk@example.com\" (* and ? may stand "
+                      "for what they do in a shell)");
+    };
+    members(table, " in [presence]", {{"watchers", watchers}});
+}
+
 void Reader::tls(const ConfigTable &table) {
     auto &tls = report_.settings.phone.tls;
     members(table, " in [tls]",
@@ -376,6 +393,7 @@ SettingsReport Reader::read() {
              {"media", table_of(&Reader::media)},
              {"tls", table_of(&Reader::tls)},
              {"transfer", table_of(&Reader::transfer)},
+             {"presence", table_of(&Reader::presence)},
              {"network", table_of(&Reader::network)}});
     std::vector<std::string> names;
     for (auto &account : settings.phone.accounts) {

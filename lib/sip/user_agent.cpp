@@ -62,7 +62,7 @@ bool body_is_optional(const Message &request) {
 } // namespace
 
 std::string_view allowed_methods() noexcept {
-    return "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, PRACK, UPDATE, REFER, NOTIFY, MESSAGE";
+    return "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, PRACK, UPDATE, REFER, NOTIFY, SUBSCRIBE, MESSAGE";
 }
 
 std::string_view supported_extensions() noexcept {
@@ -179,6 +179,9 @@ void UserAgent::out_of_dialog(const Message &request, const Flow &flow,
         transaction.respond(100);
         listener_.on_invite(request, flow, transaction);
         return;
+    case Method::subscribe:
+        listener_.on_subscribe(request, flow, transaction);
+        return;
     case Method::refer: // nobody who is not in a call with us sends us anywhere
         transaction.respond(403, {}, random_token());
         return;
@@ -201,9 +204,9 @@ bool UserAgent::refuse(const Message &request, const Flow &, const ServerTransac
     };
     const Method method = request.method();
     if (method == Method::other) return answer(501, "Allow", allowed_methods());
-    static constexpr std::array served{Method::invite, Method::bye,    Method::options, Method::info,
-                                       Method::prack,  Method::update, Method::cancel,  Method::refer,
-                                       Method::notify, Method::message};
+    static constexpr std::array served{Method::invite, Method::bye,       Method::options, Method::info,
+                                       Method::prack,  Method::update,    Method::cancel,  Method::refer,
+                                       Method::notify, Method::subscribe, Method::message};
     if (std::find(served.begin(), served.end(), method) == served.end())
         return answer(405, "Allow", allowed_methods());
     if (method != Method::cancel)

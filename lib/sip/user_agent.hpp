@@ -24,6 +24,10 @@ public:
         // A new INVITE that may be served; 100 was sent. Take it by InviteSession::incoming() or respond.
         virtual void on_invite(const Message &invite, const Flow &flow, ServerTransaction transaction) = 0;
         virtual void on_flow_failed(const Flow &flow, const Error &error) = 0;
+        // A SUBSCRIBE that makes a dialog (RFC 6665 §4.2.1); nothing was sent yet.
+        virtual void on_subscribe(const Message &, const Flow &, ServerTransaction transaction) {
+            transaction.respond(489, {}, random_token());
+        }
         // A server of ours, or this machine: may send as many requests as it likes.
         [[nodiscard]] virtual bool trusts(const Flow &flow) const { return flow.remote.is_loopback(); }
         // RFC 3428, in or out of a dialog; nothing was sent yet.
