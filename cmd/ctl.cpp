@@ -43,57 +43,61 @@ constexpr std::array rows{
     Row{"quit", "", {}},
 };
 
+Result<const Row *> row_of(const std::string &verb) {
+    const auto *const row = std::ranges::find_if(rows, [&](const Row &r) { return r.verb == verb; });
+    if (row != rows.end()) return row;
+    std::vector<std::string> known;
+    known.reserve(rows.size());
+    for (const auto &one : rows)
+        known.emplace_back(one.verb);
+    return fail(Errc::invalid_argument,
+                "ctl: unknown verb \"" + sanitise(verb) + "\"" + suggestion(verb, known));
+}
+
+// False: no number where one is expected.
+bool add_member(Json &request, std::string_view name, const std::string &word) {
+    if (name != "since" && name != "code") {
+        request.add(std::string(name), word);
+        return true;
+    }
+    const auto number = sip::parse_number(word);
+    if (number) request.add(std::string(name), static_cast<std::int64_t>(*number));
+    return number.has_value();
+}
+
 Result<Json> request_of(const std::vector<std::string> &words) {
-    const auto *const row = std::ranges::find_if(rows, [&](const Row &r) { return r.verb == words[0]; });
-    if (row == rows.end()) {
-        std::vector<std::string> known;
-        for (const auto &one : rows)
-            known.emplace_back(one.verb);
-        return fail(Errc::invalid_argument,
-                    "ctl: unknown verb \"" + sanitise(words[0]) + "\"" + suggestion(words[0], known));
-    }
-    const auto wrong = [&] {
-        return fail(Errc::invalid_argument, "expected: offhook ctl " + std::string(row->verb) +
-                                                (row->usage.empty() ? "" : " ") + std::string(row->usage));
-    };
+    const auto found = row_of(words[0]);
+    if (!found) return fail(found.error());
+    const Row &row = **found;
     Json request = Json::object();
-    request.add("verb", row->verb == "unmute" ? "mute" : row->verb);
-    if (row->verb == "unmute") request.add("on", false);
+    request.add("verb", row.verb == "unmute" ? "mute" : row.verb);
+    if (row.verb == "unmute") request.add("on", false);
     std::size_t at = 1;
-    for (auto member : row->members) {
-        if (member.empty()) break;
+    bool good = true;
+    for (const auto member : row.members) {
         const bool optional = member.starts_with('?');
-        if (optional) member.remove_prefix(1);
-        if (at >= words.size()) {
-            if (!optional) return wrong();
-            break;
-        }
-        if (member == "since" || member == "code") {
-            const auto number = sip::parse_number(words[at]);
-            if (!number) return wrong();
-            request.add(std::string(member), static_cast<std::int64_t>(*number));
-        } else {
-            request.add(std::string(member), words[at]);
-        }
-        ++at;
+        if (at < words.size() && !member.empty())
+            good = good && add_member(request, member.substr(optional ? 1 : 0), words[at++]);
+        else
+            good = good && (optional || member.empty());
     }
-    if (at < words.size()) return wrong();
-    return request;
+    if (good && at == words.size()) return request;
+    return fail(Errc::invalid_argument, "expected: offhook ctl " + std::string(row.verb) +
+                                            (row.usage.empty() ? "" : " ") + std::string(row.usage));
 }
 
 // {"ok":true,"call":"c1"} → "call c1"
 std::string in_words(const Json &answer) {
     std::string out;
+    const auto add = [&out](const std::string &key, const Json &value) {
+        const std::string text = value.as_string() != nullptr ? *value.as_string() : value.dump();
+        out += (out.empty() ? "" : "\n") + (value.is_object() ? text : key + " " + text);
+    };
     for (const auto &[key, value] : *answer.as_object()) {
         if (key == "id" || key == "ok") continue;
-        if (const auto *list = value.as_array()) {
-            for (const auto &one : *list)
-                out += (out.empty() ? "" : "\n") +
-                       (one.as_string() != nullptr ? key + " " + *one.as_string() : one.dump());
-            continue;
-        }
-        out += (out.empty() ? "" : "\n") + key + " " +
-               (value.as_string() != nullptr ? *value.as_string() : value.dump());
+        if (value.as_array() == nullptr) add(key, value);
+        for (const auto &one : value.as_array() != nullptr ? *value.as_array() : Json::Array{})
+            add(key, one);
     }
     return out;
 }
@@ -153,6 +157,32 @@ std::string text_of(const Json &event, std::string_view name) {
                                                                : std::string{};
 }
 
+// Follows one transfer to its outcome: its exit code.
+int follow_transfer(Output &output, control::Client &client, const std::string &call) {
+    for (;;) {
+        auto event = client.next_event();
+        if (!event) return failed(output, event.error());
+        if (!is_text(*event, "event", "call.transfer") || !is_text(*event, "call", call) ||
+            !is_text(*event, "role", "transferor"))
+            continue;
+        const auto code = number_of(*event, "code");
+        const auto told =
+            (code != 0 ? std::to_string(code) + " " : std::string{}) + text_of(*event, "reason");
+        const auto *over = event->find("done");
+        if (over == nullptr || over->as_bool() == nullptr || !*over->as_bool()) {
+            if (code != 0) output.progress(told);
+            continue;
+        }
+        const int exit = static_cast<int>(number_of(*event, "exit"));
+        if (exit != 0) output.error("not transferred to " + text_of(*event, "target") + ": " + told);
+        Json transfer = Json::object();
+        transfer.add("target", text_of(*event, "target")).add("kind", text_of(*event, "kind"));
+        transfer.add("code", code).add("reason", text_of(*event, "reason"));
+        output.result(exit, Json::object().add("transfer", std::move(transfer)));
+        return exit;
+    }
+}
+
 } // namespace
 
 Result<int> run(const GlobalOptions &global, const CtlOptions &options) {
@@ -187,28 +217,7 @@ Result<int> transfer_of_running_phone(const GlobalOptions &global, const Transfe
     auto answer = client->ask(std::move(request));
     if (!answer) return failed(output, answer.error());
     if (const int exit = judge(output, *answer); exit != 0) return exit;
-    for (;;) {
-        auto event = client->next_event();
-        if (!event) return failed(output, event.error());
-        if (!is_text(*event, "event", "call.transfer") || !is_text(*event, "call", options.call) ||
-            !is_text(*event, "role", "transferor"))
-            continue;
-        const auto code = number_of(*event, "code");
-        const auto told =
-            (code != 0 ? std::to_string(code) + " " : std::string{}) + text_of(*event, "reason");
-        const auto *over = event->find("done");
-        if (over == nullptr || over->as_bool() == nullptr || !*over->as_bool()) {
-            if (code != 0) output.progress(told);
-            continue;
-        }
-        const int exit = static_cast<int>(number_of(*event, "exit"));
-        if (exit != 0) output.error("not transferred to " + text_of(*event, "target") + ": " + told);
-        Json transfer = Json::object();
-        transfer.add("target", text_of(*event, "target")).add("kind", text_of(*event, "kind"));
-        transfer.add("code", code).add("reason", text_of(*event, "reason"));
-        output.result(exit, Json::object().add("transfer", std::move(transfer)));
-        return exit;
-    }
+    return follow_transfer(output, *client, options.call);
 }
 
 } // namespace offhook::cmd

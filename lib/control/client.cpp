@@ -39,8 +39,7 @@ Result<Client> Client::connect(const std::string &path) {
     std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
     Client client(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     if (::connect(client.fd_, reinterpret_cast<const sockaddr *>(&address), sizeof address) != 0)
-        return fail(Errc::network, "no phone is running (" + path + ": " + std::strerror(errno) +
-                                       "); start one with: offhook run"); // NOLINT(concurrency-mt-unsafe)
+        return fail_errno(Errc::network, errno, "no phone is running (offhook run); " + path);
     return client;
 }
 

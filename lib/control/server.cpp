@@ -150,7 +150,7 @@ void Server::Self::take(Client &client, std::string_view line) {
     if (!request || !request->is_object()) {
         Json error = Json::object();
         error.add("code", 2).add("text",
-                                 "expected one JSON object a line, such as {\"id\":1,\"verb\":\"status\"}");
+                                 R"(expected one JSON object a line, such as {"id":1,"verb":"status"})");
         result = Json::object().add("ok", false).add("error", std::move(error));
     } else if (const auto *verb = request->find("verb");
                verb != nullptr && verb->as_string() != nullptr && *verb->as_string() == "events") {

@@ -37,15 +37,15 @@ std::string identity(std::string_view uri, std::string_view display) {
 std::string dialog_info(std::string_view entity, std::uint32_t version, std::span<const CallView> calls) {
     std::string out = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
                       "<dialog-info xmlns=\"urn:ietf:params:xml:ns:dialog-info\" version=\"" +
-                      std::to_string(version) + "\" state=\"full\" entity=\"" + escaped(entity) + "\">\n";
+                      std::to_string(version) + R"(" state="full" entity=")" + escaped(entity) + "\">\n";
     for (const auto &call : calls) {
-        out += "<dialog id=\"" + to_string(call.id) + "\" direction=\"" +
+        out += "<dialog id=\"" + to_string(call.id) + R"(" direction=")" +
                (call.direction == CallDirection::outgoing ? "initiator" : "recipient") + "\"><state>" +
                std::string(sip::name(call.state)) + "</state><local>" + identity(call.local, {});
         // RFC 4235 §4.1.6.2, RFC 5359: on hold.
         if (call.held_locally)
             out += "<target uri=\"" + escaped(call.local) +
-                   "\"><param pname=\"+sip.rendering\" pval=\"no\"/></target>";
+                   R"("><param pname="+sip.rendering" pval="no"/></target>)";
         out += "</local>";
         if (!call.remote.empty()) out += "<remote>" + identity(call.remote, call.remote_name) + "</remote>";
         out += "</dialog>\n";

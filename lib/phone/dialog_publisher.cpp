@@ -21,6 +21,8 @@ public:
         machine_.max_expires = longest;
         ua().add_usage(context_.dialog.id, *this);
     }
+    Watcher(const Watcher &) = delete;
+    Watcher &operator=(const Watcher &) = delete;
     ~Watcher() { ua().remove_usage(context_.dialog.id, *this); }
 
     // False: too brief an interval, there is no subscription.

@@ -123,10 +123,10 @@ void Phone::Self::on_renumbered(CallId one, CallId other) {
 
 // From the event queue, so that a transfer never acts inside the call that it listens to.
 void Phone::Self::follow_transfers(const Event &event) {
-    for (std::size_t i = 0; i < outgoing_transfers_.size(); ++i)
-        outgoing_transfers_[i]->on_event(event);
-    for (std::size_t i = 0; i < incoming_transfers_.size(); ++i)
-        incoming_transfers_[i]->on_event(event);
+    for (const auto &transfer : outgoing_transfers_)
+        transfer->on_event(event);
+    for (const auto &transfer : incoming_transfers_)
+        transfer->on_event(event);
 }
 
 // Requests ------------------------------------------------------------------------------------------------

@@ -66,7 +66,9 @@ Answer on_call(Phone &phone, const Json &request, Act act) {
 }
 
 Answer status(Phone &phone, const Json &) {
-    Json::Array accounts, calls, sockets;
+    Json::Array accounts;
+    Json::Array calls;
+    Json::Array sockets;
     for (const auto &account : phone.accounts())
         accounts.push_back(account_json(phone, account));
     for (const auto &call : phone.calls())
