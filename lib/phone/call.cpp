@@ -140,7 +140,10 @@ void Call::prepare_answer() {
 void Call::take_place_of(Call &old) {
     std::swap(id_, old.id_);
     options_ = old.options_;
-    if (media_ && old.media_) media_->take_over(*old.media_);
+    if (media_ && old.media_) {
+        media_->take_over(*old.media_);
+        if (old.held_) media_->use_device(true); // the new one is not on hold
+    }
     host_.on_renumbered(id_, old.id_);
 }
 

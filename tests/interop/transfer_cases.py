@@ -105,6 +105,18 @@ def odd_transferees():
     hand_on(peer.uri(), NOBODY, 12)
 
 
+@case("SIGINT, SIGTERM and --timeout in the middle of a transfer: BYE, exit 130 and 124")
+def interrupted():
+    for name, number, exit_code in (("int", 2, 130), ("term", 15, 130), ("timeout", 0, 124)):
+        peer = transferee(name, part.HOLD, part.REFER, part.reply(202, "Accepted"), part.notify(1, "100 Trying"), part.BYE)
+        phone = Offhook("transfer", "--timeout", "2s" if number == 0 else "40s", peer.uri(), NOBODY, name=name)
+        phone.wait_event("call.transfer", {"code": 100})
+        if number:
+            phone.signal(number)
+        phone.ends(exit_code, 5)
+        peer.succeeds()
+
+
 @case("a stranger who challenges the REFER gets no digest")
 def stranger_challenges():
     peer = transferee("stranger", part.HOLD, part.REFER, part.reply(

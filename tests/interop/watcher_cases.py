@@ -16,12 +16,13 @@ def watched(*args):
 
 @case("a watcher sees a call ring, stand, be held and end")
 def watch_calls():
-    phone, port = watched("--delay", "700ms", "--do", "wait answer; wait 500ms; hold; wait 500ms; hangup")
+    phone, port = watched("--count", "2", "--delay", "700ms", "--do", "wait answer; wait 500ms; hold; wait 500ms; hangup")
     watcher = Sipp("uac_watch", target=f"127.0.0.1:{port}", keys={"watcher": "reception@example.test"})
     caller_may_start(watcher)
     Offhook("call", "--then", "wait", "--timeout", "30s", f"sip:callee@127.0.0.1:{port}", name="caller").ends(0)
     watcher.succeeds()
-    phone.ends(0)
+    phone.signal(15)
+    phone.ends(130)
 
 
 def caller_may_start(watcher):
