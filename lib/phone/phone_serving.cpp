@@ -129,6 +129,10 @@ void Phone::Self::on_invite(const sip::Message &invite, const sip::Flow &flow,
     if (account == nullptr) account = accounts_.back().get();
     const auto replaced = replaced_by(invite, *account);
     if (!replaced) {
+        const auto from = invite.from();
+        tell(event::Log{"warning", "refused a call" +
+                                       (from ? " from " + plain_uri(from->uri) : std::string{}) + ": " +
+                                       sanitise(replaced.error().what)});
         auto response = sip::Draft::response(invite, replaced.error().sip, {}, sip::random_token(8));
         response.add("Warning", "399 offhook " + sip::grammar::quote(replaced.error().what));
         return transaction.respond(response);

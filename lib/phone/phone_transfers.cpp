@@ -139,6 +139,9 @@ void Phone::Self::on_other_usage(Call &call, const sip::Message &request,
     case sip::Method::notify:
         for (const auto &transfer : outgoing_transfers_)
             if (transfer->call() == call.id() && transfer->on_notify(request, transaction)) return;
+        tell(event::Log{"warning", to_string(call.id()) +
+                                       ": refused a NOTIFY that nobody asked for (Event: " +
+                                       sanitise(request.value(sip::HeaderId::event)) + ")"});
         return transaction.respond(481);
     default: // SUBSCRIBE
         for (const auto &transfer : incoming_transfers_)

@@ -136,6 +136,8 @@ def notify_unasked():
     phone = Offhook("call", "--hangup-after", "1s", "--timeout", "20s", peer.uri())
     phone.ends(0)
     peer.succeeds()
+    told = [e["text"] for e in phone.events_named("log") if "nobody asked for" in e["text"]]
+    expect(len(told) == 2 and "refer" in told[0] and "dialog" in told[1], f"one line each: {told}")
 
 
 @case("REFER that is refused: scheme, headers, two of them, method, and by policy")
@@ -182,6 +184,7 @@ def replaces_nobody():
     stranger = Offhook("call", "--header", "Replaces: guess@x;to-tag=1;from-tag=2", "--timeout", "20s", uri,
                        name="stranger")
     expect_equal(stranger.ends(15)["code"], 481, "code")
+    phone.wait_event("log", {"text": lambda t: "no such call to replace" in t})
     caller.ends(0)
     phone.ends(0)
 

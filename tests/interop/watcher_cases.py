@@ -42,3 +42,28 @@ def refused():
     expect_equal(len(warnings), 1, "one line for the stranger")
     phone.signal(15)
     phone.ends(130)
+
+
+@case("offhook watch sees an offhook ring, talk and be free again; a stranger is refused")
+def both_ways():
+    phone, port = watched("--count", "2", "--delay", "500ms", "--then", "wait")
+    uri = f"sip:callee@127.0.0.1:{port}"
+
+    def watch(name, *args):
+        return Offhook("watch", "--event", "dialog", "--aor", f"sip:{name}", "--timeout", "40s", *args, uri, audio=None,
+                       name=f"watch-{name}")
+
+    watch("desk@elsewhere.test").ends(12)
+    watcher = watch("desk@office.test")
+    watcher.wait_event("notify.received", {"content": lambda c: c.get("busy") is False})
+    Offhook("call", "--hangup-after", "500ms", "--timeout", "30s", uri, name="caller").ends(0)
+    for state in ("early", "confirmed"):
+        told = watcher.wait_event("notify.received", {"content": lambda c, s=state: [d["state"] for d in c["dialogs"]] == [s]})
+        expect_equal(told["content"]["busy"], True, f"busy while {state}")
+    number = watcher.events.index(told)
+    watcher.wait_event("notify.received", {"content": lambda c: c.get("busy") is False}, after=number)
+    phone.signal(15)
+    phone.ends(130)
+    ended = watcher.wait_event("notify.received", {"state": "terminated"})
+    expect_equal(ended["reason"], "noresource", "the phone says that it ends")
+    watcher.stop()
