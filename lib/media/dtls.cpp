@@ -51,13 +51,13 @@ using Certificate = std::unique_ptr<X509, decltype(&X509_free)>;
 // No name in it says who we are; its fingerprint is all that counts.
 Certificate make_certificate(EVP_PKEY *key) {
     Certificate certificate(X509_new(), X509_free);
-    constexpr long day = 24 * 3600;
+    constexpr long day = 86'400; // seconds
     X509_set_version(certificate.get(), 2);
     std::unique_ptr<BIGNUM, decltype(&BN_free)> serial(BN_new(), BN_free);
     BN_rand(serial.get(), serial_bits, BN_RAND_TOP_ANY, BN_RAND_BOTTOM_ANY);
     BN_to_ASN1_INTEGER(serial.get(), X509_get_serialNumber(certificate.get()));
     X509_gmtime_adj(X509_getm_notBefore(certificate.get()), -day); // clocks differ
-    X509_gmtime_adj(X509_getm_notAfter(certificate.get()), 365 * day);
+    X509_gmtime_adj(X509_getm_notAfter(certificate.get()), 365L * day);
     X509_set_pubkey(certificate.get(), key);
     X509_NAME *name = X509_get_subject_name(certificate.get());
     X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char *>("offhook"),
@@ -105,7 +105,7 @@ std::optional<DtlsFingerprint> DtlsFingerprint::parse(std::string_view value) {
     const EVP_MD *hash = digest_named(fingerprint.hash);
     if (hash == nullptr) return std::nullopt;
     value.remove_prefix(std::min(value.find_first_not_of(' ', space), value.size()));
-    const std::size_t size = static_cast<std::size_t>(EVP_MD_size(hash));
+    const auto size = static_cast<std::size_t>(EVP_MD_size(hash));
     if (value.size() != size * 3 - 1) return std::nullopt;
     const auto digit = [](char c) -> int {
         if (c >= '0' && c <= '9') return c - '0';

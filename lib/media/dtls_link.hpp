@@ -21,6 +21,8 @@ public:
     static Result<std::unique_ptr<DtlsLink>> open(Loop &loop, DtlsRole role,
                                                   std::vector<DtlsFingerprint> expected, Events events);
     ~DtlsLink(); // says good-bye to the peer
+    DtlsLink(const DtlsLink &) = delete;
+    DtlsLink &operator=(const DtlsLink &) = delete;
 
     void start(); // there is a way to the peer: a client begins
     void received(Bytes datagram);

@@ -155,10 +155,7 @@ void add_attributes(SdpMedia &media, const IceDescription &ice) {
 IceCheck judge_check(const StunMessage &message, const Address &from, const IceCredentials &local) {
     IceCheck check;
     const auto user = message.text(StunAttribute::username);
-    if (user.empty() || !message.has(StunAttribute::message_integrity)) {
-        check.response = StunWriter::error(message, 400, "Bad Request").finish();
-        return check;
-    }
+    if (user.empty() || !message.has(StunAttribute::message_integrity)) return check;
     const std::size_t colon = std::min(user.find(':'), user.size());
     if (!same(user.substr(0, colon), local.ufrag) || !message.authenticated(local.password)) {
         check.response = StunWriter::error(message, 401, "Unauthenticated").finish();

@@ -62,8 +62,8 @@ struct IceCheck {
     std::uint64_t tie_breaker = 0;
     std::string peer_ufrag; // the second half of USERNAME
 };
-// `message`: a Binding request. Not accepted: answered 400 (malformed), 401 (not our user or password) or
-// 420.
+// `message`: a Binding request. Not accepted: answered 401 (not our user or password) or 420, and not at all
+// without MESSAGE-INTEGRITY: we are nobody's reflector.
 IceCheck judge_check(const StunMessage &message, const Address &from, const IceCredentials &local);
 
 } // namespace offhook::media

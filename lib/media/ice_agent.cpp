@@ -111,7 +111,7 @@ void IceAgent::answer_request(const StunMessage &message, std::size_t base, cons
             {base, from, StunWriter::error(message, 487, "Role Conflict").finish_signed(local_.password)});
         return;
     }
-    step.send.push_back({base, from, std::move(check.response)});
+    if (!check.response.empty()) step.send.push_back({base, from, std::move(check.response)});
     if (!check.accepted) return;
     if (!validated(from) && validated_.size() < most_validated) validated_.push_back(from);
     if (!current) return; // consent of the session before the restart

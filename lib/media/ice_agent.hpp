@@ -90,10 +90,10 @@ private:
         TimePoint resend{};
     };
     struct Early { // a check that came before the peer's description
-        std::size_t base;
+        std::size_t base = 0;
         Address from;
-        std::uint32_t priority;
-        bool use_candidate;
+        std::uint32_t priority = 0;
+        bool use_candidate = false;
     };
     struct Chosen { // of one component
         std::optional<Selected> pair;

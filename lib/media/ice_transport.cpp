@@ -180,35 +180,42 @@ void IceTransport::finish_gathering() {
     if (done_) std::exchange(done_, nullptr)();
 }
 
-// Host candidates by socket, the mapped ones (their base is the socket: they need no pairs of their own),
-// relays.
+void IceTransport::offer(std::string foundation, unsigned component, IceCandidateType type,
+                         const Address &address, const Address &related) {
+    candidates_.push_back({std::move(foundation), component, ice_priority(type, only_address, component),
+                           address, type, related});
+}
+
+// The socket, and how the outside sees it: the base is the same, so that needs no pairs of its own.
+void IceTransport::offer_socket(unsigned component) {
+    const Address &socket = local_[component - 1];
+    bases_.push_back({component, socket, false});
+    offer("h", component, IceCandidateType::host, socket, {});
+    auto outside = mapped(component);
+    if (!options_.public_ip.empty())
+        if (auto address = Address::parse(options_.public_ip, socket.port())) outside = *address;
+    if (outside && !(*outside == socket))
+        offer("s", component, IceCandidateType::server_reflexive, *outside, socket);
+}
+
+void IceTransport::offer_relays(unsigned component) {
+    const Address &socket = local_[component - 1];
+    for (const auto &relay : relays_) {
+        const auto &address = relay->client.relayed();
+        if (relay->component != component || !address) continue;
+        relay->base = bases_.size();
+        bases_.push_back({component, *address, true});
+        // raddr is for diagnosis only; with relay_only it would tell what is to be kept.
+        offer("r" + std::string(way_name(relay->server.way)), component, IceCandidateType::relayed, *address,
+              options_.relay_only ? Address::any(socket.family(), 9)
+                                  : relay->client.mapped().value_or(socket));
+    }
+}
+
 void IceTransport::make_agent() {
-    const auto offer = [this](std::string foundation, unsigned component, IceCandidateType type,
-                              const Address &address, const Address &related) {
-        candidates_.push_back({std::move(foundation), component, ice_priority(type, only_address, component),
-                               address, type, related});
-    };
     for (unsigned component = 1; component <= local_.size(); ++component) {
-        const Address &socket = local_[component - 1];
-        if (!options_.relay_only) {
-            bases_.push_back({component, socket, false});
-            offer("h", component, IceCandidateType::host, socket, {});
-            auto outside = mapped(component);
-            if (!options_.public_ip.empty())
-                if (auto address = Address::parse(options_.public_ip, socket.port())) outside = *address;
-            if (outside && !(*outside == socket))
-                offer("s", component, IceCandidateType::server_reflexive, *outside, socket);
-        }
-        for (const auto &relay : relays_) {
-            if (relay->component != component || !relay->client.relayed()) continue;
-            relay->base = bases_.size();
-            bases_.push_back({component, *relay->client.relayed(), true});
-            // raddr is for diagnosis only; with relay_only it would tell what is to be kept.
-            offer(std::string("r") + std::string(way_name(relay->server.way)), component,
-                  IceCandidateType::relayed, *relay->client.relayed(),
-                  options_.relay_only ? Address::any(socket.family(), 9)
-                                      : relay->client.mapped().value_or(socket));
-        }
+        if (!options_.relay_only) offer_socket(component);
+        offer_relays(component);
     }
     agent_.emplace(bases_, IceCredentials::random(), controlling_, options_.timing);
 }

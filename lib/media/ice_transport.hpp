@@ -81,12 +81,12 @@ public:
 
 private:
     struct Query {
-        unsigned component;
+        unsigned component = 1;
         Address server;
         StunQuery stun;
     };
     struct Relay {
-        unsigned component;
+        unsigned component = 1;
         IceServer server;
         TurnClient client;
         std::unique_ptr<TurnStream> stream;
@@ -104,6 +104,10 @@ private:
     void look_whether_gathered();
     void finish_gathering();
     void make_agent();
+    void offer(std::string foundation, unsigned component, IceCandidateType type, const Address &address,
+               const Address &related);
+    void offer_socket(unsigned component);
+    void offer_relays(unsigned component);
     [[nodiscard]] std::optional<Address> mapped(unsigned component) const;
     void arm();
     void expired();

@@ -258,14 +258,14 @@ Result<std::unique_ptr<MediaLeg>> MediaLeg::open(Loop &loop, Options options, Ev
     return std::unique_ptr<MediaLeg>(new MediaLeg(std::move(self)));
 }
 
-void MediaLeg::gather(bool offerer, std::vector<IceServer> servers, std::function<void()> done) {
-    self_->transport->gather(offerer, std::move(servers), std::move(done));
+void MediaLeg::gather(bool offerer, const std::vector<IceServer> &servers, std::function<void()> done) {
+    self_->transport->gather(offerer, servers, std::move(done));
 }
 
 // Candidates are known only now, and other credentials after a restart.
 void MediaLeg::Self::describe_transport() {
     auto local = transport->local();
-    offer_answer->set_transport(local.rtp, std::move(local.ice), std::move(local.rtcp));
+    offer_answer->set_transport(local.rtp, std::move(local.ice), local.rtcp);
 }
 
 Result<std::string> MediaLeg::offer() {

@@ -63,7 +63,7 @@ public:
 
     // Asks the STUN and TURN servers, before the first offer (`offerer`) or answer; `done` comes once, at
     // once when there is nobody to ask.
-    void gather(bool offerer, std::vector<IceServer> servers, std::function<void()> done);
+    void gather(bool offerer, const std::vector<IceServer> &servers, std::function<void()> done);
 
     // Offer/answer; after each completed exchange the stream follows it.
     Result<std::string> offer();

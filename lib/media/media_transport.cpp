@@ -59,10 +59,10 @@ Result<> MediaTransport::start(Events events) {
     return sockets_->start(arrives(1), arrives(2));
 }
 
-void MediaTransport::gather(bool offerer, std::vector<IceServer> servers, std::function<void()> done) {
+void MediaTransport::gather(bool offerer, const std::vector<IceServer> &servers, std::function<void()> done) {
     if (!ice_) return done();
     ice_->set_controlling(offerer);
-    ice_->gather({rtp(), rtcp()}, std::move(servers), std::move(done));
+    ice_->gather({rtp(), rtcp()}, servers, std::move(done));
 }
 
 MediaTransport::Local MediaTransport::local() const {

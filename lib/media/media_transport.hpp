@@ -33,10 +33,12 @@ public:
     static Result<std::unique_ptr<MediaTransport>> open(Loop &loop, const Address &ip, std::uint16_t port_min,
                                                         std::uint16_t port_max, IceTransport::Options ice);
     ~MediaTransport();
+    MediaTransport(const MediaTransport &) = delete;
+    MediaTransport &operator=(const MediaTransport &) = delete;
     Result<> start(Events events);
 
     // Finds out our candidates; `done` comes once, at once when no server has to be asked. `offerer`: we are.
-    void gather(bool offerer, std::vector<IceServer> servers, std::function<void()> done);
+    void gather(bool offerer, const std::vector<IceServer> &servers, std::function<void()> done);
     struct Local { // for the session description
         Address rtp;
         std::optional<IceDescription> ice;

@@ -195,9 +195,9 @@ std::string OfferAnswer::describe(SdpMedia audio) {
 }
 
 void OfferAnswer::set_transport(const Address &rtp, std::optional<IceDescription> ice,
-                                std::optional<Address> rtcp) {
+                                const std::optional<Address> &rtcp) {
     local_.rtp = rtp;
-    transport_.set_ice(std::move(ice), std::move(rtcp));
+    transport_.set_ice(std::move(ice), rtcp);
 }
 
 Result<std::string> OfferAnswer::make_offer() {

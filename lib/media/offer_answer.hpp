@@ -54,7 +54,8 @@ public:
 
     // Where we receive, and our candidates: known only after gathering, and others after an ICE restart. For
     // the next offer or answer. `rtcp`: where it is not rtp's port + 1.
-    void set_transport(const Address &rtp, std::optional<IceDescription> ice, std::optional<Address> rtcp);
+    void set_transport(const Address &rtp, std::optional<IceDescription> ice,
+                       const std::optional<Address> &rtcp);
     // The transport of the peer's offer, from apply_offer() to make_answer().
     [[nodiscard]] const AgreedTransport *offered() const noexcept {
         return pending_ ? &pending_->transport : nullptr;

@@ -66,9 +66,9 @@ bool ice_mismatch(const SdpMedia &media, const Sdp &sdp, const IceDescription &i
 
 } // namespace
 
-void TransportNegotiation::set_ice(std::optional<IceDescription> ice, std::optional<Address> rtcp) {
+void TransportNegotiation::set_ice(std::optional<IceDescription> ice, const std::optional<Address> &rtcp) {
     local_.ice = std::move(ice);
-    local_.rtcp = std::move(rtcp);
+    local_.rtcp = rtcp;
 }
 
 const SrtpKey &TransportNegotiation::own_key(SrtpSuite suite) {

@@ -53,7 +53,7 @@ public:
     explicit TransportNegotiation(LocalTransport local) : local_(std::move(local)) {}
 
     // Before an offer or answer that is to carry them: candidates are known late, and change with a restart.
-    void set_ice(std::optional<IceDescription> ice, std::optional<Address> rtcp);
+    void set_ice(std::optional<IceDescription> ice, const std::optional<Address> &rtcp);
     // Sets the protocol of the section we offer and adds our attributes. The same keys every time: the peer
     // of a forked or repeated offer must be able to read us.
     void write_offer(SdpMedia &media);

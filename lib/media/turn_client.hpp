@@ -35,7 +35,7 @@ public:
 
     Step start(TimePoint now);
     // A message that came from the server.
-    Step received(Bytes message, TimePoint now);
+    Step received(Bytes bytes, TimePoint now);
     Step tick(TimePoint now);
     [[nodiscard]] std::optional<TimePoint> next_tick() const;
     // `bytes` for `peer`: asks for a permission first if there is none. Nothing before the allocation is

@@ -16,7 +16,7 @@ namespace offhook::media {
 
 namespace {
 
-constexpr std::size_t most_waiting = 64 * 1024, read_at_once = 16 * 1024;
+constexpr std::size_t most_waiting = 65536, read_at_once = 16384;
 
 std::string tls_reason(SSL *ssl) {
     if (const long verdict = SSL_get_verify_result(ssl); verdict != X509_V_OK)
@@ -76,7 +76,7 @@ void TurnStream::watch() {
     (void)watch_.start(fd_, flags, [this](int due) { ready(due); });
 }
 
-void TurnStream::close(Error error) {
+void TurnStream::close(const Error &error) {
     watch_.stop();
     if (fd_ < 0) return;
     ::close(std::exchange(fd_, -1));

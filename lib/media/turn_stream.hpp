@@ -30,7 +30,7 @@ public:
         std::function<void(const Error &)> closed; // told once; Errc::network, Errc::tls, Errc::parse
     };
 
-    TurnStream(Events events) : events_(std::move(events)) {}
+    explicit TurnStream(Events events) : events_(std::move(events)) {}
     ~TurnStream();
     TurnStream(const TurnStream &) = delete;
     TurnStream &operator=(const TurnStream &) = delete;
@@ -51,7 +51,7 @@ private:
     bool drain();
     bool cut_messages();
     void watch();
-    void close(Error error);
+    void close(const Error &error);
 
     Events events_;
     int fd_ = -1;

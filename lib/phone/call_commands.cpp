@@ -65,7 +65,11 @@ void Call::end_by(Cause cause, const std::string &reason_header) {
         end.reason = "Request Terminated";
         tell_ended(end);
     };
-    if (!session_) return query_.reset(), later(give_up);
+    if (!session_) {
+        query_.reset();
+        if (media_) media_->abandon();
+        return later(give_up);
+    }
     const bool unanswered = direction_ == CallDirection::outgoing && !answered_at_;
     session_->hang_up(reason_header);
     if (unanswered && !over()) ring_timer_.start(cancel_patience, give_up);

@@ -44,6 +44,7 @@ public:
     // Looks up and asks the account's STUN and TURN servers, before the first offer or answer. `done` comes
     // once, at once when there is nobody to ask; never after our end.
     void prepare(bool offerer, std::function<void()> done);
+    void abandon() { prepared_ = nullptr; } // `done` does not come any more
 
     // Sound before the answer: what arrives is heard, the microphone is not sent. `tone`: heard until then.
     void start_early(media::CallAudio::LocalTone tone);

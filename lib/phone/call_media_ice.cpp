@@ -40,7 +40,9 @@ void CallMedia::looked_up(const IceServerSettings &server, const Result<std::vec
         break;
     }
     if (--lookups_open_ > 0 || !prepared_) return;
-    leg_->gather(offerer_, std::move(servers_), std::exchange(prepared_, nullptr));
+    leg_->gather(offerer_, servers_, [this] {
+        if (prepared_) std::exchange(prepared_, nullptr)();
+    });
 }
 
 // ICE gives up by itself; a DTLS handshake that nobody takes part in does not end.

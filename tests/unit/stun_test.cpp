@@ -250,12 +250,13 @@ TEST_SUITE("ice") {
             unsigned code; // 0: success
             bool accepted;
         };
+        constexpr unsigned silence = 1;
         for (const Row &row : {
                  Row{{"local:remote", local.password}, 0, true},
                  Row{{"local:other", local.password}, 401, false},
                  Row{{"locax:remote", local.password}, 401, false},
                  Row{{"local", local.password}, 401, false}, Row{{"local:remote", "wrong"}, 401, false},
-                 Row{{"", local.password}, 400, false}, Row{{"local:remote", ""}, 400, false},
+                 Row{{"", local.password}, silence, false}, Row{{"local:remote", ""}, silence, false},
                  Row{{"local:remote", local.password, false}, 487, true},
                  Row{{"local:remote", local.password, true, true, 0x7777}, 420, false},
                  Row{{"local:remote", local.password, true, false, 0xC057},
@@ -266,9 +267,11 @@ TEST_SUITE("ice") {
             IceLite agent(local);
             agent.set_remote("remote");
             const auto outcome = agent.received(at("192.0.2.5", 6000), row.check.packet(), start);
+            CHECK(outcome.accepted == row.accepted);
+            CHECK(outcome.reply.empty() == (row.code == silence));
+            if (row.code == silence) continue;
             const auto reply = StunMessage::parse(outcome.reply);
             REQUIRE(reply);
-            CHECK(outcome.accepted == row.accepted);
             CHECK(reply->error_code() == row.code);
             CHECK_FALSE(agent.selected());
             if (row.code != 0) continue;
