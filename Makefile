@@ -126,7 +126,7 @@ fuzz: $(fuzz_bodies:%=build/fuzz/%)  ## fuzz each body for FUZZ_SECONDS (60) wit
 			tests/data/fuzz/$${body%_fuzz} || exit 1; done
 
 # Measuring programs, on the plain objects. sofia-sip is compared with where its headers are.
-bench_tools := $(patsubst %,build/bench/%,parse_bench decode_bench peer ws_load)
+bench_tools := $(patsubst %,build/bench/%,parse_bench decode_bench peer ws_load relay_load $(if $(wildcard lib/bridge/relay.hpp),relay_bench))
 sofia := $(shell pkg-config --exists sofia-sip-ua 2>/dev/null && echo sofia)
 build/bench/sofia.o: tests/bench/sofia.cpp
 	@mkdir -p $(@D)
@@ -136,6 +136,9 @@ build/bench/%_bench: tests/bench/%_bench.cpp $(obj)
 	@mkdir -p $(@D)
 	$(quiet)$(CXX) $(cppflags) $(if $(sofia),-DHAVE_SOFIA) $(cxxflags) -O2 $^ $(libs) \
 		$(if $(sofia),$(shell pkg-config --libs sofia-sip-ua)) -o $@
+build/bench/relay_load: tests/bench/relay_load.cpp tests/bench/peer.hpp
+	@mkdir -p $(@D)
+	$(quiet)$(CXX) $(cxxflags) -O2 $< -o $@
 build/bench/ws_load: tests/bench/ws_load.cpp tests/bench/peer.hpp
 	@mkdir -p $(@D)
 	$(quiet)$(CXX) $(cxxflags) -O2 $< -lssl -lcrypto -o $@
@@ -181,7 +184,7 @@ deb: $(build)/offhook  ## a Debian package in build/, its dependencies by dpkg-s
 	gzip -9nf build/deb/root/usr/share/man/man*/*
 	printf 'Source: offhook\n\nPackage: offhook\nArchitecture: any\n' > build/deb/debian/control
 	cd build/deb && dpkg-shlibdeps -Osubstvars root/usr/bin/offhook
-	dpkg-query -S $(if $(have),'*/libspandsp.so.2') '*/libsndfile.so.1' '*/libsrtp2.so.1' | sed 's/[:,].*//' | sort -u >> build/deb/loaded # at run time
+	dpkg-query -S $(if $(have),'*/libspandsp.so.2') '*/libsndfile.so.1' | sed 's/[:,].*//' | sort -u >> build/deb/loaded # at run time
 	sed -e 's/@VERSION@/$(patsubst v%,%,$(VERSION))/' -e "s/@ARCH@/$$(dpkg --print-architecture)/" \
 	    -e "s/@DEPENDS@/$$(sed -n 's/^shlibs:Depends=//p' build/deb/substvars | cat - build/deb/loaded | paste -sd, )/" \
 	    docs/deb-control.in \

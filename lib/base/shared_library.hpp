@@ -1,5 +1,5 @@
 // A shared library that is loaded when it is first needed, not at every start: a call without files or SRTP
-// does not pay for the formats of libsndfile or the NSS behind libsrtp2. Never unloaded.
+// does not pay for the formats of libsndfile or the fax half of libspandsp. Never unloaded.
 #pragma once
 
 #include <dlfcn.h>

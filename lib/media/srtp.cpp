@@ -1,137 +1,217 @@
 #include "media/srtp.hpp"
 
-#include <type_traits>
+#include <algorithm>
+#include <cstring>
+#include <unordered_map>
 
 #include <openssl/crypto.h>
-#include <srtp2/srtp.h>
 
-#include "base/shared_library.hpp"
+#include "media/srtp_cipher.hpp"
+#include "media/srtp_window.hpp"
 
 namespace offhook::media {
 
 namespace {
 
-constexpr unsigned long replay_window = 1024; // a second of 1-ms packets, or 20 s of voice
-constexpr std::size_t smallest_rtp = 12, smallest_rtcp = 8;
+constexpr std::size_t rtp_header = 12, rtcp_header = 8, index_size = 4;
+constexpr std::size_t most_sources = 64; // only who has the key can add one
+constexpr std::uint32_t encrypted = 0x80000000U, last_index = 0x7FFFFFFFU;
 
-struct Library {
-    decltype(&srtp_init) init = nullptr;
-    decltype(&srtp_create) create = nullptr;
-    decltype(&srtp_dealloc) dealloc = nullptr;
-    decltype(&srtp_protect) protect = nullptr;
-    decltype(&srtp_protect_rtcp) protect_rtcp = nullptr;
-    decltype(&srtp_unprotect) unprotect = nullptr;
-    decltype(&srtp_unprotect_rtcp) unprotect_rtcp = nullptr;
-    using Set = std::remove_pointer_t<decltype(&srtp_crypto_policy_set_aes_cm_128_hmac_sha1_32)>;
-    Set *cm_128_80 = nullptr, *cm_128_32 = nullptr, *cm_256_80 = nullptr, *gcm_128 = nullptr,
-        *gcm_256 = nullptr;
+std::uint32_t read_32(ConstBytes bytes, std::size_t at) noexcept {
+    return std::uint32_t{bytes[at]} << 24 | std::uint32_t{bytes[at + 1]} << 16 |
+           std::uint32_t{bytes[at + 2]} << 8 | bytes[at + 3];
+}
+
+std::array<std::uint8_t, 4> bytes_of(std::uint32_t value) noexcept {
+    return {static_cast<std::uint8_t>(value >> 24), static_cast<std::uint8_t>(value >> 16),
+            static_cast<std::uint8_t>(value >> 8), static_cast<std::uint8_t>(value)};
+}
+
+// Length of the RTP header with CSRCs and extension: it stays readable. 0: malformed.
+std::size_t header_of(ConstBytes packet) noexcept {
+    if (packet.size() < rtp_header || packet[0] >> 6 != 2) return 0;
+    std::size_t size = rtp_header + std::size_t{4} * (packet[0] & 0x0fU);
+    if ((packet[0] & 0x10) != 0) {
+        if (packet.size() < size + 4) return 0;
+        size += 4 + std::size_t{4} * (std::size_t{packet[size + 2]} << 8 | packet[size + 3]);
+    }
+    return size <= packet.size() ? size : 0;
+}
+
+struct Source { // of one SSRC
+    SrtpWindow rtp, rtcp;
+    std::uint32_t next_rtcp = 1;
 };
 
-const Library *load() noexcept {
-    static Library library;
-    SharedLibrary shared("libsrtp2.so.1");
-    shared.bind(library.init, "srtp_init");
-    shared.bind(library.create, "srtp_create");
-    shared.bind(library.dealloc, "srtp_dealloc");
-    shared.bind(library.protect, "srtp_protect");
-    shared.bind(library.protect_rtcp, "srtp_protect_rtcp");
-    shared.bind(library.unprotect, "srtp_unprotect");
-    shared.bind(library.unprotect_rtcp, "srtp_unprotect_rtcp");
-    shared.bind(library.cm_128_80, "srtp_crypto_policy_set_rtp_default");
-    shared.bind(library.cm_128_32, "srtp_crypto_policy_set_aes_cm_128_hmac_sha1_32");
-    shared.bind(library.cm_256_80, "srtp_crypto_policy_set_aes_cm_256_hmac_sha1_80");
-    shared.bind(library.gcm_128, "srtp_crypto_policy_set_aes_gcm_128_16_auth");
-    shared.bind(library.gcm_256, "srtp_crypto_policy_set_aes_gcm_256_16_auth");
-    return shared.complete() && library.init() == srtp_err_status_ok ? &library : nullptr;
-}
+} // namespace
 
-// Null where it is not installed or does not start.
-const Library *library() noexcept {
-    static const Library *const loaded = load();
-    return loaded;
-}
+} // namespace offhook::media
 
-void set_policy(const Library &srtp, SrtpSuite suite, srtp_policy_t &policy) {
-    switch (suite) {
-    case SrtpSuite::aes128_cm_sha1_80:
-        srtp.cm_128_80(&policy.rtp);
-        srtp.cm_128_80(&policy.rtcp);
-        return;
-    case SrtpSuite::aes128_cm_sha1_32: // RFC 4568 §6.2.2: SRTCP keeps the long tag
-        srtp.cm_128_32(&policy.rtp);
-        srtp.cm_128_80(&policy.rtcp);
-        return;
-    case SrtpSuite::aes256_cm_sha1_80:
-        srtp.cm_256_80(&policy.rtp);
-        srtp.cm_256_80(&policy.rtcp);
-        return;
-    case SrtpSuite::aead_aes128_gcm:
-        srtp.gcm_128(&policy.rtp);
-        srtp.gcm_128(&policy.rtcp);
-        return;
-    case SrtpSuite::aead_aes256_gcm:
-        srtp.gcm_256(&policy.rtp);
-        srtp.gcm_256(&policy.rtcp);
-        return;
+// One direction of one master key. (The name is declared in srtp.hpp.)
+struct srtp_ctx_t_ {
+    using Cipher = offhook::media::SrtpCipher;
+    srtp_ctx_t_(const offhook::media::SrtpKey &key, bool encrypts)
+        : rtp(key, Cipher::Protocol::rtp, encrypts), rtcp(key, Cipher::Protocol::rtcp, encrypts) {}
+
+    offhook::media::Source *find(std::uint32_t ssrc) {
+        const auto found = sources.find(ssrc);
+        return found != sources.end() ? &found->second : nullptr;
     }
+    // After a packet of it was authentic.
+    offhook::media::Source *remember(std::uint32_t ssrc) {
+        if (auto *source = find(ssrc)) return source;
+        if (sources.size() >= offhook::media::most_sources) return nullptr;
+        return &sources[ssrc];
+    }
+
+    Cipher rtp, rtcp;
+    std::unordered_map<std::uint32_t, offhook::media::Source> sources;
+};
+
+namespace offhook::media {
+
+namespace {
+
+std::optional<MutableBytes> protect_rtp(srtp_ctx_t_ &context, MutableBytes buffer, std::size_t size) {
+    const auto packet = buffer.first(size);
+    const std::size_t header = header_of(packet);
+    if (header == 0) return std::nullopt;
+    const std::uint32_t ssrc = read_32(packet, 8);
+    Source *source = context.remember(ssrc);
+    if (source == nullptr) return std::nullopt;
+    const auto index = source->rtp.guess(static_cast<std::uint16_t>(packet[2] << 8 | packet[3]));
+    if (!index || *index >> 48 != 0 || !source->rtp.fresh(*index)) return std::nullopt;
+    auto &cipher = context.rtp;
+    const auto text = packet.subspan(header);
+    const auto tag = buffer.subspan(size, cipher.tag_size());
+    if (cipher.aead()) {
+        if (!cipher.seal(packet.first(header), {}, text, ssrc, *index, tag)) return std::nullopt;
+    } else {
+        SrtpCipher::Tag whole{};
+        const auto roc = bytes_of(static_cast<std::uint32_t>(*index >> 16));
+        if (!cipher.crypt(text, ssrc, *index) || !cipher.authenticate(packet, roc, whole))
+            return std::nullopt;
+        std::copy_n(whole.begin(), tag.size(), tag.begin());
+    }
+    source->rtp.add(*index);
+    return buffer.first(size + tag.size());
 }
 
-using Transform = srtp_err_status_t (*)(srtp_t, void *, int *);
+std::optional<MutableBytes> unprotect_rtp(srtp_ctx_t_ &context, MutableBytes packet) {
+    auto &cipher = context.rtp;
+    if (packet.size() < rtp_header + cipher.tag_size()) return std::nullopt;
+    const auto inner = packet.first(packet.size() - cipher.tag_size());
+    const auto tag = packet.last(cipher.tag_size());
+    const std::size_t header = header_of(inner);
+    if (header == 0) return std::nullopt;
+    const std::uint32_t ssrc = read_32(packet, 8);
+    static const SrtpWindow nothing_seen;
+    const Source *known = context.find(ssrc);
+    const SrtpWindow &window = known != nullptr ? known->rtp : nothing_seen;
+    const auto index = window.guess(static_cast<std::uint16_t>(packet[2] << 8 | packet[3]));
+    if (!index || *index >> 48 != 0 || !window.fresh(*index)) return std::nullopt;
+    const auto text = inner.subspan(header);
+    if (cipher.aead()) {
+        if (!cipher.open(inner.first(header), {}, text, ssrc, *index, tag)) return std::nullopt;
+    } else {
+        SrtpCipher::Tag whole{};
+        const auto roc = bytes_of(static_cast<std::uint32_t>(*index >> 16));
+        if (!cipher.authenticate(inner, roc, whole) ||
+            CRYPTO_memcmp(whole.data(), tag.data(), tag.size()) != 0 || !cipher.crypt(text, ssrc, *index))
+            return std::nullopt;
+    }
+    Source *source = context.remember(ssrc);
+    if (source == nullptr) return std::nullopt;
+    source->rtp.add(*index);
+    return inner;
+}
 
-std::optional<std::span<std::uint8_t>> in_place(Transform transform, srtp_t context,
-                                                std::span<std::uint8_t> buffer, std::size_t size) noexcept {
-    int length = static_cast<int>(size);
-    if (transform(context, buffer.data(), &length) != srtp_err_status_ok) return std::nullopt;
-    return buffer.first(static_cast<std::size_t>(length));
+// RFC 3711 §3.4: the index with its E bit behind the text (and, of GCM, the tag: RFC 7714 §9.2), then the
+// tag.
+std::optional<MutableBytes> protect_rtcp(srtp_ctx_t_ &context, MutableBytes buffer, std::size_t size) {
+    const auto packet = buffer.first(size);
+    const std::uint32_t ssrc = read_32(packet, 4);
+    Source *source = context.remember(ssrc);
+    if (source == nullptr || source->next_rtcp > last_index) return std::nullopt;
+    const std::uint32_t index = source->next_rtcp;
+    const auto trailer = bytes_of(encrypted | index);
+    auto &cipher = context.rtcp;
+    const auto text = packet.subspan(rtcp_header);
+    const std::size_t tag = cipher.tag_size();
+    if (cipher.aead()) {
+        if (!cipher.seal(packet.first(rtcp_header), trailer, text, ssrc, index, buffer.subspan(size, tag)))
+            return std::nullopt;
+        std::ranges::copy(trailer, buffer.begin() + static_cast<std::ptrdiff_t>(size + tag));
+    } else {
+        SrtpCipher::Tag whole{};
+        if (!cipher.crypt(text, ssrc, index) || !cipher.authenticate(packet, trailer, whole))
+            return std::nullopt;
+        std::ranges::copy(trailer, buffer.begin() + static_cast<std::ptrdiff_t>(size));
+        std::copy_n(whole.begin(), tag, buffer.begin() + static_cast<std::ptrdiff_t>(size + index_size));
+    }
+    ++source->next_rtcp;
+    return buffer.first(size + tag + index_size);
+}
+
+std::optional<MutableBytes> unprotect_rtcp(srtp_ctx_t_ &context, MutableBytes packet) {
+    auto &cipher = context.rtcp;
+    const std::size_t tag_size = cipher.tag_size();
+    if (packet.size() < rtcp_header + index_size + tag_size) return std::nullopt;
+    const auto inner = packet.first(packet.size() - index_size - tag_size);
+    const auto trailer = packet.subspan(inner.size() + (cipher.aead() ? tag_size : 0), index_size);
+    const auto tag = packet.subspan(inner.size() + (cipher.aead() ? 0 : index_size), tag_size);
+    const std::uint32_t word = read_32(trailer, 0), index = word & last_index, ssrc = read_32(packet, 4);
+    if ((word & encrypted) == 0) return std::nullopt; // nobody agreed to that (RFC 4568 §6.3.2)
+    static const SrtpWindow nothing_seen;
+    const Source *known = context.find(ssrc);
+    if (!(known != nullptr ? known->rtcp : nothing_seen).fresh(index)) return std::nullopt;
+    const auto text = inner.subspan(rtcp_header);
+    if (cipher.aead()) {
+        if (!cipher.open(inner.first(rtcp_header), trailer, text, ssrc, index, tag)) return std::nullopt;
+    } else {
+        SrtpCipher::Tag whole{};
+        if (!cipher.authenticate(inner, trailer, whole) ||
+            CRYPTO_memcmp(whole.data(), tag.data(), tag_size) != 0 || !cipher.crypt(text, ssrc, index))
+            return std::nullopt;
+    }
+    Source *source = context.remember(ssrc);
+    if (source == nullptr) return std::nullopt;
+    source->rtcp.add(index);
+    return inner;
 }
 
 } // namespace
 
 void SrtpStream::Free::operator()(srtp_ctx_t_ *context) const noexcept {
-    library()->dealloc(context);
+    delete context;
 }
 
 Result<SrtpStream> SrtpStream::open(const SrtpKey &key, Way way) {
-    const auto *srtp = library();
-    if (srtp == nullptr)
+    Context context(new srtp_ctx_t_(key, way == Way::outbound));
+    if (!context->rtp.usable() || !context->rtcp.usable())
         return fail(Errc::not_supported,
-                    "SRTP needs libsrtp2.so.1, which is not installed or does not start");
-    srtp_policy_t policy{};
-    set_policy(*srtp, key.suite(), policy);
-    policy.ssrc.type = way == Way::inbound ? ssrc_any_inbound : ssrc_any_outbound;
-    std::array<unsigned char, SRTP_MAX_KEY_LEN> master{};
-    std::copy(key.bytes().begin(), key.bytes().end(), master.begin());
-    policy.key = master.data();
-    policy.window_size = replay_window;
-    srtp_t context = nullptr;
-    const auto status = srtp->create(&context, &policy);
-    OPENSSL_cleanse(master.data(), master.size());
-    if (status != srtp_err_status_ok)
-        return fail(Errc::not_supported,
-                    "libsrtp2 cannot do " + std::string(info(key.suite()).sdes_name) + " on this system");
-    return SrtpStream(key.suite(), Context(context));
+                    "OpenSSL cannot do " + std::string(info(key.suite()).sdes_name) + " on this system");
+    return SrtpStream(key.suite(), std::move(context));
 }
 
 std::optional<std::span<std::uint8_t>> SrtpStream::protect_rtp(std::span<std::uint8_t> buffer,
                                                                std::size_t size) noexcept {
-    if (size < smallest_rtp || size + srtp_room > buffer.size()) return std::nullopt;
-    return in_place(library()->protect, context_.get(), buffer, size);
+    if (size < rtp_header || size + srtp_room > buffer.size()) return std::nullopt;
+    return media::protect_rtp(*context_, buffer, size);
 }
 
 std::optional<std::span<std::uint8_t>> SrtpStream::protect_rtcp(std::span<std::uint8_t> buffer,
                                                                 std::size_t size) noexcept {
-    if (size < smallest_rtcp || size + srtp_room > buffer.size()) return std::nullopt;
-    return in_place(library()->protect_rtcp, context_.get(), buffer, size);
+    if (size < rtcp_header || size + srtp_room > buffer.size()) return std::nullopt;
+    return media::protect_rtcp(*context_, buffer, size);
 }
 
 std::optional<std::span<std::uint8_t>> SrtpStream::unprotect_rtp(std::span<std::uint8_t> packet) noexcept {
-    if (packet.size() < smallest_rtp) return std::nullopt;
-    return in_place(library()->unprotect, context_.get(), packet, packet.size());
+    return media::unprotect_rtp(*context_, packet);
 }
 
 std::optional<std::span<std::uint8_t>> SrtpStream::unprotect_rtcp(std::span<std::uint8_t> packet) noexcept {
-    if (packet.size() < smallest_rtcp) return std::nullopt;
-    return in_place(library()->unprotect_rtcp, context_.get(), packet, packet.size());
+    return media::unprotect_rtcp(*context_, packet);
 }
 
 } // namespace offhook::media

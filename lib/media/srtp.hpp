@@ -1,4 +1,4 @@
-// SRTP and SRTCP (RFC 3711, RFC 7714) of one direction, by libsrtp2. A packet that fails authentication or is
+// SRTP and SRTCP (RFC 3711, RFC 7714) of one direction, by OpenSSL. A packet that fails authentication or is
 // a replay changes nothing, whatever its SSRC and sequence number.
 #pragma once
 
@@ -20,7 +20,7 @@ class SrtpStream {
 public:
     enum class Way : std::uint8_t { outbound, inbound };
 
-    // Errors: Errc::not_supported (libsrtp2 was built without the suite).
+    // Errors: Errc::not_supported (OpenSSL was built without the suite).
     static Result<SrtpStream> open(const SrtpKey &key, Way way);
 
     // Outbound, in place: the first `size` bytes of `buffer`, which has srtp_room more, become the protected
