@@ -1,0 +1,123 @@
+"""The media relay: CPU for each packet that comes in as RTP and goes out as SRTP, against rtpengine in user space and a
+loop that receives and sends and does nothing else."""
+
+import re
+import socket
+import subprocess
+
+from measure import Row, cpu_seconds
+from phones import TOOLS, Failure, Skip, Tool, need, workdir
+from processes import Process, free_port, sockets, wait_until
+from rows import rows
+
+FLOWS, SECONDS = 200, 6.0
+
+
+def sdp(port, protocol="RTP/AVP", more=""):
+    return ("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+            f"m=audio {port} {protocol} 0\r\na=rtpmap:0 PCMU/8000\r\n{more}")
+
+
+class Load(Tool):
+    """The flows, waiting for where to send."""
+
+    def __init__(self, flows, seconds):
+        super().__init__("relay_load", "load", str(flows), str(seconds), stdin=subprocess.PIPE)
+        self.ends = [tuple(map(int, self.popen.stdout.readline().split())) for _ in range(flows)]
+
+    def run(self, ports):
+        self.popen.stdin.write("".join(f"{p}\n" for p in ports).encode())
+        self.popen.stdin.close()
+        return self.line(SECONDS + 30)
+
+
+class Floor(Tool):
+    def __init__(self, ends):
+        super().__init__("relay_load", "floor", str(len(ends)), stdin=subprocess.PIPE)
+        self.popen.stdin.write("".join(f"{b}\n" for _, b in ends).encode())
+        self.popen.stdin.close()
+        self.ports = [int(self.popen.stdout.readline()) for _ in ends]
+
+
+class Ours(Tool):
+    def __init__(self, ends):
+        if not (TOOLS / "relay_bench").exists():
+            raise Skip("this offhook has no wss-bridge")
+        super().__init__("relay_bench", stdin=subprocess.PIPE)
+        self.popen.stdin.write("".join(f"{a} {b}\n" for a, b in ends).encode())
+        self.popen.stdin.close()
+        self.ports = [int(self.popen.stdout.readline()) for _ in ends]
+
+
+def bencode(value):
+    if isinstance(value, dict):
+        return b"d" + b"".join(bencode(k) + bencode(value[k]) for k in sorted(value)) + b"e"
+    if isinstance(value, list):
+        return b"l" + b"".join(map(bencode, value)) + b"e"
+    raw = value.encode()
+    return str(len(raw)).encode() + b":" + raw
+
+
+class Rtpengine(Process):
+    """In user space, without its kernel module; driven by the ng protocol."""
+
+    def __init__(self, ends):
+        self.control = free_port()
+        super().__init__([need("rtpengine"), "--table=-1", "--interface=127.0.0.1", f"--listen-ng=127.0.0.1:{self.control}",
+                          "--foreground", "--log-stderr", "--log-level=3", "--num-threads=2", "--port-min=40000",
+                          "--port-max=49999", f"--pidfile={workdir()}/rtpengine.pid"], "rtpengine")
+        wait_until(lambda: ("udp", "127.0.0.1", self.control) in sockets(self.pid) or not self.alive(), "rtpengine starts")
+        self.link = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.link.settimeout(5)
+        self.link.connect(("127.0.0.1", self.control))
+        self.ports = [self.call(number, a, b) for number, (a, b) in enumerate(ends)]
+
+    def ask(self, number, what, fields):
+        self.link.send(f"{number}{what} ".encode() + bencode({"call-id": f"c{number}", "from-tag": "a", "command": what,
+                                                              **fields}))
+        try:
+            reply = self.link.recv(8192).decode()
+        except OSError as error:
+            raise Failure(f"rtpengine: {error}: {self.stderr()[-300:]}") from None
+        if "3:sdp" not in reply:
+            raise Failure(f"rtpengine: {reply}")
+        return int(re.search(r"m=audio (\d+)", reply).group(1)), reply
+
+    def call(self, number, a, b):
+        """Where A is to send."""
+        _, offer = self.ask(number, "offer", {"sdp": sdp(a), "transport-protocol": "RTP/SAVP", "ICE": "remove",
+                                              "DTLS": "off"})
+        line = re.search(r"a=crypto:(\d+) (AES_CM_128_HMAC_SHA1_80) ", offer)
+        key = f"a=crypto:{line.group(1)} {line.group(2)} inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj\r\n"
+        port, _ = self.ask(number, "answer", {"sdp": sdp(b, "RTP/SAVP", key), "to-tag": "b"})
+        return port
+
+
+def cost(relay_of, rounds):
+    """Microseconds of CPU for each packet that came out, once for each round, and the packets lost in all."""
+    samples, lost = [], 0
+    for _ in range(rounds):
+        load = Load(FLOWS, SECONDS)
+        relay = relay_of(load.ends)
+        before = cpu_seconds(relay.pid)
+        done = load.run(relay.ports)
+        samples.append(1e6 * (cpu_seconds(relay.pid) - before) / max(1, done["received"]))
+        lost += done["sent"] - done["received"]
+        relay.stop()
+        if done["received"] < 0.9 * done["sent"]:
+            raise Failure(f"{relay.name} passed {done['received']} of {done['sent']} packets")
+    return samples, lost
+
+
+@rows("bridge.relay.rtpengine", "bridge.relay.floor")
+def relay(options):
+    """200 flows of 50 packets a second."""
+    rounds = max(2, options.rounds // 2)
+    floor, _ = cost(Floor, rounds)
+    ours, lost = cost(Ours, rounds)
+    try:
+        theirs, note = cost(Rtpengine, rounds)[0], ""
+    except Skip as missing:
+        theirs, note = [], str(missing)
+    yield Row("bridge.relay.rtpengine", "us", ours, theirs, "rtpengine", 0.75, note=note)
+    yield Row("bridge.relay.floor", "us", ours, floor, "bare loop", 1.35, note=f"{lost} packets lost")
