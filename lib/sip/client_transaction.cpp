@@ -20,13 +20,16 @@ ClientTransaction::Shared::Shared(TransactionLayer::Self &owner, Draft draft, co
     : TransactionRunner(owner.loop, owner.timers, machine_for(draft, way)), layer(&owner),
       request(std::move(draft)), bytes(request.encode()), method(request.method), flow(way) {
     const auto via = Via::parse(request.get("Via"));
+    for (const auto &[name, value] : request.headers)
+        if (header_id(name) == HeaderId::via) vias += split_list(value).size();
     key = client_key(via ? via->branch() : std::string_view{}, method);
 }
 
 bool ClientTransaction::Shared::belongs(const Message &response) const {
     const auto ours = CSeq::parse(request.get("CSeq"));
     const auto theirs = response.cseq();
-    return ours && theirs && ours->number == theirs->number && response.call_id() == request.get("Call-ID");
+    return ours && theirs && ours->number == theirs->number &&
+           response.call_id() == request.get("Call-ID") && response.list(HeaderId::via).size() == vias;
 }
 
 void ClientTransaction::Shared::receive(const Message &response, const Flow &way) {

@@ -78,14 +78,41 @@ struct Inputs {
     std::string_view realm, nonce, cnonce, nc, qop, method, uri, body;
 };
 
-std::string response(const Algorithm &algorithm, const Credentials &credentials, const Inputs &in) {
-    std::string a1 = hash(algorithm, {credentials.user, in.realm, credentials.password});
+// `a1`: H(user:realm:password) in hex.
+std::string response_of(const Algorithm &algorithm, std::string a1, const Inputs &in) {
     if (algorithm.session) a1 = hash(algorithm, {a1, in.nonce, in.cnonce});
     const std::string a2 = in.qop == "auth-int"
                                ? hash(algorithm, {in.method, in.uri, hash(algorithm, {in.body})})
                                : hash(algorithm, {in.method, in.uri});
     if (in.qop.empty()) return hash(algorithm, {a1, in.nonce, a2}); // RFC 2069
     return hash(algorithm, {a1, in.nonce, in.nc, in.cnonce, in.qop, a2});
+}
+
+std::string response(const Algorithm &algorithm, const Credentials &credentials, const Inputs &in) {
+    return response_of(algorithm, hash(algorithm, {credentials.user, in.realm, credentials.password}), in);
+}
+
+// `expected` makes the response that the right secret would have given.
+template <class Expected>
+bool proves(const AuthParams &authorization, std::string_view user, std::string_view method,
+            std::string_view body, Expected expected) {
+    const Params &given = authorization.params;
+    const auto algorithm = parse_algorithm(given.get("algorithm"));
+    if (!iequals(authorization.scheme, "Digest") || !algorithm) return false;
+    const std::string qop = grammar::to_lower(given.get("qop"));
+    if (!qop.empty() && qop != "auth" && qop != "auth-int") return false;
+    const Inputs inputs{given.get("realm"),
+                        given.get("nonce"),
+                        given.get("cnonce"),
+                        given.get("nc"),
+                        qop,
+                        method,
+                        given.get("uri"),
+                        body};
+    const std::string right = expected(row(*algorithm), inputs);
+    const std::string offered = grammar::to_lower(given.get("response"));
+    return !right.empty() && offered.size() == right.size() &&
+           CRYPTO_memcmp(offered.data(), right.data(), right.size()) == 0 && given.get("username") == user;
 }
 
 } // namespace
@@ -166,24 +193,16 @@ std::string authorize(const Challenge &challenge, const Credentials &credentials
 
 bool verify(const AuthParams &authorization, const Credentials &credentials, std::string_view method,
             std::string_view body) {
-    const Params &given = authorization.params;
-    const auto algorithm = parse_algorithm(given.get("algorithm"));
-    if (!iequals(authorization.scheme, "Digest") || !algorithm) return false;
-    const std::string qop = grammar::to_lower(given.get("qop"));
-    if (!qop.empty() && qop != "auth" && qop != "auth-int") return false;
-    const Inputs inputs{given.get("realm"),
-                        given.get("nonce"),
-                        given.get("cnonce"),
-                        given.get("nc"),
-                        qop,
-                        method,
-                        given.get("uri"),
-                        body};
-    const std::string expected = response(row(*algorithm), credentials, inputs);
-    const std::string offered = grammar::to_lower(given.get("response"));
-    return offered.size() == expected.size() &&
-           CRYPTO_memcmp(offered.data(), expected.data(), expected.size()) == 0 &&
-           given.get("username") == credentials.user;
+    return proves(
+        authorization, credentials.user, method, body,
+        [&](const Algorithm &algorithm, const Inputs &in) { return response(algorithm, credentials, in); });
+}
+
+bool verify_ha1(const AuthParams &authorization, std::string_view user, std::string_view ha1,
+                std::string_view method, std::string_view body) {
+    return proves(authorization, user, method, body, [&](const Algorithm &algorithm, const Inputs &in) {
+        return algorithm.strength == 0 ? response_of(algorithm, std::string(ha1), in) : std::string();
+    });
 }
 
 std::string random_token(std::size_t bytes) {

@@ -23,7 +23,8 @@ struct Challenge {
     bool qop_auth = false, qop_auth_int = false, stale = false;
     bool proxy = false; // Proxy-Authenticate
 
-    static Result<Challenge> parse(std::string_view header_value, bool proxy); // not_supported: scheme, algorithm, qop
+    static Result<Challenge> parse(std::string_view header_value,
+                                   bool proxy); // not_supported: scheme, algorithm, qop
 };
 
 struct Credentials {
@@ -46,6 +47,9 @@ std::string authorize(const Challenge &challenge, const Credentials &credentials
 // Server side: true when `authorization` proves the password for method and uri; compares in constant time.
 bool verify(const AuthParams &authorization, const Credentials &credentials, std::string_view method,
             std::string_view body = {});
+// The same for a server that keeps only MD5(user:realm:password) in lower-case hex: MD5 alone.
+bool verify_ha1(const AuthParams &authorization, std::string_view user, std::string_view ha1,
+                std::string_view method, std::string_view body = {});
 
 std::string random_token(std::size_t bytes = 12); // lower-case hex from a CSPRNG; tags, branches, Call-IDs
 

@@ -141,16 +141,9 @@ Fault check_request(const Message &message, bool stream) {
     return check_addresses(message);
 }
 
-// More than one Via: it was not for us (RFC 3261 §18.1.2).
-bool has_one_via(const Message &message) {
-    return message.count(HeaderId::via) == 1 &&
-           first_element(message.value(HeaderId::via)).size() == message.value(HeaderId::via).size();
-}
-
 Fault check_response(const Message &message, bool stream) {
     if (const Fault fault = check_framing(message, stream)) return fault;
     if (const Fault fault = check_version(message)) return fault;
-    if (!has_one_via(message)) return bad("Not exactly one Via");
     if (const Fault fault = check_counts(message)) return fault;
     if (const Fault fault = check_values(message)) return fault;
     return check_addresses(message);

@@ -23,7 +23,7 @@ struct Screening {
 // `stream`: came over TCP/TLS/WS, where Content-Length frames. Covers RFC 3261 §8.2, RFC 4475 and the limits
 // of the reliability notes: 400 for malformed mandatory headers, 505 for another SIP version, 416 for a
 // foreign Request-URI scheme, multiple single-valued headers, CSeq ≥ 2^31 or another method, Content-Length
-// beyond the datagram, more than one Via in a response.
+// beyond the datagram. How many Vias a response may have the transaction layer knows.
 Screening screen(const Message &message, bool stream);
 
 } // namespace offhook::sip

@@ -65,7 +65,8 @@ void TransactionLayer::Self::receive_response(const Message &response, const Flo
     if (found != clients.end()) {
         const auto transaction = found->second;
         if (transaction->belongs(response)) transaction->receive(response, flow);
-    } else if (response.status() / 100 == 2 && parse_method(cseq->method) == Method::invite) {
+    } else if (response.status() / 100 == 2 && parse_method(cseq->method) == Method::invite &&
+               response.list(HeaderId::via).size() == 1) {
         listener.on_stray_response(response, flow);
     }
 }

@@ -24,12 +24,15 @@ struct ClientTransaction::Shared final : TransactionRunner {
     Shared(TransactionLayer::Self &owner, Draft draft, const Flow &way);
 
     void receive(const Message &response, const Flow &way);
-    [[nodiscard]] bool belongs(const Message &response) const; // Call-ID and CSeq agree
+    // Call-ID and CSeq agree, and it has as many Vias as the request: one of ours, more of a proxy's
+    // (RFC 3261 §8.1.3.3, §16.7).
+    [[nodiscard]] bool belongs(const Message &response) const;
     void cancel(std::string_view reason);
 
     TransactionLayer::Self *layer; // null: the layer is gone
     Draft request;                 // as sent
     std::string key, bytes, method;
+    std::size_t vias = 0; // in it
     Flow flow;
     std::shared_ptr<Callbacks> callbacks; // null: nobody listens any more
     bool finished = false;                // the user got the final response or an error

@@ -220,6 +220,27 @@ TEST_SUITE("transaction layer") {
         CHECK(ends.caller.cancels.empty());
     }
 
+    TEST_CASE("a response with another number of Vias than the request is nobody's") {
+        LayerAndBare ends;
+        ends.caller.listen();
+        const Address to = ends.peer.listen();
+        ends.peer.serve = [&](const Message &m, const Flow &flow) {
+            auto more = Draft::response(m, 200, {}, "more");
+            more.add("Via", "SIP/2.0/UDP elsewhere;branch=z9hG4bKx");
+            static_cast<void>(ends.peer.transports.send(flow, more.encode()));
+            auto right = Draft::response(m, 486, {}, "right");
+            static_cast<void>(ends.peer.transports.send(flow, right.encode()));
+        };
+        for (const bool proxied : {false, true}) {
+            auto request = request_to(to, "OPTIONS", TransportKind::udp);
+            if (proxied) request.add("Via", "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKclient");
+            Asked asked(ends.caller, request, open(ends.caller, to));
+            REQUIRE(ends.until([&] { return !asked.responses.empty(); }));
+            CHECK(asked.statuses() == Statuses{486});
+            CHECK(asked.responses.front().list(HeaderId::via).size() == (proxied ? 2 : 1));
+        }
+    }
+
     TEST_CASE("every 2xx of a forked INVITE is passed up, and later ones as strays") {
         LayerAndBare ends;
         ends.caller.listen();
