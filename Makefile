@@ -71,6 +71,9 @@ $(build)/%.o: %.cpp
 build/ws-echo: tests/ws_echo/ws_echo.cpp $(obj)
 	$(CXX) $(cppflags) $(cxxflags) $(CXXFLAGS) $(ldflags) $^ $(libs) -o $@
 
+# The web phone's files are taken in by .incbin.
+$(build)/lib/bridge/web_phone.o: $(wildcard lib/bridge/phone/*)
+
 # Rewritten only when the version changes, so that nothing else rebuilds.
 $(build)/version.cpp: FORCE
 	@mkdir -p $(@D)

@@ -1,0 +1,314 @@
+#include "bridge/anchor.hpp"
+
+#include <algorithm>
+
+#include "base/log.hpp"
+#include "bridge/interwork.hpp"
+#include "bridge/media_ports.hpp"
+#include "bridge/relay.hpp"
+#include "sip/digest.hpp"
+
+namespace offhook::bridge {
+
+namespace {
+
+constexpr std::size_t most_lines = 8;
+
+// One end of a call: what its descriptions say about us, and where its sockets are.
+struct Leg {
+    OwnEnd own;
+    Address bind, signalling;
+    std::vector<std::uint16_t> ports;
+};
+
+class AnchorSession final : public MediaSession, public std::enable_shared_from_this<AnchorSession> {
+public:
+    struct Place { // what the plane gives to its sessions
+        const Settings *settings;
+        std::shared_ptr<const media::DtlsIdentity> identity;
+        std::shared_ptr<LoopMailbox> mailbox;
+        std::shared_ptr<MediaWorker> worker;
+    };
+
+    AnchorSession(Place place, bool caller_web, const Address &caller, MediaPlane::Listener &listener);
+    ~AnchorSession() override;
+    AnchorSession(const AnchorSession &) = delete;
+    AnchorSession &operator=(const AnchorSession &) = delete;
+
+    void add_branch(unsigned branch, bool web, const Address &remote) override;
+    void offer(End from, unsigned branch, const std::string &sdp, Done done) override;
+    void answer(End from, unsigned branch, const std::string &sdp, Done done) override;
+    void roll_back(unsigned branch) override;
+    void settle(unsigned branch) override;
+    void release(unsigned branch) override;
+    bool send_digit(End to, char digit, Duration length) override;
+    void request_key_frame(End to) override;
+    void impatient(End end, bool on) override;
+    [[nodiscard]] MediaFacts facts(End end) const override;
+
+private:
+    struct Branch {
+        std::unique_ptr<Leg> leg;
+        std::unique_ptr<Interwork> interwork;
+    };
+    // What worker callbacks may still reach after the session is gone.
+    struct Link {
+        MediaPlane::Listener *listener;
+        TimePoint started;
+        bool up = false;
+    };
+
+    std::unique_ptr<Leg> make_leg(unsigned id, bool web, const Address &remote);
+    Result<std::uint16_t> port_of(Leg &leg, unsigned id, std::size_t line);
+    void in_worker(std::function<void(Relay &)> task) const {
+        place_.worker->post([relay = relay_, task = std::move(task)] { task(*relay); });
+    }
+    void tell_fingerprints(unsigned branch);
+    void configure(unsigned branch);
+    [[nodiscard]] Branch *find(unsigned branch);
+
+    Place place_;
+    std::shared_ptr<Link> link_;
+    std::shared_ptr<RelayCounters> counters_ = std::make_shared<RelayCounters>();
+    std::shared_ptr<Relay> relay_;
+    std::unique_ptr<Leg> caller_;
+    std::vector<Branch> branches_;
+    unsigned settled_ = 0;
+};
+
+AnchorSession::AnchorSession(Place place, bool caller_web, const Address &caller,
+                             MediaPlane::Listener &listener)
+    : place_(std::move(place)),
+      link_(std::make_shared<Link>(Link{&listener, std::chrono::steady_clock::now(), false})) {
+    // The listener is told from the loop, and only while the session lives.
+    const auto post = [mailbox = place_.mailbox, link = link_](std::function<void(Link &)> tell) {
+        mailbox->post([link, tell = std::move(tell)] {
+            if (link->listener != nullptr) tell(*link);
+        });
+    };
+    Relay::Events events;
+    events.up = [post] {
+        post([](Link &link) {
+            if (std::exchange(link.up, true)) return;
+            link.listener->on_media_up(
+                std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now() - link.started));
+        });
+    };
+    events.lost = [post](End end, const std::string &why) {
+        post([end, why](Link &link) {
+            log_info("bridge: media: " + why);
+            link.listener->on_media_lost(end);
+        });
+    };
+    events.key_frame = [post](End from) {
+        post([from](Link &link) { link.listener->on_key_frame_wanted(from); });
+    };
+    relay_ = std::make_shared<Relay>(*place_.worker, counters_, std::move(events));
+    in_worker([](Relay &relay) { relay.start(); });
+    caller_ = make_leg(0, caller_web, caller);
+}
+
+AnchorSession::~AnchorSession() {
+    link_->listener = nullptr;
+    place_.worker->post([relay = std::move(relay_)] { relay->close(); });
+}
+
+std::unique_ptr<Leg> AnchorSession::make_leg(unsigned id, bool web, const Address &remote) {
+    auto leg = std::make_unique<Leg>();
+    const auto &settings = *place_.settings;
+    const Address anywhere = Address::parse("192.0.2.1").value(); // whatever the route, it tells our address
+    const auto local = local_address_towards((remote.is_set() ? remote : anywhere).with_port(9));
+    leg->bind = (local ? *local : Address::any(AF_INET)).with_port(0);
+    leg->signalling = remote;
+    leg->own.web = web;
+    leg->own.ip = leg->bind.ip();
+    leg->own.ipv6 = leg->bind.family() == AF_INET6;
+    if (!settings.public_address.empty()) {
+        const auto shown = Address::parse(settings.public_address);
+        leg->own.ip = settings.public_address;
+        leg->own.ipv6 = shown && shown->family() == AF_INET6;
+        leg->bind = Address::any(leg->own.ipv6 ? AF_INET6 : AF_INET);
+    }
+    leg->own.srtp = settings.srtp;
+    leg->own.session_id = std::to_string(rand_u64() >> 2);
+    for (std::size_t i = 0; i < most_lines; ++i)
+        leg->own.ssrcs.push_back(rand_u32());
+    leg->own.port = [this, id, raw = leg.get()](std::size_t line) { return port_of(*raw, id, line); };
+    if (!web) return leg;
+    leg->own.ufrag = sip::random_token(4);
+    leg->own.password = sip::random_token(16);
+    leg->own.fingerprint = place_.identity->fingerprint().encode();
+    return leg;
+}
+
+Result<std::uint16_t> AnchorSession::port_of(Leg &leg, unsigned id, std::size_t line) {
+    const std::size_t slot = leg.own.web ? 0 : line;
+    if (slot < leg.ports.size() && leg.ports[slot] != 0) return leg.ports[slot];
+    auto opened = open_media_port(leg.bind, place_.settings->rtp_min, place_.settings->rtp_max, !leg.own.web);
+    if (!opened) return tl::unexpected(Error{Errc::network, opened.error().what, 503});
+    if (leg.ports.size() <= slot) leg.ports.resize(slot + 1);
+    leg.ports[slot] = opened->port;
+    const auto port = std::make_shared<MediaPort>(std::move(*opened));
+    if (leg.own.web)
+        in_worker([port, id, secrets = Relay::WebSecrets{leg.own.ufrag, leg.own.password, place_.identity},
+                   ssrcs = leg.own.ssrcs](Relay &relay) {
+            relay.add_web(id, std::move(port->rtp), secrets, ssrcs);
+        });
+    else
+        in_worker([port, id, line, ssrc = leg.own.ssrcs[line]](Relay &relay) {
+            relay.add_line(id, line, std::move(port->rtp), std::move(port->rtcp), ssrc);
+        });
+    return leg.ports[slot];
+}
+
+void AnchorSession::add_branch(unsigned branch, bool web, const Address &remote) {
+    if (branches_.size() <= branch) branches_.resize(branch + 1);
+    Branch &added = branches_[branch];
+    added.leg = make_leg(branch + 1, web, remote);
+    added.interwork = std::make_unique<Interwork>(caller_->own, added.leg->own,
+                                                  Interwork::Options{place_.settings->codecs});
+}
+
+AnchorSession::Branch *AnchorSession::find(unsigned branch) {
+    return branch < branches_.size() && branches_[branch].interwork ? &branches_[branch] : nullptr;
+}
+
+void AnchorSession::tell_fingerprints(unsigned branch) {
+    for (const End end : {End::caller, End::callee})
+        if (const auto &print = branches_[branch].interwork->fingerprint(end); !print.empty())
+            in_worker([id = end == End::caller ? 0 : branch + 1, print](Relay &relay) {
+                relay.set_fingerprint(id, print);
+            });
+}
+
+void AnchorSession::offer(End from, unsigned branch, const std::string &sdp, Done done) {
+    Branch *known = find(branch);
+    if (known == nullptr) return done(fail(Errc::internal, "no such branch", 500));
+    auto out = known->interwork->offer(from, sdp);
+    if (out) tell_fingerprints(branch);
+    done(std::move(out));
+}
+
+void AnchorSession::answer(End from, unsigned branch, const std::string &sdp, Done done) {
+    Branch *known = find(branch);
+    if (known == nullptr) return done(fail(Errc::internal, "no such branch", 500));
+    auto out = known->interwork->answer(from, sdp);
+    if (out) {
+        tell_fingerprints(branch);
+        configure(branch);
+    }
+    done(std::move(out));
+}
+
+Relay::Way way_of(const Line &line, End from) {
+    Relay::Way way;
+    for (const auto &[in, out] : line.numbers(from))
+        way.numbers[in & 127] = out;
+    const LineEnd &end = line.at(from);
+    for (const auto &format : end.formats) {
+        way.clocks[format.number & 127] = format.clock;
+        if (const auto used = end.used.find(format.key()); used != end.used.end())
+            way.clocks[used->second & 127] = format.clock;
+    }
+    return way;
+}
+
+void AnchorSession::configure(unsigned branch) {
+    std::vector<Relay::LinePlan> plan;
+    const auto &interwork = *branches_[branch].interwork;
+    for (std::size_t i = 0; i < interwork.lines().size(); ++i) {
+        const Line &line = interwork.lines()[i];
+        Relay::LinePlan out;
+        out.caller_keys = interwork.keys(End::caller, i);
+        out.callee_keys = interwork.keys(End::callee, i);
+        out.video = line.type == "video";
+        const LineEnd &caller = line.at(End::caller), &callee = line.at(End::callee);
+        if (!caller.rejected && !callee.rejected) {
+            out.from_caller = way_of(line, End::caller);
+            out.from_callee = way_of(line, End::callee);
+        }
+        out.caller_remote = caller.remote;
+        out.caller_rtcp = caller.remote_rtcp;
+        out.callee_remote = callee.remote;
+        out.callee_rtcp = callee.remote_rtcp;
+        out.caller_mux = caller.rtcp_mux;
+        out.callee_mux = callee.rtcp_mux;
+        if (const auto event = line.event_for(End::caller)) {
+            out.caller_event = event->number;
+            out.caller_event_clock = event->clock;
+        }
+        if (const auto event = line.event_for(End::callee)) {
+            out.callee_event = event->number;
+            out.callee_event_clock = event->clock;
+        }
+        plan.push_back(std::move(out));
+    }
+    in_worker([branch, plan = std::move(plan), caller = caller_->signalling,
+               callee = branches_[branch].leg->signalling](Relay &relay) mutable {
+        relay.configure(branch, std::move(plan), caller, callee);
+    });
+}
+
+void AnchorSession::roll_back(unsigned branch) {
+    if (Branch *known = find(branch)) known->interwork->roll_back();
+}
+
+void AnchorSession::settle(unsigned branch) {
+    settled_ = branch;
+    in_worker([branch](Relay &relay) { relay.settle(branch); });
+}
+
+void AnchorSession::release(unsigned branch) {
+    in_worker([branch](Relay &relay) { relay.release(branch); });
+}
+
+bool AnchorSession::send_digit(End to, char digit, Duration length) {
+    Branch *known = find(settled_);
+    if (known == nullptr) return false;
+    const auto &lines = known->interwork->lines();
+    const bool possible =
+        std::ranges::any_of(lines, [&](const Line &line) { return line.event_for(to).has_value(); });
+    if (possible) in_worker([to, digit, length](Relay &relay) { relay.send_digit(to, digit, length); });
+    return possible;
+}
+
+void AnchorSession::request_key_frame(End to) {
+    in_worker([to](Relay &relay) { relay.request_key_frame(to); });
+}
+
+void AnchorSession::impatient(End end, bool on) {
+    in_worker([end, on](Relay &relay) { relay.impatient(end, on); });
+}
+
+MediaFacts AnchorSession::facts(End end) const {
+    const auto &side = counters_->ends[static_cast<std::size_t>(end)];
+    return {side.in.load(), side.out.load(), 0, side.rejected.load()};
+}
+
+} // namespace
+
+AnchorPlane::AnchorPlane(const Settings &settings, std::shared_ptr<const media::DtlsIdentity> identity)
+    : settings_(settings), identity_(std::move(identity)), mailbox_(std::make_shared<LoopMailbox>()) {}
+
+AnchorPlane::~AnchorPlane() = default;
+
+Result<std::unique_ptr<AnchorPlane>> AnchorPlane::open(const Settings &settings) {
+    auto identity = media::DtlsIdentity::of_process();
+    if (!identity) return fail(identity.error());
+    std::unique_ptr<AnchorPlane> plane(new AnchorPlane(settings, std::move(*identity)));
+    for (unsigned i = 0; i < std::max(1U, settings.media_workers); ++i) {
+        auto worker = MediaWorker::start();
+        if (!worker) return fail(worker.error());
+        plane->workers_.push_back(std::move(*worker));
+    }
+    return plane;
+}
+
+Result<std::unique_ptr<MediaSession>> AnchorPlane::open(const std::string &, bool caller_web,
+                                                        const Address &caller, Listener &listener) {
+    const auto &worker = workers_[next_worker_++ % workers_.size()];
+    return std::unique_ptr<MediaSession>(std::make_unique<AnchorSession>(
+        AnchorSession::Place{&settings_, identity_, mailbox_, worker}, caller_web, caller, listener));
+}
+
+} // namespace offhook::bridge

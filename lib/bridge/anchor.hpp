@@ -1,0 +1,34 @@
+// The media plane in process: descriptions by Interwork, packets by a Relay in a media worker.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "base/loop.hpp"
+#include "bridge/media_plane.hpp"
+#include "bridge/media_worker.hpp"
+#include "bridge/settings.hpp"
+#include "media/dtls.hpp"
+
+namespace offhook::bridge {
+
+class AnchorPlane final : public MediaPlane {
+public:
+    // Starts the workers. Errors: Errc::internal, Errc::tls.
+    static Result<std::unique_ptr<AnchorPlane>> open(const Settings &settings);
+    ~AnchorPlane() override;
+
+    Result<std::unique_ptr<MediaSession>> open(const std::string &call_id, bool caller_web,
+                                               const Address &caller, Listener &listener) override;
+
+private:
+    AnchorPlane(const Settings &settings, std::shared_ptr<const media::DtlsIdentity> identity);
+
+    const Settings &settings_;
+    std::shared_ptr<const media::DtlsIdentity> identity_;
+    std::shared_ptr<LoopMailbox> mailbox_;
+    std::vector<std::shared_ptr<MediaWorker>> workers_;
+    std::size_t next_worker_ = 0;
+};
+
+} // namespace offhook::bridge

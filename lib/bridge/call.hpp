@@ -1,0 +1,126 @@
+// One request that made, or may make, a dialog, and everything inside that dialog: the proxy's state for a
+// call (or a subscription). Keeps Call-ID, tags, CSeq and Contacts as they are; joins the media of a browser
+// and a phone.
+#pragma once
+
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bridge/core.hpp"
+#include "bridge/courier.hpp"
+#include "bridge/fork.hpp"
+#include "bridge/serial.hpp"
+
+namespace offhook::bridge {
+
+class Call final : public std::enable_shared_from_this<Call>, private MediaPlane::Listener {
+public:
+    struct Host {
+        virtual void on_over(const std::shared_ptr<Call> &call) = 0; // may drop it
+
+    protected:
+        ~Host() = default;
+    };
+    struct Target {
+        Party party;
+        std::string uri; // Request-URI for it
+    };
+
+    Call(Core &core, Host &host, sip::ServerTransaction server, Party caller, unsigned number);
+    ~Call();
+    Call(const Call &) = delete;
+    Call &operator=(const Call &) = delete;
+
+    void start(std::vector<Target> targets);
+    // Is this request inside our dialog, and who sent it?
+    [[nodiscard]] std::optional<End> sender(const sip::Message &request) const;
+    void in_dialog(const sip::Message &request, const sip::Flow &flow, const sip::ServerTransaction &server);
+    bool cancelled(const sip::ServerTransaction &server, const sip::Message &cancel); // false: not ours
+    void flow_lost(const sip::Flow &flow);
+    void device_back(const std::string &device); // registered again over another connection
+    // Ends it from the middle: BYE to both sides (or CANCEL and 480).
+    void hang_up(const std::string &reason);
+
+    [[nodiscard]] const std::string &call_id() const noexcept { return call_id_; }
+    [[nodiscard]] bool invite() const noexcept { return invite_; }
+    [[nodiscard]] bool established() const noexcept { return winner_.has_value(); }
+    [[nodiscard]] Json describe() const; // for status
+
+private:
+    struct Branch {
+        Target target;
+        std::shared_ptr<Courier> courier;
+        sip::Message last; // the last response
+        unsigned failure = 0;
+        std::string failure_reason;
+        std::string tag, to, contact, answer; // of the callee; the rewritten answer
+        std::vector<std::string> routes;      // from us to the callee, for requests of our own
+        bool anchored = false;
+        bool allows_update = true;
+    };
+    struct Exchange { // a request inside the dialog
+        sip::ServerTransaction server;
+        sip::Message request;
+        End from = End::caller;
+        unsigned branch = 0;
+        std::shared_ptr<Courier> courier;
+        bool offered = false; // it carried an offer
+    };
+    using ExchangePtr = std::shared_ptr<Exchange>;
+
+    void add_branch(Target target);
+    void send_branch(unsigned index, sip::Draft draft);
+    void on_response(unsigned index, const sip::Message &response, const sip::Flow &flow);
+    void on_failure(unsigned index, unsigned status, const std::string &reason);
+    void learn(Branch &branch, const sip::Message &response, const sip::Flow &flow);
+    void perform(const std::vector<Fork::Action> &actions, const std::string &reason);
+    void forward_response(unsigned index);
+    void relay(unsigned index, const sip::Message &response);
+    void respond(unsigned index, sip::Draft draft);
+    void establish(unsigned index);
+    void restart_timer_c();
+    void refuse_second_answer(unsigned index, const sip::Message &response);
+
+    [[nodiscard]] Party &party(End end, unsigned branch);
+    [[nodiscard]] unsigned branch_of(const sip::Message &request, End from) const;
+    [[nodiscard]] bool belongs_to(Party &party, const sip::Flow &flow);
+    void forward_ack(const sip::Message &ack, End from, unsigned branch);
+    bool serve_here(const ExchangePtr &exchange); // answered by the bridge itself
+    bool take_digit(const ExchangePtr &exchange);
+    void forward(const ExchangePtr &exchange);
+    void send(const ExchangePtr &exchange, sip::Draft draft);
+    void on_reply(const ExchangePtr &exchange, const sip::Message &response, const sip::Flow &flow);
+    void reply(const ExchangePtr &exchange, sip::Draft draft);
+    void on_reply_failure(const ExchangePtr &exchange, const Error &error);
+    void bye(End to);
+
+    void on_media_up(Duration after_start) override;
+    void on_media_lost(End end) override;
+    void on_key_frame_wanted(End from) override;
+    void over(const std::string &why);
+
+    Core &core_;
+    Host &host_;
+    sip::ServerTransaction server_;
+    sip::Message request_;
+    std::string call_id_, caller_tag_;
+    Party caller_;
+    unsigned number_;
+    bool invite_, makes_dialog_;
+    std::vector<Branch> branches_;
+    Fork fork_;
+    Serial serial_;
+    std::unique_ptr<MediaSession> media_;
+    std::list<ExchangePtr> exchanges_;
+    std::optional<unsigned> winner_;
+    bool early_answer_sent_ = false, ack_answers_ = false, over_ = false;
+    End ack_answer_from_ = End::caller;
+    std::uint32_t caller_cseq_ = 0, callee_cseq_ = 0;
+    Timer timer_c_, linger_;
+    TimePoint started_, answered_;
+};
+
+} // namespace offhook::bridge

@@ -1,0 +1,25 @@
+// The certificate of wss: one of our own where none is given, and its fingerprint for people to compare.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+
+namespace offhook::bridge {
+
+// Reads the PEM file at `path`, or makes it (P-256, self-signed, for `names` and addresses, readable by its
+// owner only). Errors: Errc::tls, Errc::config.
+Result<> ensure_certificate(const std::string &path, const std::vector<std::string> &names);
+// $XDG_STATE_HOME/offhook/bridge.pem, or below ~/.local/state; /var/lib/offhook for root without a home.
+std::string usual_certificate_path();
+
+struct CertificateFacts {
+    std::string fingerprint; // SHA-256, "AB:CD:…"
+    std::string until;       // "2027-11-27"
+    bool expired = false;
+};
+// Certificate and key belong together and can be read. Errors: Errc::tls in plain words.
+Result<CertificateFacts> check_certificate(const std::string &path);
+
+} // namespace offhook::bridge

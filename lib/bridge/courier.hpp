@@ -1,0 +1,66 @@
+// One request on its way to a party: finds a flow that leads there, sends, reports.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "bridge/core.hpp"
+
+namespace offhook::bridge {
+
+// Finds a live flow to a party: its own, the newest one of its device, or one to its address. A browser whose
+// connection is lost may come back within `patience` (JsSIP tries after 2 s).
+class FlowFinder : public std::enable_shared_from_this<FlowFinder> {
+public:
+    using Found = std::function<void(Result<sip::Flow> flow)>;
+    static constexpr Duration patience{5'000};
+
+    // `found` may be called at once; never after stop(). Errors: Errc::network with sip = 430 (RFC 5626
+    // §5.3.1) or 480 or 503.
+    static std::shared_ptr<FlowFinder> find(Core &core, Party party, bool wait, Found found);
+    FlowFinder(Core &core, Party party, Found found);
+    void stop();
+
+private:
+    void start(bool wait);
+    [[nodiscard]] std::optional<sip::Flow> known();
+    void wait_for_device();
+    void resolve(const sip::Uri &uri);
+    void finish(Result<sip::Flow> flow);
+
+    Core &core_;
+    Party party_;
+    Found found_;
+    Timer patience_;
+    Observers<std::string>::Handle watching_;
+    std::unique_ptr<sip::Resolver::Query> query_;
+};
+
+class Courier : public std::enable_shared_from_this<Courier> {
+public:
+    struct Order {
+        sip::Draft draft;
+        Party to;
+        bool wait = false;                                                     // for a browser to come back
+        std::function<void(sip::Draft &draft, const sip::Flow &flow)> prepare; // Record-Route
+        std::function<void(const sip::Message &response, const sip::Flow &flow)> response;
+        std::function<void(const Error &error)> failure; // `sip` is the status that stands for it
+    };
+
+    static std::shared_ptr<Courier> send(Core &core, Order order);
+    Courier(Core &core, Order order) : core_(core), order_(std::move(order)) {}
+    void cancel(const std::string &reason); // INVITE: CANCEL now or when it is possible
+    void forget();                          // reports nothing any more
+
+private:
+    void go(const sip::Flow &flow);
+    void failed(const Error &error);
+
+    Core &core_;
+    Order order_;
+    std::shared_ptr<FlowFinder> finder_;
+    sip::ClientTransaction transaction_;
+    bool cancelled_ = false;
+};
+
+} // namespace offhook::bridge

@@ -1,0 +1,105 @@
+#include "bridge/flow_token.hpp"
+
+#include <array>
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+#include "sip/digest.hpp"
+
+namespace offhook::bridge {
+
+namespace {
+
+constexpr std::string_view letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+constexpr char version = 1;
+constexpr std::size_t payload_size = 1 + 4 + 6 + 8, mac_size = 10;
+
+void put(std::string &out, std::uint64_t value, int bytes) {
+    for (int shift = 8 * (bytes - 1); shift >= 0; shift -= 8)
+        out += static_cast<char>(value >> shift & 255);
+}
+
+std::uint64_t take(std::string_view &in, std::size_t bytes) {
+    std::uint64_t value = 0;
+    for (std::size_t i = 0; i < bytes; ++i)
+        value = value << 8 | static_cast<unsigned char>(in[i]);
+    in.remove_prefix(bytes);
+    return value;
+}
+
+} // namespace
+
+std::uint64_t device_hash(std::string_view device) noexcept {
+    std::uint64_t hash = 14695981039346656037ULL;
+    for (const char c : device)
+        hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
+    return hash;
+}
+
+std::string base64url(std::string_view bytes) {
+    std::string out;
+    out.reserve(bytes.size() * 4 / 3 + 3);
+    std::uint32_t bits = 0;
+    int have = 0;
+    for (const char c : bytes) {
+        bits = bits << 8 | static_cast<unsigned char>(c);
+        for (have += 8; have >= 6; have -= 6)
+            out += letters[bits >> (have - 6) & 63];
+    }
+    if (have > 0) out += letters[bits << (6 - have) & 63];
+    return out;
+}
+
+std::optional<std::string> from_base64url(std::string_view text) {
+    std::string out;
+    std::uint32_t bits = 0;
+    int have = 0;
+    for (const char c : text) {
+        const auto at = letters.find(c);
+        if (at == std::string_view::npos) return {};
+        bits = bits << 6 | static_cast<std::uint32_t>(at);
+        if ((have += 6) < 8) continue;
+        have -= 8;
+        out += static_cast<char>(bits >> have & 255);
+    }
+    // One text for one value: no stray bits at the end.
+    if (have >= 6 || (bits & ((1U << have) - 1)) != 0) return {};
+    return out;
+}
+
+std::string mac(std::string_view key, std::string_view text, std::size_t size) {
+    std::array<unsigned char, EVP_MAX_MD_SIZE> out{};
+    unsigned length = 0;
+    HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
+         reinterpret_cast<const unsigned char *>(text.data()), text.size(), out.data(), &length);
+    return {reinterpret_cast<const char *>(out.data()), std::min<std::size_t>(size, length)};
+}
+
+TokenKey::TokenKey(std::string secret)
+    : secret_(secret.empty() ? sip::random_token(32) : std::move(secret)) {}
+
+std::string TokenKey::seal(const FlowToken &token) const {
+    std::string bytes(1, version);
+    put(bytes, token.epoch, 4);
+    put(bytes, token.connection, 6);
+    put(bytes, token.device, 8);
+    return base64url(bytes + mac(secret_, bytes, mac_size));
+}
+
+std::optional<FlowToken> TokenKey::open(std::string_view text) const {
+    const auto bytes = from_base64url(text);
+    if (!bytes || bytes->size() != payload_size + mac_size || bytes->front() != version) return {};
+    std::string_view rest = *bytes;
+    const std::string expected = mac(secret_, rest.substr(0, payload_size), mac_size);
+    if (CRYPTO_memcmp(expected.data(), rest.data() + payload_size, mac_size) != 0) return {};
+    rest.remove_prefix(1);
+    FlowToken token;
+    token.epoch = static_cast<std::uint32_t>(take(rest, 4));
+    token.connection = take(rest, 6);
+    token.device = take(rest, 8);
+    return token;
+}
+
+} // namespace offhook::bridge

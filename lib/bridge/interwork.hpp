@@ -1,0 +1,121 @@
+// Session descriptions between a browser and a phone, pure: the tables T1 to T4 of the bridge. Each end sees
+// a session of its own with us: its ports, its ICE and DTLS values, its payload numbers. No attribute crosses
+// unless it is listed here.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/address.hpp"
+#include "bridge/media_plane.hpp"
+#include "bridge/settings.hpp"
+#include "media/sdes.hpp"
+#include "media/sdp.hpp"
+
+namespace offhook::bridge {
+
+// Our side towards one end. Shared by all branches of a call for the caller's end: browsers must see the same
+// transport in every description (one ICE and DTLS session for all forks).
+struct OwnEnd {
+    bool web = false;
+    std::string ip; // what the end is told: the public address where one is set
+    bool ipv6 = false;
+    // Port of media line `line`; one for all when web. Errors: Errc::network (none free).
+    std::function<Result<std::uint16_t>(std::size_t line)> port;
+    // Browsers only; constant as long as the leg lives.
+    std::string ufrag, password, fingerprint; // "sha-256 AB:CD…"
+    std::vector<std::uint32_t> ssrcs;         // of each line
+    // Phones only: SDES (RFC 4568). Whoever offers it gets it; this says what we offer.
+    PlainSrtp srtp = PlainSrtp::off;
+    std::map<std::size_t, media::SrtpKey> keys; // by line; the same for all forks and repeated offers
+    std::string session_id;
+    std::uint64_t version = 0;
+    std::string last; // the last description, to count versions
+};
+
+struct Format {
+    std::uint8_t number = 0;
+    std::string name; // as written: "PCMU", "telephone-event"
+    unsigned clock = 8000, channels = 1;
+    std::string fmtp;
+    // What makes two formats the same codec: "pcmu/8000", "h264/90000/1" (packetization mode).
+    [[nodiscard]] std::string key() const;
+    [[nodiscard]] bool is_event() const noexcept;
+    friend bool operator==(const Format &, const Format &) = default;
+};
+
+// Of one media line, as one end described it last.
+struct LineEnd {
+    Address remote, remote_rtcp; // of phones; unset when it gave none
+    media::Direction direction = media::Direction::sendrecv;
+    bool rejected = true;
+    bool rtcp_mux = false;
+    std::string profile, mid;
+    std::optional<media::CryptoLine> crypto;  // the peer's line that was chosen
+    std::vector<Format> formats;              // it can receive these, by its own numbers
+    std::map<std::string, std::uint8_t> used; // our numbers in descriptions for it: it sends these
+};
+
+struct Line {
+    std::string type = "audio";
+    std::array<LineEnd, 2> ends; // by End
+    [[nodiscard]] LineEnd &at(End end) { return ends[static_cast<std::size_t>(end)]; }
+    [[nodiscard]] const LineEnd &at(End end) const { return ends[static_cast<std::size_t>(end)]; }
+    // Numbers as `from` sends them → as the other end wants them.
+    [[nodiscard]] std::map<std::uint8_t, std::uint8_t> numbers(End from) const;
+    // telephone-event as `to` wants it: number and clock.
+    [[nodiscard]] std::optional<Format> event_for(End to) const;
+};
+
+class Interwork {
+public:
+    struct Options {
+        std::vector<std::string> codecs; // lower-case names that may pass, besides telephone-event
+    };
+    Interwork(OwnEnd &caller, OwnEnd &callee, Options options)
+        : own_{&caller, &callee}, options_(std::move(options)) {}
+
+    // The offer of `from`, for the other end. Errors: Errc::media with sip = 488, Errc::parse with 400.
+    Result<std::string> offer(End from, std::string_view sdp);
+    // The answer of `from`, for the other end.
+    Result<std::string> answer(End from, std::string_view sdp);
+    void roll_back();
+
+    [[nodiscard]] const std::vector<Line> &lines() const noexcept { return lines_; }
+    // Of the browser at `end`: from its last description. Empty: it gave none.
+    [[nodiscard]] const std::string &fingerprint(End end) const {
+        return fingerprints_[static_cast<std::size_t>(end)];
+    }
+    // SDES keys of a phone's line; nothing while it is in the clear.
+    [[nodiscard]] std::optional<media::SrtpKeys> keys(End end, std::size_t line) const;
+    [[nodiscard]] bool open_offer() const noexcept { return before_.has_value(); }
+
+private:
+    [[nodiscard]] OwnEnd &own(End end) { return *own_[static_cast<std::size_t>(end)]; }
+    void read_line(Line &line, End from, const media::Sdp &sdp, const media::SdpMedia &media);
+    [[nodiscard]] bool allowed(const Format &format) const;
+    void keep_numbers(Line &line, End to);
+    Result<> read_keys(Line &line, std::size_t index, End from, const media::SdpMedia &media, bool answer);
+    void add_keys(media::SdpMedia &media, const Line &line, std::size_t index, End to, bool answering);
+    const media::SrtpKey &own_key(End end, std::size_t line, media::SrtpSuite suite);
+    [[nodiscard]] bool number_taken(End to, const Line &line, std::uint8_t number,
+                                    const std::string &key) const;
+    Result<media::SdpMedia> describe(const Line &line, std::size_t index, End to, bool answering);
+    Result<std::string> write(End to, bool answering);
+    void add_web_lines(media::SdpMedia &media, const Line &line, std::size_t index, End to, bool answering);
+    static void add_formats(media::SdpMedia &media, const Line &line, End to, bool web,
+                            const std::vector<Format> &formats);
+
+    std::array<OwnEnd *, 2> own_;
+    Options options_;
+    std::vector<Line> lines_;
+    std::optional<std::vector<Line>> before_; // while an offer is open
+    std::array<std::string, 2> fingerprints_;
+};
+
+} // namespace offhook::bridge

@@ -1,0 +1,51 @@
+#include "bridge/media_ports.hpp"
+
+#include <netinet/in.h>
+#include <netinet/ip.h>
+#include <sys/socket.h>
+
+#include "base/random.hpp"
+
+namespace offhook::bridge {
+
+namespace {
+
+constexpr int expedited = 0xB8; // DSCP EF (RFC 3246)
+constexpr int buffer_bytes = 256 * 1024;
+constexpr std::uint16_t first_dynamic = 16384, last_dynamic = 32766;
+
+Fd bind_socket(const Address &address) {
+    Fd fd(socket(address.family(), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    if (!fd) return fd;
+    const bool v6 = address.family() == AF_INET6;
+    setsockopt(fd.get(), v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_TCLASS : IP_TOS, &expedited,
+               sizeof expedited);
+    setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &buffer_bytes, sizeof buffer_bytes);
+    if (bind(fd.get(), address.sockaddr_ptr(), address.sockaddr_len()) != 0) return {};
+    return fd;
+}
+
+} // namespace
+
+Result<MediaPort> open_media_port(const Address &ip, std::uint16_t min, std::uint16_t max, bool pair) {
+    const std::uint16_t low = min != 0 ? min : first_dynamic, high = max != 0 ? max : last_dynamic;
+    const unsigned step = pair ? 2 : 1;
+    const unsigned base = pair ? (low + 1U) & ~1U : low;
+    const unsigned places = high < base + step - 1 ? 0 : (high - base + 1U) / step;
+    // From a random place once around: a full range is noticed, a busy one is not guessed at.
+    const unsigned start = places != 0 ? random_below(places) : 0;
+    for (unsigned i = 0; i < places; ++i) {
+        const auto port = static_cast<std::uint16_t>(base + (start + i) % places * step);
+        MediaPort out;
+        out.rtp = bind_socket(ip.with_port(port));
+        if (!out.rtp) continue;
+        if (pair) out.rtcp = bind_socket(ip.with_port(static_cast<std::uint16_t>(port + 1)));
+        if (pair && !out.rtcp) continue;
+        out.port = port;
+        return out;
+    }
+    return fail(Errc::network, "no media port free on " + ip.ip() + " (" + std::to_string(low) + "-" +
+                                   std::to_string(high) + ")");
+}
+
+} // namespace offhook::bridge

@@ -1,0 +1,86 @@
+// A thread that moves packets: its own epoll, recvmmsg and sendmmsg, calls pinned to it. It shares nothing
+// with the loop; they meet by post() here and by LoopMailbox there.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include <sys/socket.h>
+
+#include "base/address.hpp"
+#include "base/clock.hpp"
+#include "base/fd.hpp"
+#include "base/result.hpp"
+
+namespace offhook::bridge {
+
+class MediaWorker {
+public:
+    // `packet` may be written to, and has `tail_room` more bytes behind it.
+    using Received = std::function<void(std::span<std::uint8_t> packet, const Address &from, TimePoint now)>;
+    static constexpr std::size_t tail_room = 64;
+
+    // Starts the thread. Errors: Errc::internal.
+    static Result<std::unique_ptr<MediaWorker>> start();
+    ~MediaWorker(); // ends the thread
+    MediaWorker(const MediaWorker &) = delete;
+    MediaWorker &operator=(const MediaWorker &) = delete;
+
+    void post(std::function<void()> task); // from any thread; runs in this one, in order
+
+    // The rest: from this thread only.
+    void watch(int fd, Received received);
+    void forget(int fd); // before closing it
+    // Called about every `every`, until the next call with an empty function. Key: the owner.
+    void tick(const void *owner, std::function<void(TimePoint now)> call);
+    void hurry(Duration at_most) { tick_every_ = std::min(tick_every_, at_most); } // until the next tick
+    void send(int fd, const Address &to, std::span<const std::uint8_t> datagram);  // copied, sent soon
+    [[nodiscard]] std::size_t watched() const noexcept { return watches_.size(); }
+
+private:
+    static constexpr unsigned batch = 16;
+    static constexpr std::size_t slot = 2048;
+    static constexpr Duration idle_tick{250};
+
+    struct Watch {
+        int fd;
+        Received received;
+        bool dead = false;
+    };
+    struct Outgoing {
+        int fd;
+        Address to;
+        std::size_t size;
+        std::array<std::uint8_t, 1536> bytes;
+    };
+
+    MediaWorker() = default;
+    void run();
+    void run_tasks();
+    void receive(Watch &watch, TimePoint now);
+    void flush();
+    void tick_all(TimePoint now);
+
+    Fd epoll_, wakeup_;
+    std::thread thread_;
+    std::mutex mutex_;
+    std::vector<std::function<void()>> tasks_;
+    bool stop_ = false;
+
+    std::unordered_map<int, std::unique_ptr<Watch>> watches_;
+    std::vector<std::unique_ptr<Watch>> dead_;
+    std::unordered_map<const void *, std::function<void(TimePoint)>> ticks_;
+    Duration tick_every_ = idle_tick;
+    TimePoint next_tick_{};
+    std::vector<Outgoing> outgoing_;
+    std::size_t queued_ = 0;
+    std::array<std::array<std::uint8_t, slot>, batch> buffers_{};
+};
+
+} // namespace offhook::bridge

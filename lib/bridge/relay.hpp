@@ -1,0 +1,162 @@
+// The packets of one call: a caller's end and one end for each fork, browsers by ICE, DTLS and SRTP on one
+// port, phones by RTP and RTCP on a pair of ports for each media line. Lives in a media worker; every member
+// but the constructor is called there.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "bridge/media_plane.hpp"
+#include "bridge/media_worker.hpp"
+#include "bridge/rtp_rewriter.hpp"
+#include "media/dtls.hpp"
+#include "media/dtmf.hpp"
+#include "media/ice_lite.hpp"
+#include "media/secure_channel.hpp"
+
+namespace offhook::bridge {
+
+// Read by the loop, written by the worker.
+struct RelayCounters {
+    struct Side {
+        std::atomic<std::uint64_t> in{0}, out{0}, rejected{0};
+    };
+    std::array<Side, 2> ends; // by End
+};
+
+class Relay : public std::enable_shared_from_this<Relay> {
+public:
+    static constexpr std::uint8_t no_number = 255;
+
+    struct Events { // called in the worker
+        std::function<void()> up;
+        std::function<void(End end, const std::string &why)> lost;
+        std::function<void(End from)> key_frame;
+    };
+    // How packets of one media line go one way between two ends.
+    struct Way {
+        std::array<std::uint8_t, 128> numbers; // incoming → outgoing payload number
+        std::array<std::uint32_t, 128> clocks; // by incoming number
+        Way() {
+            numbers.fill(no_number);
+            clocks.fill(8000);
+        }
+    };
+    struct LinePlan { // of a completed offer/answer
+        bool video = false;
+        Way from_caller, from_callee;
+        Address caller_remote, caller_rtcp, callee_remote, callee_rtcp; // of phones
+        bool caller_mux = false, callee_mux = false;
+        std::optional<media::SrtpKeys> caller_keys, callee_keys; // SDES, of phones
+        std::uint8_t caller_event = no_number,
+                     callee_event = no_number; // telephone-event as that end wants it
+        unsigned caller_event_clock = 8000, callee_event_clock = 8000;
+    };
+    struct WebSecrets {
+        std::string ufrag, password;
+        std::shared_ptr<const media::DtlsIdentity> identity;
+    };
+
+    Relay(MediaWorker &worker, std::shared_ptr<RelayCounters> counters, Events events);
+    ~Relay();
+    Relay(const Relay &) = delete;
+    Relay &operator=(const Relay &) = delete;
+
+    void start();
+    void close();
+    // `end` 0 is the caller, 1 + branch a callee. The sources of a phone's media: its description's address,
+    // or `signalling`.
+    void add_web(unsigned end, Fd socket, WebSecrets secrets, std::vector<std::uint32_t> ssrcs);
+    void add_line(unsigned end, std::size_t line, Fd rtp, Fd rtcp, std::uint32_t ssrc);
+    void set_fingerprint(unsigned end, const std::string &fingerprint);
+    void configure(unsigned branch, std::vector<LinePlan> plan, const Address &caller_signalling,
+                   const Address &callee_signalling);
+    void settle(unsigned branch);
+    void release(unsigned branch);
+    void send_digit(End to, char digit, Duration length);
+    void request_key_frame(End to);
+    void impatient(End end, bool on); // its signalling is gone: silence means it is gone too
+
+private:
+    struct Out { // one line as an end receives it
+        std::optional<RtpRewriter> stream;
+        std::uint64_t packets = 0, octets = 0;
+        unsigned clock = 8000;
+        media::ReceiverStats heard; // the other way round: what this end sends
+        std::uint32_t heard_ssrc = 0;
+        TimePoint last_key_frame{};
+        std::optional<media::DtmfSender> digits;
+        std::uint8_t event_number = no_number;
+        unsigned event_clock = 8000;
+        TimePoint digits_until{};
+    };
+    struct Plain {
+        Fd rtp, rtcp;
+        Address remote, remote_rtcp;
+        bool latched = false, mux = false;
+        TimePoint heard{};
+        std::vector<Address> allowed; // IPs
+        media::SecureChannel channel;
+    };
+    struct EndPoint {
+        unsigned id = 0;
+        bool web = false, present = false;
+        std::vector<Out> out;
+        std::vector<Plain> lines; // phones
+        Fd socket;                // browsers
+        std::optional<media::IceLite> ice;
+        std::shared_ptr<const media::DtlsIdentity> identity;
+        std::unique_ptr<media::DtlsSession> dtls;     // once the fingerprint is known
+        std::vector<std::vector<std::uint8_t>> early; // DTLS that came before it
+        std::optional<TimePoint> dtls_due, closed;    // closed: the browser said goodbye
+        media::SecureChannel channel;
+        std::string fingerprint;
+        bool keyed = false, lost = false, impatient = false;
+        std::array<std::int8_t, 128> line_of{};
+        TimePoint heard{}, checked{}, created{};
+    };
+    struct Branch {
+        std::vector<LinePlan> plan;
+        bool released = false;
+    };
+
+    [[nodiscard]] EndPoint &end(unsigned id);
+    [[nodiscard]] static End side(const EndPoint &end) noexcept {
+        return end.id == 0 ? End::caller : End::callee;
+    }
+    [[nodiscard]] RelayCounters::Side &count(const EndPoint &end) noexcept {
+        return counters_->ends[static_cast<std::size_t>(side(end))];
+    }
+    void from_web(EndPoint &from, std::span<std::uint8_t> packet, const Address &source, TimePoint now);
+    void handshake(EndPoint &from, const Result<> &step);
+    void keyed(EndPoint &from);
+    void fail_end(EndPoint &from, const std::string &why);
+    void from_phone(EndPoint &from, std::size_t line, std::span<std::uint8_t> packet, const Address &source,
+                    TimePoint now, bool rtcp_port);
+    static bool latch(Plain &line, const Address &source, TimePoint now);
+    void rtp(EndPoint &from, std::size_t line, std::span<std::uint8_t> packet, TimePoint now);
+    void rtcp(EndPoint &from, std::size_t line, std::span<const std::uint8_t> packet, TimePoint now);
+    void deliver(EndPoint &to, std::size_t line, std::span<std::uint8_t> packet, std::size_t size);
+    void deliver_rtcp(EndPoint &to, std::size_t line, std::span<const std::uint8_t> packet);
+    void ask_key_frame(EndPoint &of, std::size_t line, TimePoint now);
+    void digits(EndPoint &to, std::size_t line, TimePoint now);
+    void report(EndPoint &to, std::size_t line, TimePoint now);
+    void tick(TimePoint now);
+    void watch_consent(EndPoint &from, TimePoint now);
+    void close_end(EndPoint &end);
+
+    MediaWorker &worker_;
+    std::shared_ptr<RelayCounters> counters_;
+    Events events_;
+    std::vector<std::unique_ptr<EndPoint>> ends_;
+    std::vector<Branch> branches_;
+    unsigned active_ = 0;
+    bool settled_ = false, closed_ = false;
+    TimePoint next_report_{};
+};
+
+} // namespace offhook::bridge

@@ -1,0 +1,103 @@
+#include "bridge/rewrite.hpp"
+
+#include <algorithm>
+
+namespace offhook::bridge {
+
+namespace {
+
+using sip::HeaderId;
+
+void replace_list(sip::Draft &draft, std::string_view header, const std::vector<std::string_view> &values) {
+    std::vector<std::string> kept(values.begin(), values.end()); // views may point into the draft
+    draft.erase(header);
+    for (const auto &value : kept)
+        draft.add(header, value);
+}
+
+std::optional<unsigned> seconds_of(std::string_view value) {
+    const auto seconds = sip::parse_delta_seconds(value);
+    return seconds ? std::optional<unsigned>(*seconds) : std::nullopt;
+}
+
+} // namespace
+
+unsigned max_forwards(const sip::Message &request) noexcept {
+    const auto number = sip::parse_number(request.value(HeaderId::max_forwards));
+    return number ? static_cast<unsigned>(std::min<std::uint64_t>(*number, 255)) : 70;
+}
+
+std::size_t visits(const sip::Message &request,
+                   const std::function<bool(std::string_view, unsigned short)> &local) {
+    std::size_t count = 0;
+    for (const auto element : request.list(HeaderId::via))
+        if (const auto via = sip::Via::parse(element); via && local(via->host, via->port)) ++count;
+    return count;
+}
+
+sip::Draft forwardable(const sip::Message &request, const IsOurs &ours, std::string_view realm) {
+    auto draft = sip::Draft::from_message(request);
+    draft.set("Max-Forwards", std::to_string(max_forwards(request) - 1));
+    auto routes = request.list(HeaderId::route);
+    const auto foreign = std::ranges::find_if(routes, [&](std::string_view element) {
+        const auto route = sip::NameAddr::parse(element);
+        return !route || !ours(route->uri);
+    });
+    routes.erase(routes.begin(), foreign);
+    replace_list(draft, "Route", routes);
+    std::erase_if(draft.headers, [&](const auto &header) {
+        const auto id = sip::header_id(header.first);
+        if (id != HeaderId::authorization && id != HeaderId::proxy_authorization) return false;
+        const auto given = sip::AuthParams::parse(header.second);
+        return given && given->params.get("realm") == realm;
+    });
+    return draft;
+}
+
+sip::Draft backward(const sip::Message &response) {
+    auto draft = sip::Draft::from_message(response);
+    auto vias = response.list(HeaderId::via);
+    if (!vias.empty()) vias.erase(vias.begin());
+    std::vector<std::pair<std::string, std::string>> headers;
+    for (const auto via : vias)
+        headers.emplace_back("Via", via);
+    draft.erase("Via");
+    draft.headers.insert(draft.headers.begin(), headers.begin(), headers.end());
+    return draft;
+}
+
+void drop_token(sip::Draft &draft, std::string_view header, std::string_view tag) {
+    std::string kept;
+    for (const auto &[name, value] : draft.headers) {
+        if (sip::header_id(name) != sip::header_id(header)) continue;
+        for (const auto token : sip::split_list(value))
+            if (!sip::iequals(token, tag)) kept.append(kept.empty() ? "" : ", ").append(token);
+    }
+    if (kept.empty())
+        draft.erase(header);
+    else
+        draft.set(header, kept);
+}
+
+void fix_timers_towards_phone(sip::Draft &request) {
+    const std::string asked(request.get("Session-Expires"));
+    const auto seconds = seconds_of(asked);
+    if (!seconds || *seconds >= session_seconds) return;
+    const auto rest = asked.find(';');
+    request.set("Session-Expires",
+                std::to_string(session_seconds) + (rest == std::string::npos ? "" : asked.substr(rest)));
+}
+
+void fix_timers_towards_browser(sip::Draft &response, const sip::Message &request) {
+    if (response.status / 100 != 2 || !response.get("Session-Expires").empty()) return;
+    if (!request.has(HeaderId::session_expires)) return;
+    response.add("Session-Expires", std::to_string(session_seconds) + ";refresher=uac");
+}
+
+bool has_sdp(const sip::Message &message) noexcept {
+    if (message.body().empty()) return false;
+    const std::string_view type = message.value(HeaderId::content_type);
+    return sip::iequals(sip::trim(type.substr(0, type.find(';'))), "application/sdp");
+}
+
+} // namespace offhook::bridge

@@ -1,0 +1,40 @@
+// What a proxy between browsers and phones changes in a message: hop-by-hop headers, and the few fields where
+// browsers' SIP libraries and phones do not understand each other. Pure.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "sip/draft.hpp"
+#include "sip/message.hpp"
+
+namespace offhook::bridge {
+
+// A Route of ours? Then it is taken off before forwarding.
+using IsOurs = std::function<bool(const sip::Uri &uri)>;
+
+// The request for the next hop: Max-Forwards counted down, our own Route headers taken off, credentials for
+// our realm too (RFC 3261 §22.3). The caller has seen Max-Forwards > 0.
+sip::Draft forwardable(const sip::Message &request, const IsOurs &ours, std::string_view realm);
+// The response for the previous hop: without the top Via.
+sip::Draft backward(const sip::Message &response);
+
+unsigned max_forwards(const sip::Message &request) noexcept; // 70 when absent
+// Our own Via entries in it: a request may pass us twice (a call forwarded back in), not for ever.
+std::size_t visits(const sip::Message &request,
+                   const std::function<bool(std::string_view, unsigned short)> &local);
+
+// Takes `tag` out of the comma lists of `header`.
+void drop_token(sip::Draft &draft, std::string_view header, std::string_view tag);
+
+// Session timers (RFC 4028): JsSIP asks for 90 s, below the minimum of many PBXs, and does not understand
+// 422.
+inline constexpr unsigned session_seconds = 1800;
+void fix_timers_towards_phone(sip::Draft &request);
+// Without Session-Expires in the 2xx JsSIP refreshes every 45 s by UPDATE, which few phones know.
+void fix_timers_towards_browser(sip::Draft &response, const sip::Message &request);
+
+bool has_sdp(const sip::Message &message) noexcept; // a body of application/sdp
+
+} // namespace offhook::bridge

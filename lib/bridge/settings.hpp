@@ -1,0 +1,69 @@
+// What the bridge needs to know before it starts: read from [bridge] of the configuration and the command
+// line.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/address.hpp"
+#include "base/clock.hpp"
+#include "sip/transport.hpp"
+#include "sip/uri.hpp"
+
+namespace offhook::bridge {
+
+// Which digest algorithms a user is offered (RFC 8760). Phones built on libre before 3.12 refuse a challenge
+// as soon as SHA-256 is among its headers.
+enum class DigestOffer : std::uint8_t { both, md5, sha256 };
+
+struct UserSettings {
+    std::string name;     // user part of the address, without domain
+    std::string password; // empty when ha1 is given
+    std::string ha1;      // MD5(name:domain:password) in lower-case hex
+    std::string display;
+    unsigned devices = 10;             // bindings at most
+    std::vector<std::string> may_call; // patterns over "sip:user@domain"; empty: everybody here
+    DigestOffer digest = DigestOffer::both;
+};
+
+// A phone or door station that cannot register: callable by name, and may call from its address only.
+struct DeviceSettings {
+    std::string name;
+    sip::Uri uri; // with a numeric host
+    Address address;
+};
+
+struct SocketSettings {
+    sip::TransportKind kind = sip::TransportKind::udp;
+    Address address;
+};
+
+enum class UpstreamMode : std::uint8_t { automatic, path, contact, credentials };
+enum class PlainSrtp : std::uint8_t { off, offer, require }; // SDES towards the classic side
+
+struct Settings {
+    std::string domain;
+    std::vector<UserSettings> users;
+    std::vector<DeviceSettings> devices;
+    std::vector<SocketSettings> web, sip; // ws and wss; udp, tcp and tls
+    std::vector<std::string> origins;     // patterns; empty: the bridge's own addresses
+    bool allow_native = false;            // clients without Origin
+    std::string www;                      // folder with the page; empty: the built-in one
+    std::string state_file;               // bindings survive a restart; empty: they do not
+    std::string cluster_key;              // the secret of flow tokens; empty: made at start
+    std::optional<sip::Uri> upstream;
+    UpstreamMode upstream_mode = UpstreamMode::automatic;
+    std::vector<std::string> rtpengines; // "HOST:PORT"; empty: media in process
+    std::uint16_t rtp_min = 0, rtp_max = 0;
+    std::string public_address;
+    PlainSrtp srtp = PlainSrtp::off;
+    std::vector<std::string> codecs{"opus", "g722", "pcma", "pcmu", "h264", "vp8"};
+    unsigned media_workers = 1;
+    std::string door_code; // DTMF of the page's "open the door" button; empty: no button
+    Duration least_expires{60'000}, most_expires{3'600'000};
+    sip::TlsOptions tls;
+};
+
+} // namespace offhook::bridge

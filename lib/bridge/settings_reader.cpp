@@ -1,0 +1,352 @@
+#include "bridge/settings_reader.hpp"
+
+#include <algorithm>
+#include <fstream>
+#include <functional>
+#include <initializer_list>
+#include <set>
+
+#include "base/text.hpp"
+#include "sip/headers.hpp"
+
+namespace offhook::bridge {
+
+namespace {
+
+Failure bad(std::string_view text, std::string_view expected) {
+    return fail(Errc::invalid_argument,
+                "\"" + sanitise(text) + "\" cannot be used (expected " + std::string(expected) + ")");
+}
+
+// "192.0.2.1:5060", "[::]:5060"
+std::optional<Address> numeric_socket(std::string_view text) {
+    const auto colon = text.rfind(':');
+    if (colon == std::string_view::npos || colon == 0) return {};
+    const auto port = sip::parse_number(text.substr(colon + 1));
+    auto address = Address::parse(text.substr(0, colon));
+    if (!port || *port > 65535 || !address) return {};
+    return address->with_port(static_cast<std::uint16_t>(*port));
+}
+
+class Reader {
+public:
+    Reader(const ConfigFile &file, Settings settings) : file_(file) {
+        report_.settings = std::move(settings);
+    }
+    SettingsReport read();
+
+private:
+    using Take = std::function<void(const ConfigMember &)>;
+    using Keys = std::initializer_list<std::pair<const char *, Take>>;
+
+    void error(const ConfigOrigin &origin, std::string_view text) {
+        report_.errors.push_back(origin.message(file_.path, text));
+    }
+    void members(const ConfigTable &table, std::string_view where, const Keys &keys);
+    Take text(std::string &into);
+    Take flag(bool &into);
+    Take whole(std::int64_t low, std::int64_t high, std::function<void(std::int64_t)> into);
+    Take words(std::vector<std::string> &into);
+    template <class T, class Parse>
+    Take parsed(T &into, Parse parse);
+    template <class T, class Parse>
+    Take each(std::vector<T> &into, Parse parse);
+    void tables(const ConfigMember &member, void (Reader::*one)(const ConfigTable &, const ConfigOrigin &));
+    void user(const ConfigTable &table, const ConfigOrigin &origin);
+    void secret(UserSettings &user, const std::string &path, const ConfigOrigin &origin);
+    void device(const ConfigTable &table, const ConfigOrigin &origin);
+
+    const ConfigFile &file_;
+    SettingsReport report_;
+};
+
+void Reader::members(const ConfigTable &table, std::string_view where, const Keys &keys) {
+    for (const auto &member : table) {
+        const auto found =
+            std::ranges::find_if(keys, [&](const auto &key) { return member.key == key.first; });
+        if (found != keys.end()) {
+            found->second(member);
+            continue;
+        }
+        std::vector<std::string> known;
+        for (const auto &key : keys)
+            known.emplace_back(key.first);
+        error(member.origin, "unknown key \"" + sanitise(member.key) + "\"" + std::string(where) +
+                                 suggestion(member.key, known));
+    }
+}
+
+Reader::Take Reader::text(std::string &into) {
+    return [this, &into](const ConfigMember &member) {
+        if (const auto *value = std::get_if<std::string>(&member.value.value))
+            into = *value;
+        else
+            error(member.value.origin,
+                  member.key + " must be a string, not " + std::string(member.value.type_name()));
+    };
+}
+
+Reader::Take Reader::flag(bool &into) {
+    return [this, &into](const ConfigMember &member) {
+        if (const auto *value = std::get_if<bool>(&member.value.value))
+            into = *value;
+        else
+            error(member.value.origin, member.key + " must be true or false");
+    };
+}
+
+Reader::Take Reader::whole(std::int64_t low, std::int64_t high, std::function<void(std::int64_t)> into) {
+    return [this, low, high, into = std::move(into)](const ConfigMember &member) {
+        const auto *value = std::get_if<std::int64_t>(&member.value.value);
+        if (value != nullptr && *value >= low && *value <= high) return into(*value);
+        error(member.value.origin, member.key + " must be a whole number from " + std::to_string(low) +
+                                       " to " + std::to_string(high));
+    };
+}
+
+template <class T, class Parse>
+Reader::Take Reader::parsed(T &into, Parse parse) {
+    return [this, &into, parse](const ConfigMember &member) {
+        const auto *value = std::get_if<std::string>(&member.value.value);
+        if (value == nullptr) return error(member.value.origin, member.key + " must be a string");
+        auto result = parse(*value);
+        if (result)
+            into = std::move(*result);
+        else
+            error(member.value.origin, member.key + ": " + result.error().what);
+    };
+}
+
+// A string, or a list of strings.
+template <class T, class Parse>
+Reader::Take Reader::each(std::vector<T> &into, Parse parse) {
+    return [this, &into, parse](const ConfigMember &member) {
+        std::vector<const ConfigValue *> values;
+        if (const auto *items = std::get_if<ConfigArray>(&member.value.value))
+            for (const auto &item : *items)
+                values.push_back(&item);
+        else
+            values.push_back(&member.value);
+        into.clear();
+        for (const auto *value : values) {
+            const auto *one = std::get_if<std::string>(&value->value);
+            if (one == nullptr) {
+                error(value->origin, member.key + " must be a string or a list of strings");
+                continue;
+            }
+            auto result = parse(*one);
+            if (result)
+                into.push_back(std::move(*result));
+            else
+                error(value->origin, member.key + ": " + result.error().what);
+        }
+    };
+}
+
+Reader::Take Reader::words(std::vector<std::string> &into) {
+    return each(into, [](const std::string &one) -> Result<std::string> { return one; });
+}
+
+void Reader::tables(const ConfigMember &member,
+                    void (Reader::*one)(const ConfigTable &, const ConfigOrigin &)) {
+    const auto *items = std::get_if<ConfigArray>(&member.value.value);
+    if (items == nullptr)
+        return error(member.origin, member.key + " must be a list of tables: [[bridge." + member.key + "]]");
+    for (const auto &item : *items)
+        if (const auto *table = item.table())
+            (this->*one)(*table, item.origin);
+        else
+            error(item.origin, member.key + " must be a list of tables: [[bridge." + member.key + "]]");
+}
+
+void Reader::secret(UserSettings &out, const std::string &path, const ConfigOrigin &origin) {
+    const int given = !out.password.empty() + !out.ha1.empty() + !path.empty();
+    const std::string name = "user \"" + sanitise(out.name) + "\"";
+    if (given != 1)
+        return error(origin, name + (given == 0 ? " has no password (expected password, password_file or ha1)"
+                                                : " has more than one of password, password_file and ha1"));
+    const bool hex =
+        std::ranges::all_of(out.ha1, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+    if (!out.ha1.empty() && (out.ha1.size() != 32 || !hex))
+        return error(origin, name + ": ha1 must be 32 hexadecimal digits in lower case");
+    if (path.empty()) {
+        if (file_.others_may_read)
+            report_.warnings.push_back(origin.message(file_.path, "others can read the password of " + name +
+                                                                      " (chmod 600 " + file_.path + ")"));
+        return;
+    }
+    std::ifstream in(path);
+    if (!std::getline(in, out.password) || out.password.empty())
+        error(origin, name + ": no password in the first line of " + sanitise(path));
+}
+
+void Reader::user(const ConfigTable &table, const ConfigOrigin &origin) {
+    UserSettings out;
+    std::string path, digest;
+    members(table, " in [[bridge.user]]",
+            {{"name", text(out.name)},
+             {"password", text(out.password)},
+             {"password_file", text(path)},
+             {"ha1", text(out.ha1)},
+             {"display_name", text(out.display)},
+             {"devices", whole(1, 1000, [&](std::int64_t n) { out.devices = static_cast<unsigned>(n); })},
+             {"may_call", words(out.may_call)},
+             {"digest", text(digest)}});
+    if (out.name.empty()) return error(origin, "a [[bridge.user]] has no name");
+    if (digest == "md5") out.digest = DigestOffer::md5;
+    if (digest == "sha-256") out.digest = DigestOffer::sha256;
+    if (!digest.empty() && digest != "md5" && digest != "sha-256" && digest != "both")
+        error(origin, "digest must be \"both\", \"md5\" or \"sha-256\"");
+    secret(out, path, origin);
+    if (std::ranges::find(report_.settings.users, out.name, &UserSettings::name) !=
+        report_.settings.users.end())
+        return error(origin, "user \"" + sanitise(out.name) + "\" is there twice");
+    report_.settings.users.push_back(std::move(out));
+}
+
+void Reader::device(const ConfigTable &table, const ConfigOrigin &origin) {
+    DeviceSettings out;
+    std::string uri;
+    members(table, " in [[bridge.device]]", {{"name", text(out.name)}, {"uri", text(uri)}});
+    auto parsed_uri = sip::Uri::parse(uri);
+    const auto address = parsed_uri ? Address::parse(parsed_uri->host, parsed_uri->port)
+                                    : Result<Address>(fail(Errc::config, ""));
+    if (!parsed_uri || !parsed_uri->is_sip() || !address)
+        return error(origin, "uri of a [[bridge.device]] must be a SIP URI with a numeric address, such as "
+                             "\"sip:door@192.168.1.50\"");
+    out.uri = *parsed_uri;
+    out.address = *address;
+    if (out.name.empty()) out.name = out.uri.user;
+    if (out.name.empty()) return error(origin, "a [[bridge.device]] has no name");
+    report_.settings.devices.push_back(std::move(out));
+}
+
+SettingsReport Reader::read() {
+    const auto *member = find(file_.root, "bridge");
+    if (member == nullptr) return std::move(report_);
+    const auto *table = member->value.table();
+    if (table == nullptr) {
+        error(member->origin, "bridge must be a table: [bridge]");
+        return std::move(report_);
+    }
+    auto &s = report_.settings;
+    std::string srtp, mode;
+    std::pair<std::uint16_t, std::uint16_t> range{s.rtp_min, s.rtp_max};
+    sip::Uri upstream;
+    members(*table, " in [bridge]",
+            {{"domain", text(s.domain)},
+             {"user", [this](const ConfigMember &m) { tables(m, &Reader::user); }},
+             {"device", [this](const ConfigMember &m) { tables(m, &Reader::device); }},
+             {"listen", each(s.web, parse_web_socket)},
+             {"sip", each(s.sip, parse_sip_socket)},
+             {"origin", each(s.origins, parse_origin)},
+             {"allow_native", flag(s.allow_native)},
+             {"www", text(s.www)},
+             {"media", parsed(s.rtpengines, parse_media)},
+             {"upstream", parsed(upstream, parse_upstream)},
+             {"upstream_mode", parsed(s.upstream_mode, parse_upstream_mode)},
+             {"cluster_key", text(s.cluster_key)},
+             {"state_file", text(s.state_file)},
+             {"rtp_ports", parsed(range, parse_port_range)},
+             {"public_address", text(s.public_address)},
+             {"codecs", words(s.codecs)},
+             {"srtp", text(srtp)},
+             {"certificate", text(s.tls.certificate)},
+             {"door_code", text(s.door_code)},
+             {"media_workers",
+              whole(1, 64, [&](std::int64_t n) { s.media_workers = static_cast<unsigned>(n); })}});
+    if (srtp == "offer") s.srtp = PlainSrtp::offer;
+    if (srtp == "require") s.srtp = PlainSrtp::require;
+    if (!srtp.empty() && srtp != "off" && srtp != "offer" && srtp != "require")
+        error(member->origin,
+              "srtp must be \"off\", \"offer\" or \"require\", not \"" + sanitise(srtp) + "\"");
+    if (!upstream.host.empty()) s.upstream = upstream;
+    s.rtp_min = range.first;
+    s.rtp_max = range.second;
+    if (!s.public_address.empty() && !Address::parse(s.public_address))
+        error(member->origin, "public_address: \"" + sanitise(s.public_address) + "\" is no IP address");
+    for (auto &codec : s.codecs)
+        std::ranges::transform(codec, codec.begin(),
+                               [](char c) { return c >= 'A' && c <= 'Z' ? char(c | 32) : c; });
+    return std::move(report_);
+}
+
+} // namespace
+
+SettingsReport read_bridge_settings(const ConfigFile &file, Settings settings) {
+    return Reader(file, std::move(settings)).read();
+}
+
+Result<SocketSettings> parse_web_socket(std::string_view text) {
+    for (const auto kind : {sip::TransportKind::wss, sip::TransportKind::ws}) {
+        const std::string prefix = std::string(sip::uri_token(kind)) + "://";
+        if (!text.starts_with(prefix)) continue;
+        if (const auto address = numeric_socket(text.substr(prefix.size())))
+            return SocketSettings{kind, *address};
+    }
+    return bad(text, "wss://ADDRESS:PORT or ws://ADDRESS:PORT");
+}
+
+Result<SocketSettings> parse_sip_socket(std::string_view text) {
+    for (const auto kind : {sip::TransportKind::udp, sip::TransportKind::tcp, sip::TransportKind::tls}) {
+        const std::string prefix = std::string(sip::uri_token(kind)) + ":";
+        if (!text.starts_with(prefix)) continue;
+        if (const auto address = numeric_socket(text.substr(prefix.size())))
+            return SocketSettings{kind, *address};
+    }
+    return bad(text, "udp:ADDRESS:PORT, tcp:ADDRESS:PORT or tls:ADDRESS:PORT");
+}
+
+Result<std::pair<std::uint16_t, std::uint16_t>> parse_port_range(std::string_view text) {
+    const auto dash = text.find('-');
+    const auto low = sip::parse_number(text.substr(0, dash));
+    const auto high =
+        dash == std::string_view::npos ? std::nullopt : sip::parse_number(text.substr(dash + 1));
+    if (!low || !high || *low < 1024 || *high > 65535 || *high <= *low || (*high - *low) % 2 == 0)
+        return bad(text, "a range such as 30000-30999 within 1024-65535, with an even number of ports");
+    return std::pair{static_cast<std::uint16_t>(*low), static_cast<std::uint16_t>(*high)};
+}
+
+Result<std::string> parse_origin(std::string_view text) {
+    const bool odd = text.empty() || text.find_first_of(" \t,\"'<>") != std::string_view::npos;
+    const auto scheme = text.find("://");
+    const bool wrong = scheme != std::string_view::npos && text.substr(0, scheme) != "http" &&
+                       text.substr(0, scheme) != "https" && text.substr(0, scheme) != "*";
+    const bool path =
+        text.find('/', scheme == std::string_view::npos ? 0 : scheme + 3) != std::string_view::npos;
+    if (odd || wrong || path)
+        return bad(text, "an origin such as https://phone.example.com, a pattern, or *");
+    return std::string(text);
+}
+
+Result<UpstreamMode> parse_upstream_mode(std::string_view text) {
+    if (text == "auto") return UpstreamMode::automatic;
+    if (text == "path") return UpstreamMode::path;
+    if (text == "contact") return UpstreamMode::contact;
+    return bad(text, "auto, path or contact");
+}
+
+Result<sip::Uri> parse_upstream(std::string_view text) {
+    auto uri = sip::Uri::parse(text);
+    if (!uri || !uri->is_sip() || !uri->user.empty())
+        return bad(text, "a URI such as sip:pbx.example.com;transport=tls");
+    return uri;
+}
+
+Result<std::vector<std::string>> parse_media(std::string_view text) {
+    constexpr std::string_view prefix = "rtpengine:";
+    std::vector<std::string> out;
+    if (text.starts_with(prefix))
+        for (const auto &one : split(text.substr(prefix.size()), ',')) {
+            const auto colon = one.rfind(':');
+            const auto port =
+                colon == std::string::npos ? std::nullopt : sip::parse_number(one.substr(colon + 1));
+            if (!port || *port == 0 || *port > 65535 || colon == 0)
+                return bad(text, "rtpengine:HOST:PORT[,HOST:PORT]");
+            out.push_back(one);
+        }
+    if (out.empty()) return bad(text, "rtpengine:HOST:PORT[,HOST:PORT]");
+    return out;
+}
+
+} // namespace offhook::bridge

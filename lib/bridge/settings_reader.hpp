@@ -1,0 +1,35 @@
+// [bridge] of the configuration file.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/config.hpp"
+#include "bridge/settings.hpp"
+
+namespace offhook::bridge {
+
+struct SettingsReport {
+    Settings settings;
+    std::vector<std::string> errors, warnings; // "FILE:LINE:COLUMN: what"
+};
+
+// Starts from `settings` (defaults). Passwords from files are read. Without [bridge] nothing changes.
+SettingsReport read_bridge_settings(const ConfigFile &file, Settings settings);
+
+// "wss://0.0.0.0:8443", "ws://127.0.0.1:8080", "udp:192.0.2.1:5060", "tcp:[::]:5060". Errors:
+// invalid_argument.
+Result<SocketSettings> parse_web_socket(std::string_view text);
+Result<SocketSettings> parse_sip_socket(std::string_view text);
+// "30000-30999": within 1024-65535, an even number of ports. Errors: invalid_argument.
+Result<std::pair<std::uint16_t, std::uint16_t>> parse_port_range(std::string_view text);
+// "https://phone.example.com", "*.example.com", "*". Errors: invalid_argument.
+Result<std::string> parse_origin(std::string_view text);
+// automatic, path, contact. Errors: invalid_argument.
+Result<UpstreamMode> parse_upstream_mode(std::string_view text);
+// A SIP URI. Errors: invalid_argument.
+Result<sip::Uri> parse_upstream(std::string_view text);
+// "rtpengine:HOST:PORT[,HOST:PORT…]" → "HOST:PORT"s. Errors: invalid_argument.
+Result<std::vector<std::string>> parse_media(std::string_view text);
+
+} // namespace offhook::bridge

@@ -1,0 +1,59 @@
+// The edge in front of somebody else's registrar: browsers' REGISTERs pass through, and calls for them come
+// back by Path (RFC 3327, RFC 5626) or, where the registrar knows no Path, by a Contact of ours.
+#pragma once
+
+#include <list>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bridge/courier.hpp"
+
+namespace offhook::bridge {
+
+class Upstream {
+public:
+    Upstream(Core &core, sip::Uri uri, UpstreamMode mode);
+    ~Upstream();
+    Upstream(const Upstream &) = delete;
+    Upstream &operator=(const Upstream &) = delete;
+
+    void start(); // resolves the upstream, now and again
+    // A browser's REGISTER. `changed` hears of bindings that the registrar granted.
+    void register_(const sip::Message &request, const sip::Flow &flow, const sip::ServerTransaction &server,
+                   std::function<void(const std::vector<Location::Change> &)> changed);
+    [[nodiscard]] Party party() const; // requests of browsers go there
+    [[nodiscard]] bool trusts(const sip::Flow &flow) const;
+    // Whom a request that came from upstream is for: by our token in the topmost Route or in the Request-URI.
+    [[nodiscard]] const Binding *target(const sip::Message &request) const;
+    [[nodiscard]] UpstreamMode mode() const noexcept { return mode_; }
+
+private:
+    struct Registering {
+        sip::Message request;
+        sip::Flow flow;
+        sip::ServerTransaction server;
+        UpstreamMode mode;
+        std::shared_ptr<Courier> courier;
+        std::function<void(const std::vector<Location::Change> &)> changed;
+    };
+    using RegisteringPtr = std::shared_ptr<Registering>;
+
+    void resolve();
+    void rewrite(sip::Draft &draft, const Registering &work, const sip::Flow &out);
+    void on_response(const RegisteringPtr &work, const sip::Message &response);
+    [[nodiscard]] std::string own_contact(const sip::NameAddr &contact, const Registering &work,
+                                          const sip::Flow &out);
+    [[nodiscard]] bool knows_no_path(const Registering &work, const sip::Message &response) const;
+    void restore_contacts(sip::Draft &draft, const sip::Message &response, const Registering &work) const;
+
+    Core &core_;
+    sip::Uri uri_;
+    UpstreamMode mode_;
+    std::vector<Address> addresses_;
+    std::unique_ptr<sip::Resolver::Query> query_;
+    Timer again_;
+    std::list<RegisteringPtr> working_;
+};
+
+} // namespace offhook::bridge

@@ -1,0 +1,42 @@
+// The HTTP side of the bridge's web sockets: who may connect, the web phone's files, health and metrics.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "bridge/settings.hpp"
+#include "sip/web_server.hpp"
+
+namespace offhook::bridge {
+
+class Web final : public sip::WebServer {
+public:
+    struct Source {                           // what is asked for when somebody looks
+        std::function<std::string()> metrics; // Prometheus text format
+    };
+
+    Web(const Settings &settings, Source source) : settings_(settings), source_(std::move(source)) {}
+
+    std::optional<sip::HttpResponse> refuse_upgrade(const sip::HttpHead &request,
+                                                    const sip::Flow &flow) override;
+    sip::HttpResponse answer(const sip::HttpHead &request, const sip::Flow &flow) override;
+
+    [[nodiscard]] std::uint64_t refused_origins() const noexcept { return refused_origins_; }
+
+private:
+    [[nodiscard]] bool origin_allowed(const sip::HttpHead &request, bool secure) const;
+    [[nodiscard]] sip::HttpResponse page(std::string_view path) const;
+    [[nodiscard]] sip::HttpResponse file(std::string_view path) const;
+    [[nodiscard]] sip::HttpResponse config(const sip::HttpHead &request, const sip::Flow &flow) const;
+
+    const Settings &settings_;
+    Source source_;
+    std::uint64_t refused_origins_ = 0;
+};
+
+// "text/html; charset=utf-8" by the ending of the name; application/octet-stream when unknown.
+std::string_view content_type(std::string_view name) noexcept;
+// A path of a URL as a path below a folder: no "..", no hidden files, no control characters. Empty: none.
+std::string safe_path(std::string_view url_path);
+
+} // namespace offhook::bridge
