@@ -15,7 +15,7 @@ namespace offhook::cmd {
 namespace {
 
 // The commands of the contract that later issues build.
-const std::vector<std::string> later{"wss-bridge", "tui"};
+const std::vector<std::string> later{"tui"};
 
 bool is_later(const std::string &command) {
     return std::find(later.begin(), later.end(), command) != later.end();
@@ -36,6 +36,7 @@ struct Parser {
     RunOptions run;
     CtlOptions ctl;
     WatchOptions watch;
+    WssBridgeOptions bridge;
     ConfigOptions config;
     AudioOptions audio;
     CompletionOptions completion;
@@ -60,6 +61,7 @@ struct Parser {
     void transfer_command();
     void run_commands();
     void watch_command();
+    void bridge_command();
     void small_commands();
 };
 
@@ -138,6 +140,7 @@ Parser::Parser() {
     transfer_command();
     run_commands();
     watch_command();
+    bridge_command();
     small_commands();
 }
 
@@ -406,6 +409,32 @@ void Parser::watch_command() {
         "end after N NOTIFYs");
 }
 
+void Parser::bridge_command() {
+    auto &sub =
+        command("wss-bridge", "join browsers (SIP over WebSocket, WebRTC) and SIP phones", "",
+                "  offhook wss-bridge -c house.toml\n"
+                "  offhook wss-bridge --listen wss://0.0.0.0:8443 --sip udp:0.0.0.0:5060 -c house.toml\n"
+                "  offhook wss-bridge --status\n");
+    text_option(sub, "--domain", bridge.domain, "NAME", "the domain whose users register here");
+    repeated(sub, "--sip", bridge.sip, parse_sip_socket_text, "TRANSPORT:ADDRESS:PORT",
+             "where phones reach it: udp, tcp or tls; repeatable");
+    repeated(sub, "--origin", bridge.origins, parse_origin_text, "PATTERN",
+             "pages that may connect (https://phone.example.com, * is any); repeatable");
+    sub.add_flag("--allow-native", bridge.allow_native, "let in WebSocket clients that are no browsers");
+    text_option(sub, "--www", bridge.www, "DIR", "serve this folder instead of the built-in web phone");
+    value(sub, "--rtp-range", bridge.rtp_ports, parse_port_range_text, "LOW-HIGH", "UDP ports for media");
+    value(sub, "--media", bridge.media, parse_media_text, "rtpengine:HOST:PORT[,…]",
+          "let these rtpengine daemons carry the media");
+    value(sub, "--upstream", bridge.upstream, parse_upstream_text, "URI",
+          "be the edge of this registrar instead of a registrar");
+    choice(sub, "--upstream-mode", bridge.upstream_mode, "auto|path|contact",
+           "how calls find the way back through the upstream");
+    text_option(sub, "--state-file", bridge.state_file, "FILE", "keep registrations here over a restart");
+    text_option(sub, "--door-code", bridge.door_code, "DIGITS",
+                "DTMF that the web phone's \"open the door\" button sends");
+    sub.add_flag("--status", bridge.status, "show what a running bridge is doing");
+}
+
 void Parser::small_commands() {
     auto &config_sub =
         command("config", "check the configuration, or import another phone's", "check | import PHONE PATH",
@@ -526,6 +555,7 @@ Result<CommandLine> chosen(Parser &parser, const std::string &command) {
     if (command == "run") return finish(parser.run);
     if (command == "ctl") return finish(parser.ctl);
     if (command == "watch") return finish(parser.watch);
+    if (command == "wss-bridge") return finish(parser.bridge);
     if (command == "config") return finish(parser.config);
     if (command == "accounts") return finish(AccountsOptions{});
     if (command == "contacts") return finish(ContactsOptions{});

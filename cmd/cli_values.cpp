@@ -6,6 +6,7 @@
 #include <regex.h>
 
 #include "base/text.hpp"
+#include "bridge/settings_reader.hpp"
 #include "phone/outbound_proxy.hpp"
 #include "phone/settings.hpp"
 #include "sip/headers.hpp"
@@ -92,8 +93,36 @@ Result<std::string> parse_choice(const std::string &text, const std::string &wor
 }
 
 Result<std::string> parse_listen_text(const std::string &text) {
+    if (text.find("://") != std::string::npos) { // the web sockets of wss-bridge
+        if (auto socket = bridge::parse_web_socket(text); !socket) return tl::unexpected(socket.error());
+        return text;
+    }
     auto socket = parse_listen(text);
     if (!socket) return tl::unexpected(socket.error());
+    return text;
+}
+
+Result<std::string> parse_sip_socket_text(const std::string &text) {
+    if (auto socket = bridge::parse_sip_socket(text); !socket) return tl::unexpected(socket.error());
+    return text;
+}
+
+Result<std::string> parse_media_text(const std::string &text) {
+    if (auto nodes = bridge::parse_media(text); !nodes) return tl::unexpected(nodes.error());
+    return text;
+}
+
+Result<std::string> parse_upstream_text(const std::string &text) {
+    if (auto uri = bridge::parse_upstream(text); !uri) return tl::unexpected(uri.error());
+    return text;
+}
+
+Result<std::string> parse_origin_text(const std::string &text) {
+    return bridge::parse_origin(text);
+}
+
+Result<std::string> parse_port_range_text(const std::string &text) {
+    if (auto range = bridge::parse_port_range(text); !range) return tl::unexpected(range.error());
     return text;
 }
 

@@ -11,6 +11,12 @@ namespace offhook::cmd {
 
 Result<std::string> parse_choice(const std::string &text, const std::string &words); // "a|b|c"
 Result<std::string> parse_listen_text(const std::string &text);
+// The same text, checked; the bridge reads them again.
+Result<std::string> parse_sip_socket_text(const std::string &text);
+Result<std::string> parse_media_text(const std::string &text);
+Result<std::string> parse_upstream_text(const std::string &text);
+Result<std::string> parse_origin_text(const std::string &text);
+Result<std::string> parse_port_range_text(const std::string &text);
 Result<std::string> parse_sip_uri(const std::string &text);
 Result<std::string> parse_proxy(const std::string &text); // sip: URI, ws:// or wss:// URL
 Result<std::string> parse_dtmf_digits(const std::string &text);

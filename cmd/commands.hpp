@@ -17,6 +17,7 @@ Result<int> run(const GlobalOptions &global, const TransferCommandOptions &optio
 Result<int> run(const GlobalOptions &global, const RunOptions &options);
 Result<int> run(const GlobalOptions &global, const CtlOptions &options);
 Result<int> run(const GlobalOptions &global, const WatchOptions &options);
+Result<int> run(const GlobalOptions &global, const WssBridgeOptions &options);
 Result<int> run(const GlobalOptions &global, const ConfigOptions &options);
 Result<int> import_configuration(const GlobalOptions &global, const ConfigOptions &options);
 Result<int> run(const GlobalOptions &global, const AccountsOptions &options);

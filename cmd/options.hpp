@@ -118,6 +118,14 @@ struct WatchOptions {
     unsigned count = 0; // 0: until interrupted
 };
 
+// Empty: the configuration's, or the default.
+struct WssBridgeOptions {
+    std::string domain, www, upstream, upstream_mode, media, rtp_ports, state_file, cluster_key_file,
+        door_code;
+    std::vector<std::string> sip, origins;
+    bool allow_native = false, status = false;
+};
+
 struct ConfigOptions {
     std::string verb;        // "check", "import"
     std::string phone, path; // import: from what
@@ -144,8 +152,8 @@ struct CommandLine {
     GlobalOptions global;
     std::variant<NothingOptions, HelpOptions, VersionOptions, CallOptions, AnswerOptions, RegisterOptions,
                  PingOptions, SendOptions, MessageOptions, TraceOptions, TransferCommandOptions, WatchOptions,
-                 RunOptions, CtlOptions, ConfigOptions, AccountsOptions, ContactsOptions, AudioOptions,
-                 CompletionOptions>
+                 RunOptions, CtlOptions, WssBridgeOptions, ConfigOptions, AccountsOptions, ContactsOptions,
+                 AudioOptions, CompletionOptions>
         command;
 };
 

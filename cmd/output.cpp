@@ -53,6 +53,15 @@ void Output::event(const Event &event) {
     if (const auto line = narrate(event, verbose_); !line.empty() && !json_) progress(line);
 }
 
+void Output::event(std::string_view name, const Json &fields, std::string_view text) {
+    if (!json_) return progress(sanitise(text));
+    Json line = json_head(++sequence_, now(), name);
+    if (const auto *members = fields.as_object())
+        for (const auto &[key, value] : *members)
+            line.add(key, value);
+    write_stdout(line.dump() + "\n");
+}
+
 void Output::listening(const std::vector<std::string> &addresses) {
     if (json_) {
         Json::Array list(addresses.begin(), addresses.end());

@@ -23,6 +23,8 @@ public:
     void stdout_taken() noexcept { stdout_taken_ = true; } // --record -, --audio pipe
 
     void event(const Event &event); // JSON line, or a line for the eye
+    // An event that is not the phone's: bridge.*.
+    void event(std::string_view name, const Json &fields, std::string_view text);
     void listening(const std::vector<std::string> &addresses);
     void result(int exit, const Json &more);                // the last line of a one-shot command, JSON only
     void line(std::string_view event, const Json &members); // an event of a command's own, JSON only

@@ -7,7 +7,8 @@ build="g++ make pkg-config git libre-dev librem-dev libssl-dev libopus-dev libsp
 libasound2-dev libncurses-dev libsrtp2-dev libspandsp-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev \
 libexpected-dev libexpat1-dev doctest-dev"
 test="python3 openssl baresip-core sip-tester kamailio kamailio-tls-modules kamailio-presence-modules \
-kamailio-websocket-modules coturn espeak-ng mandoc tcpdump"
+kamailio-websocket-modules coturn espeak-ng mandoc tcpdump \
+chromium chromium-driver rtpengine-daemon"
 
 bench="baresip-core libsofia-sip-ua-dev kamailio rtpengine-daemon"
 
@@ -24,22 +25,32 @@ missing=
 for package in $wanted; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
 done
-[ -n "$missing" ] || exit 0
-
 root=
 [ "$(id -u)" = 0 ] || root=sudo
-echo "installing:$missing" >&2
 
 # invoke-rc.d asks /usr/sbin/policy-rc.d before it starts a service; ours says no, and goes away again.
 policy=/usr/sbin/policy-rc.d
-if [ ! -e $policy ]; then
+no_services() {
+    [ ! -e $policy ] || return 0
     trap '$root rm -f $policy' EXIT
     trap 'exit 130' INT TERM
     printf '#!/bin/sh\nexit 101\n' | $root tee $policy >/dev/null
     $root chmod +x $policy
-fi
-install() {
-    # shellcheck disable=SC2086
-    $root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -qy --no-install-recommends $missing >&2
 }
-install || { $root apt-get update -q >&2 && install; }
+install() {
+    echo "installing:$missing" >&2
+    no_services
+    # shellcheck disable=SC2086
+    set -- env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -qy --no-install-recommends $missing
+    $root "$@" >&2 || { $root apt-get update -q >&2 && $root "$@" >&2; }
+}
+[ -z "$missing" ] || install
+
+# JavaScript for the browser tests, into build/js: JsSIP ships no bundle, esbuild makes one.
+[ "${1:-all}" = all ] || exit 0
+js=$(dirname "$0")/../build/js
+if [ ! -e "$js/node_modules/jssip" ] || [ ! -x "$js/node_modules/.bin/esbuild" ]; then
+    command -v npm >/dev/null || { missing=" nodejs npm"; install; }
+    mkdir -p "$js"
+    npm install --silent --no-audit --no-fund --prefix "$js" jssip@3.13.8 esbuild@0.28.2 >&2
+fi

@@ -394,7 +394,8 @@ SettingsReport Reader::read() {
              {"tls", table_of(&Reader::tls)},
              {"transfer", table_of(&Reader::transfer)},
              {"presence", table_of(&Reader::presence)},
-             {"network", table_of(&Reader::network)}});
+             {"network", table_of(&Reader::network)},
+             {"bridge", [](const ConfigMember &) {}}}); // wss-bridge reads that itself
     std::vector<std::string> names;
     for (auto &account : settings.phone.accounts) {
         names.push_back(account.name);

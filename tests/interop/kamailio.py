@@ -40,6 +40,7 @@ modparam("usrloc", "db_mode", 0)
 modparam("usrloc", "timer_procs", 0)
 modparam("registrar", "min_expires", {min_expires})
 modparam("registrar", "default_expires", 60)
+{path}
 modparam("rr", "enable_full_lr", 1)
 
 request_route {{
@@ -71,6 +72,8 @@ request_route {{
 }}
 {websocket_routes}
 """
+
+PATH = 'modparam("registrar", "use_path", 1)\nmodparam("registrar", "path_mode", 0)'
 
 # RFC 7118: HTTP and SIP share the ports; only the path /ws has the WebSocket.
 WEBSOCKET = dict(
@@ -118,11 +121,11 @@ class Kamailio:
     keep the port; the bindings are in memory only and are lost."""
 
     def __init__(self, password="secret", algorithm="MD5", challenge_calls=True, certificate=None, min_expires=1,
-                 websocket=False, presence=False):
+                 websocket=False, presence=False, path=False):
         self.password, self.algorithm = password, algorithm
         self.challenge_calls, self.certificate, self.min_expires = challenge_calls, certificate, min_expires
         self.websocket = websocket
-        self.presence = presence
+        self.presence, self.path = presence, path
         self.realm = "loopback.test"
         self.process, self._seen = None, []
         for _ in range(5):
@@ -149,6 +152,7 @@ class Kamailio:
             presence_route = PRESENCE_ROUTE
         values = dict(presence_modules=presence_modules, presence_route=presence_route, port=self.port, tls_listen=tls_listen, tls_module=tls_module, realm=self.realm,
                       algorithm=self.algorithm, password=self.password, min_expires=self.min_expires,
+                      path=PATH if self.path else "",
                       challenge_calls=1 if self.challenge_calls else "$rU == \"\"")
         values.update({key: text if self.websocket else "" for key, text in WEBSOCKET.items()})
         return CONFIG.format(**values)

@@ -1,0 +1,295 @@
+// offhook wss-bridge: the command around lib/bridge.
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+
+#include <unistd.h>
+
+#include "base/log.hpp"
+#include "base/text.hpp"
+#include "bridge/anchor.hpp"
+#include "bridge/certificate.hpp"
+#include "bridge/ng.hpp"
+#include "bridge/proxy.hpp"
+#include "bridge/settings_reader.hpp"
+#include "bridge/status_socket.hpp"
+#include "cmd/commands.hpp"
+#include "cmd/output.hpp"
+#include "cmd/setup.hpp"
+#include "sip/trace.hpp"
+
+namespace offhook::cmd {
+
+namespace {
+
+constexpr int exit_timeout = 124, exit_interrupted = 130;
+constexpr Duration farewell{1'000}; // for BYE to be sent and answered
+
+// Flags over the file.
+Result<> apply(const GlobalOptions &global, const WssBridgeOptions &options, bridge::Settings &settings) {
+    const auto set = [](const std::string &flag, std::string &into) {
+        if (!flag.empty()) into = flag;
+    };
+    set(options.domain, settings.domain);
+    set(options.www, settings.www);
+    set(options.state_file, settings.state_file);
+    set(options.door_code, settings.door_code);
+    set(global.public_address, settings.public_address);
+    set(global.tls_certificate, settings.tls.certificate);
+    set(global.tls_ca, settings.tls.ca_file);
+    settings.tls.insecure |= global.tls_insecure;
+    settings.allow_native |= options.allow_native;
+    if (global.srtp == "dtls") return fail(Errc::not_supported, "wss-bridge: --srtp dtls: phones get SDES");
+    if (!global.srtp.empty())
+        settings.srtp = global.srtp == "required"   ? bridge::PlainSrtp::require
+                        : global.srtp == "optional" ? bridge::PlainSrtp::offer
+                                                    : bridge::PlainSrtp::off;
+    if (!options.origins.empty()) settings.origins = options.origins;
+    if (!global.codecs.empty()) settings.codecs = split(global.codecs, ',');
+    if (!global.listen.empty()) settings.web.clear();
+    for (const auto &text : global.listen) {
+        auto socket = bridge::parse_web_socket(text);
+        if (!socket) return fail(Errc::invalid_argument, "--listen: " + socket.error().what);
+        settings.web.push_back(*socket);
+    }
+    if (!options.sip.empty()) settings.sip.clear();
+    for (const auto &text : options.sip)
+        settings.sip.push_back(bridge::parse_sip_socket(text).value());
+    if (!options.media.empty()) settings.rtpengines = bridge::parse_media(options.media).value();
+    if (!options.upstream.empty()) settings.upstream = bridge::parse_upstream(options.upstream).value();
+    if (!options.upstream_mode.empty())
+        settings.upstream_mode = bridge::parse_upstream_mode(options.upstream_mode).value();
+    if (!options.rtp_ports.empty()) {
+        const auto range = bridge::parse_port_range(options.rtp_ports).value();
+        settings.rtp_min = range.first;
+        settings.rtp_max = range.second;
+    }
+    if (!settings.public_address.empty() && !Address::parse(settings.public_address))
+        return fail(Errc::invalid_argument,
+                    "--public-address: \"" + sanitise(settings.public_address) + "\" is no IP address");
+    return {};
+}
+
+bool listens_secure(const bridge::Settings &settings) {
+    const auto secure = [](const bridge::SocketSettings &socket) { return sip::is_secure(socket.kind); };
+    return std::ranges::any_of(settings.web, secure) || std::ranges::any_of(settings.sip, secure);
+}
+
+// Errors: Errc::tls. Where none is given, one of our own is made and kept.
+Result<> set_certificate(bridge::Settings &settings) {
+    if (!listens_secure(settings) || !settings.tls.certificate.empty()) return {};
+    std::vector<std::string> names{settings.domain, "localhost"};
+    for (const auto &socket : settings.web)
+        if (!socket.address.is_any()) names.push_back(socket.address.ip());
+    if (const auto local = local_address_towards(Address::parse("192.0.2.1", 9).value()))
+        names.push_back(local->ip());
+    settings.tls.certificate = bridge::usual_certificate_path();
+    return bridge::ensure_certificate(settings.tls.certificate, names);
+}
+
+Result<bridge::Settings> settings_for(const GlobalOptions &global, const WssBridgeOptions &options,
+                                      std::vector<std::string> &warnings) {
+    bridge::Settings settings;
+    auto file = load_configuration(global);
+    if (!file) return tl::unexpected(file.error());
+    if (*file) {
+        auto report = bridge::read_bridge_settings(**file, settings);
+        if (!report.errors.empty()) return fail(Errc::config, report.errors.front());
+        warnings = std::move(report.warnings);
+        settings = std::move(report.settings);
+    }
+    if (auto applied = apply(global, options, settings); !applied) return tl::unexpected(applied.error());
+    if (settings.sip.empty())
+        settings.sip = {{sip::TransportKind::udp, Address::any(AF_INET, 5060)},
+                        {sip::TransportKind::tcp, Address::any(AF_INET, 5060)}};
+    if (settings.domain.empty() && settings.upstream) settings.domain = settings.upstream->host;
+    if (settings.domain.empty() && settings.users.empty())
+        return fail(Errc::config, "wss-bridge: nobody can register (expected [bridge] with domain and "
+                                  "[[bridge.user]] in the configuration)");
+    if (settings.domain.empty()) return fail(Errc::config, "wss-bridge: no domain (expected --domain NAME)");
+    if (auto made = set_certificate(settings); !made) return tl::unexpected(made.error());
+    return settings;
+}
+
+class Running {
+public:
+    Running(const GlobalOptions &global, Output &output) : output_(output), timeout_(loop_), last_(loop_) {
+        (void)std::signal(SIGPIPE, SIG_IGN);
+        signals_ = std::make_unique<SignalWatch>(std::initializer_list<int>{SIGINT, SIGTERM, SIGHUP},
+                                                 [this](int signo) { on_signal(signo); });
+        if (global.timeout) timeout_.start(*global.timeout, [this] { finish(exit_timeout); });
+    }
+
+    Result<int> run(const GlobalOptions &global, bridge::Settings settings) {
+        settings_ = std::move(settings);
+        if (auto taps = open_taps(global); !taps) return tl::unexpected(taps.error());
+        if (auto checked = check_tls(); !checked) return tl::unexpected(checked.error());
+        if (auto media = open_media(); !media) return tl::unexpected(media.error());
+        proxy_ = std::make_unique<bridge::Proxy>(loop_, settings_, *media_);
+        watching_ = proxy_->core().events.add([this](const bridge::Event &event) {
+            output_.event(event.name, event.fields, event.text);
+            if (output_.broken()) finish(1);
+        });
+        if (pcap_ || trace_ || global.trace)
+            proxy_->core().transports().set_tap(
+                [this, to_stderr = global.trace && !trace_](const sip::Flow &flow, bool sent,
+                                                            std::string_view bytes) {
+                    tap(flow, sent, bytes, to_stderr);
+                });
+        if (auto started = proxy_->start(); !started) return tl::unexpected(started.error());
+        auto status = bridge::StatusSocket::open(bridge::StatusSocket::usual_path(),
+                                                 [this] { return proxy_->status().dump(); });
+        if (status)
+            status_ = std::move(*status);
+        else
+            log_warning("--status will not work: " + status.error().what);
+        output_.event("bridge.ready", Json::object().add("domain", settings_.domain),
+                      "ready: " + std::to_string(settings_.users.size()) + " users of " + settings_.domain);
+        if (auto ran = loop_.run(); !ran) return tl::unexpected(ran.error());
+        if (pcap_) pcap_->flush();
+        return exit_;
+    }
+
+private:
+    Result<> open_taps(const GlobalOptions &global) {
+        if (!global.pcap.empty()) {
+            auto pcap = sip::PcapWriter::open(global.pcap);
+            if (!pcap) return fail(Errc::invalid_argument, "--pcap " + pcap.error().what);
+            pcap_ = std::move(*pcap);
+        }
+        if (global.trace && *global.trace != "-") {
+            trace_.reset(std::fopen(global.trace->c_str(), "we"));
+            if (!trace_) return fail_errno(Errc::invalid_argument, errno, "--trace " + *global.trace);
+        }
+        return {};
+    }
+
+    Result<> open_media() {
+        if (settings_.rtpengines.empty()) {
+            auto anchor = bridge::AnchorPlane::open(settings_);
+            if (anchor) media_ = std::move(*anchor);
+            return anchor ? Result<>() : tl::unexpected(anchor.error());
+        }
+        auto ng =
+            bridge::NgPlane::open(loop_, settings_.rtpengines, [this](std::string_view node, bool alive) {
+                output_.event("bridge.rtpengine", Json::object().add("node", node).add("alive", alive),
+                              "rtpengine " + std::string(node) +
+                                  (alive ? " answers again" : " does not answer"));
+            });
+        if (ng) media_ = std::move(*ng);
+        return ng ? Result<>() : tl::unexpected(ng.error());
+    }
+
+    Result<> check_tls() {
+        if (!listens_secure(settings_)) return {};
+        const auto facts = bridge::check_certificate(settings_.tls.certificate);
+        if (!facts) return tl::unexpected(facts.error());
+        if (facts->expired) log_warning("the certificate " + settings_.tls.certificate + " has expired");
+        output_.event("bridge.certificate",
+                      Json::object()
+                          .add("file", settings_.tls.certificate)
+                          .add("sha256", facts->fingerprint)
+                          .add("until", facts->until),
+                      "certificate " + settings_.tls.certificate + ", until " + facts->until + ", SHA-256 " +
+                          facts->fingerprint);
+        return {};
+    }
+
+    // New connections get the new certificate; those that are there stay.
+    void reload() {
+        if (auto checked = check_tls(); !checked)
+            return log_error(checked.error().what + "; the old one stays");
+        if (proxy_) proxy_->core().transports().set_tls(settings_.tls);
+    }
+
+    void tap(const sip::Flow &flow, bool sent, std::string_view bytes, bool to_stderr) {
+        const auto now = std::chrono::system_clock::now();
+        if (pcap_) pcap_->write_sip(flow, sent, bytes, now);
+        if (!to_stderr && !trace_) return;
+        const std::string text = sip::format_trace(flow, sent, bytes, now);
+        if (to_stderr) output_.trace(text);
+        if (!trace_) return;
+        (void)std::fwrite(text.data(), 1, text.size(), trace_.get());
+        (void)std::fflush(trace_.get());
+    }
+
+    void on_signal(int signo) {
+        if (signo == SIGHUP) return reload();
+        if (finishing_) _exit(exit_interrupted); // asked twice: at once
+        finish(signo == SIGTERM ? 0 : exit_interrupted);
+    }
+
+    void finish(int exit) {
+        if (std::exchange(finishing_, true)) return;
+        exit_ = exit;
+        const bool calls = proxy_ && proxy_->calls() > 0;
+        if (proxy_) proxy_->hang_up_all("the bridge is shut down");
+        last_.start(calls ? farewell : Duration{0}, [this] { loop_.stop(); });
+    }
+
+    Output &output_;
+    Loop loop_;
+    Timer timeout_, last_;
+    std::unique_ptr<SignalWatch> signals_;
+    std::unique_ptr<sip::PcapWriter> pcap_;
+    std::unique_ptr<std::FILE, int (*)(std::FILE *)> trace_{nullptr, &std::fclose};
+    bridge::Settings settings_;
+    std::unique_ptr<bridge::MediaPlane> media_;
+    std::unique_ptr<bridge::Proxy> proxy_;
+    std::unique_ptr<bridge::StatusSocket> status_;
+    Observers<bridge::Event>::Handle watching_;
+    int exit_ = 0;
+    bool finishing_ = false;
+};
+
+std::string member(const Json &object, std::string_view key) {
+    const Json *value = object.find(key);
+    if (value == nullptr) return "";
+    if (const auto *text = value->as_string()) return sanitise(*text);
+    return value->dump();
+}
+
+Result<int> show_status(Output &output) {
+    const auto answer = bridge::StatusSocket::ask(bridge::StatusSocket::usual_path());
+    if (!answer) return tl::unexpected(answer.error());
+    const auto status = Json::parse(*answer);
+    if (!status) return tl::unexpected(status.error());
+    if (output.json()) {
+        output.event("bridge.status", *status, "");
+        output.result(0, Json::object());
+        return 0;
+    }
+    output.text("domain   " + member(*status, "domain"));
+    output.text("since    " + member(*status, "up_s") + " s, " + member(*status, "calls_total") + " calls, " +
+                member(*status, "connections") + " connections");
+    for (const auto &[list, head] : {std::pair("bindings", "user     "), {"calls", "call     "}})
+        if (const Json *items = status->find(list); items != nullptr && items->as_array() != nullptr)
+            for (const auto &item : *items->as_array()) {
+                std::string line = head;
+                if (const auto *fields = item.as_object())
+                    for (const auto &field : *fields)
+                        line += (line.size() > 9 ? "  " : "") +
+                                (field.first == "user" ? "" : field.first + "=") + member(item, field.first);
+                output.text(line);
+            }
+    return 0;
+}
+
+} // namespace
+
+Result<int> run(const GlobalOptions &global, const WssBridgeOptions &options) {
+    Output output(global);
+    if (options.status) return show_status(output);
+    std::vector<std::string> warnings;
+    auto settings = settings_for(global, options, warnings);
+    if (!settings) return tl::unexpected(settings.error());
+    for (const auto &warning : warnings)
+        log_warning(warning);
+    Running running(global, output);
+    auto exit = running.run(global, std::move(*settings));
+    if (exit) output.result(*exit, Json::object());
+    return exit;
+}
+
+} // namespace offhook::cmd

@@ -1,0 +1,57 @@
+"""offhook wss-bridge with its configuration, as the tests need it."""
+
+import os
+
+from offhook import Offhook
+from processes import workdir
+
+USERS = {"anna": "rose 17", "ben": "lily 23", "carl": "iris 42"}
+
+
+def configuration(users=None, extra="", devices=(), name="bridge", domain="house.test"):
+    lines = ["[bridge]", f'domain = "{domain}"', extra]
+    for user, password in (users or USERS).items():
+        # baresip 1.0.0 takes no challenge in which SHA-256 appears
+        lines += ["[[bridge.user]]", f'name = "{user}"', f'password = "{password}"', 'digest = "md5"']
+    for device in devices:
+        lines += ["[[bridge.device]]", *device]
+    path = workdir() / f"{name}.toml"
+    path.write_text("\n".join(lines) + "\n")
+    os.chmod(path, 0o600)
+    return path
+
+
+class Bridge(Offhook):
+    """On free ports of 127.0.0.1: .web is its WebSocket URL, .port is where phones reach it."""
+
+    def __init__(self, *args, name="bridge", config=None, origin="http://127.0.0.1:*", web="ws", **options):
+        config = config or configuration(name=name)
+        if "OFFHOOK_BRIDGE_TRACE" in os.environ:  # for developers
+            args = (*args, f"--trace={os.environ['OFFHOOK_BRIDGE_TRACE']}")
+        super().__init__("wss-bridge", "-c", config, "--listen", f"{web}://127.0.0.1:0", "--sip", "udp:127.0.0.1:0",
+                         "--sip", "tcp:127.0.0.1:0", "--origin", origin, *args, name=name, audio=None, **options)
+        self.wait_event("bridge.ready", timeout=20)
+        self.sockets = {e["address"].split(":")[0]: e["address"].split(":", 1)[1]
+                        for e in self.events_named("bridge.listening")}
+        self.http = ("https" if web == "wss" else "http") + f"://{self.sockets[web]}"
+        self.web = f"{web}://{self.sockets[web]}/ws"
+        self.udp = self.sockets["udp"]
+        self.tcp = self.sockets["tcp"]
+
+    def password(self, user, users=None):
+        path = workdir() / f"{user}.password"
+        path.write_text((users or USERS)[user] + "\n")
+        return path
+
+    def account(self, user, transport="udp"):
+        """Options that make an offhook register here as `user`."""
+        return ["--aor", f"sip:{user}@house.test", "--registrar", f"sip:{self.sockets[transport]};transport={transport}",
+                "--proxy", f"sip:{self.sockets[transport]};transport={transport};lr", "--password-file",
+                self.password(user), "--listen", f"{transport}:127.0.0.1:0"]
+
+    def registered(self, user, timeout=15):
+        return self.wait_event("bridge.registered", {"user": user}, timeout)
+
+    def stop(self):
+        self.popen.terminate()
+        return self.ends(0)

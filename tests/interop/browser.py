@@ -1,0 +1,219 @@
+"""Headless Chromium, driven through chromedriver (WebDriver, plain HTTP), and a page with JsSIP in it."""
+
+import http.server
+import json
+import os
+import pathlib
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.request
+
+from processes import ROOT, Failure, Process, Skip, free_port, need, workdir
+
+PAGES = ROOT / "tests/browser"
+MODULES = ROOT / "build/js/node_modules"
+FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--mute-audio",
+         "--autoplay-policy=no-user-gesture-required", "--use-fake-device-for-media-stream",
+         "--use-fake-ui-for-media-stream", "--allow-loopback-in-peer-connection", "--no-first-run",
+         "--disable-background-networking", "--disable-component-update", "--disable-extensions",
+         "--ignore-certificate-errors"]
+
+
+def jssip():
+    """JsSIP as one script, bundled once by esbuild into build/js."""
+    bundle = ROOT / "build/js/jssip.js"
+    if bundle.exists():
+        return bundle
+    if not (MODULES / "jssip").exists():
+        raise Skip("JsSIP is not there (tests/deps.sh installs it)")
+    fresh = bundle.with_suffix(f".{os.getpid()}")
+    subprocess.run([MODULES / ".bin/esbuild", MODULES / "jssip/lib/JsSIP.js", "--bundle", "--format=iife",
+                    "--global-name=JsSIP", f"--outfile={fresh}", "--log-level=warning"], check=True)
+    fresh.rename(bundle)
+    return bundle
+
+
+class Pages:
+    """Serves tests/browser and JsSIP on http://127.0.0.1: a secure context, so that media may be used."""
+
+    def __init__(self):
+        script = jssip()
+
+        class Handler(http.server.SimpleHTTPRequestHandler):
+            def __init__(self, *args):
+                super().__init__(*args, directory=str(PAGES))
+
+            def translate_path(self, path):
+                return str(script) if path == "/jssip.js" else super().translate_path(path)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.origin = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+class Chromium(Process):
+    """One browser with one window for each open()."""
+
+    def __init__(self, name="chromium"):
+        self.port = free_port()
+        profile = workdir() / f"{name}.profile"
+        super().__init__([need("chromedriver"), f"--port={self.port}", "--silent"], name)
+        options = {"args": [*FLAGS, f"--user-data-dir={profile}"], "binary": need("chromium")}
+        capabilities = {"alwaysMatch": {"browserName": "chrome", "goog:chromeOptions": options,
+                                        "goog:loggingPrefs": {"browser": "ALL"}, "timeouts": {"script": 60000}}}
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                self.session = self._post("/session", {"capabilities": capabilities})["sessionId"]
+                break
+            except (urllib.error.URLError, ConnectionError):
+                if time.monotonic() > deadline or not self.alive():
+                    raise Failure(f"chromedriver does not answer: {self.stderr()[-500:]}") from None
+                time.sleep(0.05)
+        self._fresh = True
+
+    def _post(self, path, body, method="POST"):
+        data = None if method == "GET" else json.dumps(body).encode()
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data, method=method,
+                                         headers={"Content-Type": "application/json"})
+        try:
+            with urllib.request.urlopen(request, timeout=90) as reply:
+                return json.load(reply)["value"]
+        except urllib.error.HTTPError as error:
+            raise Failure(f"chromedriver: {json.load(error)['value'].get('message', '')[:600]}") from None
+
+    def command(self, path, body=None, method="POST"):
+        return self._post(f"/session/{self.session}{path}", body or {}, method)
+
+    def open(self, url, size=None):
+        """A window showing `url`."""
+        if self._fresh:
+            handle = self.command("/window", method="GET")
+            self._fresh = False
+        else:
+            handle = self.command("/window/new", {"type": "window"})["handle"]
+        window = Window(self, handle)
+        window.select()
+        if size:
+            self.command("/window/rect", {"width": size[0], "height": size[1]})
+        self.command("/url", {"url": url})
+        return window
+
+    def quit(self):
+        try:
+            self.command("", method="DELETE")
+        except (Failure, OSError):
+            pass
+
+
+class Window:
+    def __init__(self, browser, handle):
+        self.browser, self.handle = browser, handle
+
+    def select(self):
+        self.browser.command("/window", {"handle": self.handle})
+
+    def run(self, script, *args):
+        """The value of a JavaScript expression; promises are awaited."""
+        self.select()
+        text = ("const done = arguments[arguments.length - 1];"
+                f"Promise.resolve((async () => ({script}))()).then(v => done({{value: v}}), "
+                "e => done({error: String(e && e.stack || e)}));")
+        result = self.browser.command("/execute/async", {"script": text, "args": list(args)})
+        if "error" in result:
+            raise Failure(f"in the page: {result['error'][:600]}")
+        return result.get("value")
+
+    def wait(self, script, what, timeout=15.0):
+        deadline = time.monotonic() + timeout
+        while True:
+            value = self.run(script)
+            if value:
+                return value
+            if time.monotonic() > deadline:
+                raise Failure(f"{what}: not within {timeout:g} s; {self.log()}")
+            time.sleep(0.05)
+
+    def log(self):
+        self.select()
+        entries = self.browser.command("/se/log", {"type": "browser"})
+        return "; ".join(e["message"] for e in entries)[-1500:]
+
+    def screenshot(self, path):
+        import base64
+        self.select()
+        pathlib.Path(path).write_bytes(base64.b64decode(self.browser.command("/screenshot", method="GET")))
+
+    def close(self):
+        self.select()
+        self.browser.command("/window", method="DELETE")
+
+
+class WebPhone:
+    """The JsSIP page in a window of its own."""
+
+    def __init__(self, browser, pages, url, user, password, domain="house.test", **options):
+        self.user, self.window = user, browser.open(pages.origin + "/page.html")
+        self.options = {"url": url, "user": user, "password": password, "domain": domain, **options}
+        self.start()
+
+    def start(self):
+        self.window.run(f"phone.start({json.dumps(self.options)})")
+
+    def registered(self):
+        self.event("registered")
+        return self
+
+    def events(self):
+        return self.window.run("phone.events")
+
+    def event(self, name, match=None, timeout=15.0, after=0):
+        """Waits for an event of the page; (its number, the event)."""
+        deadline = time.monotonic() + timeout
+        while True:
+            events = self.events()
+            for number, event in enumerate(events):
+                if number >= after and event["name"] == name and \
+                        all(event.get(k) == v for k, v in (match or {}).items()):
+                    return event
+            if time.monotonic() > deadline:
+                seen = ", ".join(f"{e['name']}({e.get('cause') or e.get('originator') or ''})" for e in events)
+                raise Failure(f"{self.user}: no event {name} {match or ''} within {timeout:g} s; events: {seen}; "
+                              f"{self.window.log()}")
+            time.sleep(0.05)
+
+    def call(self, target, **options):
+        return self.window.run(f"phone.call({json.dumps(target)}, {json.dumps(options)})")
+
+    def do(self, index, text):
+        """Runs `session.TEXT` on a session."""
+        return self.window.run(f"(phone.sessions[{index}].{text}, null)")
+
+    def stats(self, index=0):
+        return self.window.run(f"phone.stats({index})")
+
+    def hears(self, hz, timeout=10.0, tolerance=15.0, above=-60.0):
+        """Waits until the strongest tone heard is `hz`."""
+        deadline = time.monotonic() + timeout
+        while True:
+            heard = self.window.run("phone.heard()")
+            if abs(heard["hz"] - hz) < tolerance and (heard["db"] or -200) > above:
+                return heard
+            if time.monotonic() > deadline:
+                raise Failure(f"{self.user} hears {heard['hz']:.0f} Hz at {heard['db']} dB, expected {hz} Hz")
+            time.sleep(0.1)
+
+    def hears_nothing(self, timeout=10.0, below=-80.0):
+        deadline = time.monotonic() + timeout
+        while True:
+            heard = self.window.run("phone.heard()")
+            if heard["db"] is None or heard["db"] < below:
+                return
+            if time.monotonic() > deadline:
+                raise Failure(f"{self.user} still hears {heard['hz']:.0f} Hz at {heard['db']} dB")
+            time.sleep(0.1)
