@@ -1,6 +1,7 @@
 #include "bridge/interwork.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 #include "sip/grammar.hpp"
@@ -15,6 +16,7 @@ using media::Sdp;
 using media::SdpMedia;
 
 constexpr std::size_t most_lines = 8;
+constexpr std::string_view event_name = "telephone-event/";
 constexpr std::uint8_t usual_event_number = 101; // what old phones expect
 
 std::optional<std::uint8_t> payload_number(std::string_view text) {
@@ -160,26 +162,42 @@ bool Format::is_event() const noexcept {
     return sip::iequals(name, "telephone-event");
 }
 
+unsigned Line::spoken_clock() const {
+    for (const auto &format : at(End::callee).formats)
+        if (!format.is_event() && std::ranges::find(at(End::caller).formats, format.key(), &Format::key) !=
+                                      at(End::caller).formats.end())
+            return format.clock;
+    return 8000;
+}
+
 std::map<std::uint8_t, std::uint8_t> Line::numbers(End from) const {
     std::map<std::uint8_t, std::uint8_t> out;
     const LineEnd &to = at(other(from));
-    const auto wanted = [&](const std::string &key) {
-        return std::ranges::find(to.formats, key, &Format::key);
+    const auto event = event_for(other(from));
+    const auto add = [&](std::uint8_t number, const std::string &key) {
+        const auto found = std::ranges::find(to.formats, key, &Format::key);
+        if (key.starts_with(event_name) && event)
+            out[number] = event->number;
+        else if (found != to.formats.end())
+            out[number] = found->number;
     };
     // Its own numbers too, as some send what they would receive; ours win.
     for (const auto &format : at(from).formats)
-        if (const auto found = wanted(format.key()); found != to.formats.end())
-            out[format.number] = found->number;
+        add(format.number, format.key());
     for (const auto &[key, number] : at(from).used)
-        if (const auto found = wanted(key); found != to.formats.end()) out[number] = found->number;
+        add(number, key);
     return out;
 }
 
 std::optional<Format> Line::event_for(End to) const {
-    for (const auto &format : at(to).formats)
-        if (format.is_event() && format.clock == 8000) return format;
-    const auto any = std::ranges::find_if(at(to).formats, &Format::is_event);
-    return any == at(to).formats.end() ? std::nullopt : std::optional(*any);
+    const Format *best = nullptr;
+    const unsigned clock = spoken_clock();
+    for (const auto &format : at(to).formats) {
+        if (!format.is_event()) continue;
+        if (best == nullptr || format.clock == clock || (format.clock == 8000 && best->clock != clock))
+            best = &format;
+    }
+    return best == nullptr ? std::nullopt : std::optional(*best);
 }
 
 bool Interwork::allowed(const Format &format) const {
@@ -244,7 +262,12 @@ bool Interwork::number_taken(End to, const Line &line, std::uint8_t number, cons
 
 // The numbers of an offer for `to`: what it knows already, else the offerer's, else any that is free.
 void Interwork::keep_numbers(Line &line, End to) {
-    for (const auto &format : line.at(other(to)).formats) {
+    auto formats = line.at(other(to)).formats;
+    const bool events = std::ranges::any_of(formats, &Format::is_event);
+    if (const Format usual{usual_event_number, "telephone-event"};
+        own(to).web && events && std::ranges::find(formats, usual.key(), &Format::key) == formats.end())
+        formats.push_back(usual);
+    for (const auto &format : formats) {
         const std::string key = format.key();
         if (line.at(to).used.contains(key)) continue;
         std::uint8_t number = format.number;
@@ -299,7 +322,9 @@ Result<std::string> Interwork::answer(End from, std::string_view text) {
         for (const auto &[key, number] : used)
             line.at(from).used[key] = number;
         auto &formats = line.at(from).formats;
+        const bool events = std::ranges::any_of(asked.formats, &Format::is_event);
         std::erase_if(formats, [&](const Format &f) {
+            if (f.is_event()) return !events;
             return std::ranges::find(asked.formats, f.key(), &Format::key) == asked.formats.end();
         });
         const bool real = std::ranges::any_of(formats, [](const Format &f) { return !f.is_event(); });
@@ -420,6 +445,31 @@ void Interwork::add_web_lines(SdpMedia &media, const Line &line, std::size_t ind
     lines.push_back({"end-of-candidates", ""});
 }
 
+// Browsers get telephone-event at 8 kHz in any case: Chromium sends digits by that number alone, whatever it
+// counts in. Phones get one in an answer: many take no second.
+std::vector<Format> Interwork::formats_for(const Line &line, End to, bool answering) const {
+    const LineEnd &theirs = line.at(other(to)), &there = line.at(to);
+    std::vector<Format> out;
+    std::ranges::copy_if(theirs.formats, std::back_inserter(out),
+                         [](const Format &f) { return !f.is_event(); });
+    std::vector<Format> events;
+    std::ranges::copy_if(theirs.formats, std::back_inserter(events), &Format::is_event);
+    if (events.empty()) return out;
+    if (own_[static_cast<std::size_t>(to)]->web) {
+        events.clear();
+        const bool opus = std::ranges::find(out, 48000U, &Format::clock) != out.end();
+        for (const unsigned clock : {48000U, 8000U})
+            if (const Format event{0, "telephone-event", clock};
+                there.used.contains(event.key()) && (opus || clock == 8000))
+                events.push_back(event);
+    } else if (answering) {
+        events.clear();
+        if (const auto event = line.event_for(to)) events.push_back(*event);
+    }
+    out.insert(out.end(), events.begin(), events.end());
+    return out;
+}
+
 Result<SdpMedia> Interwork::describe(const Line &line, std::size_t index, End to, bool answering) {
     const LineEnd &theirs = line.at(other(to)); // whom we speak for
     const LineEnd &there = line.at(to);
@@ -438,7 +488,7 @@ Result<SdpMedia> Interwork::describe(const Line &line, std::size_t index, End to
     if (!port) return tl::unexpected(port.error());
     media.port = *port;
     media.connection = {own(to).ip, own(to).ipv6};
-    add_formats(media, line, to, web, theirs.formats);
+    add_formats(media, line, to, web, formats_for(line, to, answering));
     auto direction = theirs.direction;
     if (answering) direction = legal_answer(direction, there.direction);
     if (web)

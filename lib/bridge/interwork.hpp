@@ -68,6 +68,9 @@ struct Line {
     [[nodiscard]] const LineEnd &at(End end) const { return ends[static_cast<std::size_t>(end)]; }
     // Numbers as `from` sends them → as the other end wants them.
     [[nodiscard]] std::map<std::uint8_t, std::uint8_t> numbers(End from) const;
+    // The clock of the codec that is spoken: telephone-events count in it, whatever their own line says
+    // (Chromium sends those of Opus by the number of the 8 kHz one).
+    [[nodiscard]] unsigned spoken_clock() const;
     // telephone-event as `to` wants it: number and clock.
     [[nodiscard]] std::optional<Format> event_for(End to) const;
 };
@@ -107,6 +110,7 @@ private:
                                     const std::string &key) const;
     Result<media::SdpMedia> describe(const Line &line, std::size_t index, End to, bool answering);
     Result<std::string> write(End to, bool answering);
+    [[nodiscard]] std::vector<Format> formats_for(const Line &line, End to, bool answering) const;
     void add_web_lines(media::SdpMedia &media, const Line &line, std::size_t index, End to, bool answering);
     static void add_formats(media::SdpMedia &media, const Line &line, End to, bool web,
                             const std::vector<Format> &formats);

@@ -5,7 +5,7 @@ import os
 from offhook import Offhook
 from processes import workdir
 
-USERS = {"anna": "rose 17", "ben": "lily 23", "carl": "iris 42"}
+USERS = {"anna": "rose-17", "ben": "lily-23", "carl": "iris-42"}
 
 
 def configuration(users=None, extra="", devices=(), name="bridge", domain="house.test"):

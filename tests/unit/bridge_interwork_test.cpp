@@ -144,12 +144,29 @@ TEST_SUITE("bridge interwork") {
         const auto out =
             answered(pair.work, End::callee,
                      phone("96 97", "a=rtpmap:96 opus/48000/2\r\na=rtpmap:97 telephone-event/8000\r\n"));
-        CHECK(has(out, "m=audio 30000 UDP/TLS/RTP/SAVPF 111 126"));
+        CHECK(has(out, "m=audio 30000 UDP/TLS/RTP/SAVPF 111 110 126"));
         const auto &line = pair.work.lines().at(0);
         CHECK(line.numbers(End::caller).at(111) == 96);
         CHECK(line.numbers(End::caller).at(126) == 97);
         CHECK(line.numbers(End::callee).at(111) == 111); // what we offered it
         CHECK(line.numbers(End::callee).at(96) == 111);  // what it would receive
+    }
+
+    TEST_CASE("T2: with Opus, telephone-events count at 48 kHz, by whichever number they come") {
+        Pair pair(false, true);
+        offered(pair.work, End::caller,
+                phone("96 0 103 101", "a=rtpmap:96 opus/48000/2\r\na=rtpmap:103 telephone-event/48000\r\n"
+                                      "a=rtpmap:101 telephone-event/8000\r\n"));
+        const auto out = answered(pair.work, End::callee,
+                                  chrome_head + "m=audio 9 UDP/TLS/RTP/SAVPF 96 0 103 101\r\n" + chrome_web +
+                                      "a=setup:active\r\na=mid:0\r\na=sendrecv\r\na=rtcp-mux\r\n"
+                                      "a=rtpmap:96 opus/48000/2\r\na=rtpmap:103 telephone-event/48000\r\n"
+                                      "a=rtpmap:101 telephone-event/8000\r\n");
+        CHECK(has(out, "m=audio 30000 RTP/AVP 96 0 103"));
+        const auto &line = pair.work.lines()[0];
+        CHECK(line.numbers(End::callee).at(101) == 103);
+        CHECK(line.numbers(End::callee).at(103) == 103);
+        CHECK(line.event_for(End::caller)->clock == 48000);
     }
 
     TEST_CASE("T2: lines the phone left out or refused are refused, by their own mid") {
