@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.hpp"
+#include "base/random.hpp"
 #include "bridge/interwork.hpp"
 #include "bridge/media_ports.hpp"
 #include "bridge/relay.hpp"
@@ -130,9 +131,9 @@ std::unique_ptr<Leg> AnchorSession::make_leg(unsigned id, bool web, const Addres
         leg->bind = Address::any(leg->own.ipv6 ? AF_INET6 : AF_INET);
     }
     leg->own.srtp = settings.srtp;
-    leg->own.session_id = std::to_string(rand_u64() >> 2);
+    leg->own.session_id = std::to_string(random_u64() >> 2);
     for (std::size_t i = 0; i < most_lines; ++i)
-        leg->own.ssrcs.push_back(rand_u32());
+        leg->own.ssrcs.push_back(random_u32());
     leg->own.port = [this, id, raw = leg.get()](std::size_t line) { return port_of(*raw, id, line); };
     if (!web) return leg;
     leg->own.ufrag = sip::random_token(4);

@@ -5,6 +5,7 @@
 
 #include <openssl/crypto.h>
 
+#include "base/random.hpp"
 #include "bridge/flow_token.hpp"
 #include "sip/digest.hpp"
 #include "sip/grammar.hpp"
@@ -83,7 +84,7 @@ std::string Gatekeeper::make_nonce(TimePoint now) const {
     for (int shift = 56; shift >= 0; shift -= 8)
         bytes += static_cast<char>(time >> shift & 255);
     for (int i = 0; i < 4; ++i)
-        bytes += static_cast<char>(rand_u32() & 255);
+        bytes += static_cast<char>(random_u32() & 255);
     return base64url(bytes + mac(secret_, realm_ + bytes, nonce_mac));
 }
 

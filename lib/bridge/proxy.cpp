@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.hpp"
+#include "base/random.hpp"
 #include "base/text.hpp"
 #include "bridge/rewrite.hpp"
 #include "sip/digest.hpp"
@@ -31,7 +32,7 @@ std::string allow() {
 
 Proxy::Proxy(Loop &loop, const Settings &settings, MediaPlane &media)
     : settings_(settings), web_(settings, {[this] { return metrics(); }}),
-      core_(loop, *this, settings, media, rand_u32()), sweep_(loop), save_(loop) {}
+      core_(loop, *this, settings, media, random_u32()), sweep_(loop), save_(loop) {}
 
 Proxy::~Proxy() {
     calls_.clear();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/random.hpp"
 #include "media/wire.hpp"
 
 namespace offhook::bridge {
@@ -20,7 +21,7 @@ constexpr std::size_t most_early = 4; // datagrams
 constexpr Duration connect_within{30'000};
 
 std::uint32_t random_start() {
-    return rand_u32();
+    return random_u32();
 }
 
 bool is_rtcp(std::span<const std::uint8_t> packet) {

@@ -5,7 +5,8 @@ import urllib.request
 
 from bridge import USERS, Bridge
 from browser import Chromium, Pages, WebPhone
-from harness import Baresip, Offhook, case, expect, expect_equal, expect_tone, wait_until, workdir, write_tone
+from harness import (Baresip, Kamailio, Offhook, Process, case, expect, expect_equal, expect_tone, free_port, need,
+                     wait_until, workdir, write_tone)
 
 LEVEL = -15.0
 
@@ -273,5 +274,79 @@ def built_in_phone():
     window.wait('document.querySelectorAll(".call").length === 1', "anna talks to carl")
     click(window, ".call .hangup")
     target.wait_event("call.ended")
+    browser.quit()
+    bridge.stop()
+
+
+def edge(registrar, *args, name="edge"):
+    """A bridge in front of `registrar` (Kamailio)."""
+    path = workdir() / f"{name}.toml"
+    path.write_text(f'[bridge]\ndomain = "{registrar.realm}"\n')
+    return Bridge("--upstream", f"sip:127.0.0.1:{registrar.port}", *args, name=name, config=path)
+
+
+@case("bridge: in front of Kamailio, by Path and by Contact", timeout=150)
+def kamailio_upstream():
+    pages, browser = Pages(), Chromium()
+    for mode, path in (("path", True), ("contact", False)):
+        registrar = Kamailio(path=path)
+        bridge = edge(registrar, "--upstream-mode", mode, name=f"edge-{mode}")
+        domain = f"127.0.0.1:{registrar.port}"
+        page = WebPhone(browser, pages, bridge.web, "anna", registrar.password, domain=domain, hz=700,
+                        answer=True).registered()
+        tone = write_tone(workdir() / f"{mode}.wav", 440, 30, 8000, dbfs=LEVEL)
+        account = ["--aor", f"sip:ben@{domain}", "--registrar", f"sip:{domain}", "--password-file",
+                   secret(registrar.password), "--listen", "udp:127.0.0.1:0"]
+        phone = Offhook("answer", "--auto", "--play", tone, "--then", "wait", *account, name=f"ben-{mode}")
+        phone.wait_event("account.registered")
+        call = page.call(f"sip:ben@{domain}")
+        page.event("confirmed", {"index": call})
+        page.hears(440)
+        page.do(call, "terminate()")
+        phone.wait_event("call.ended", {"by": "remote"})
+        phone.ends(0)
+        # And the way in: the registrar finds the browser through the bridge.
+        caller = Offhook("call", "--play", tone, "--hangup-after", "3s", *account, "--timeout", "30s",
+                         f"sip:anna@{domain}", name=f"ben2-{mode}")
+        page.event("confirmed", {"index": call + 1})
+        page.hears(440)
+        caller.ends(0)
+        page.event("ended", {"index": call + 1})
+        page.window.run("(phone.ua.stop(), null)")
+        page.event("unregistered")
+        bridge.stop()
+        registrar.stop()
+    browser.quit()
+
+
+def secret(password):
+    path = workdir() / "kamailio.password"
+    path.write_text(password + "\n")
+    return path
+
+
+@case("bridge: the media on rtpengine, and on the second one when the first is gone", timeout=120)
+def rtpengine():
+    pages, browser = Pages(), Chromium()
+    ports = [free_port(), free_port()]
+    first, second = (Process([need("rtpengine"), "--table=-1", "--interface=127.0.0.1", f"--listen-ng=127.0.0.1:{port}",
+                              "--foreground", "--log-stderr", "--log-level=4", "--dtls-passive",
+                              f"--port-min={30000 + 2000 * n}", f"--port-max={31999 + 2000 * n}",
+                              f"--pidfile={workdir()}/rtpengine{n}.pid"], f"rtpengine{n}")
+                     for n, port in enumerate(ports))
+    bridge = Bridge("--media", "rtpengine:" + ",".join(f"127.0.0.1:{p}" for p in ports))
+    phone = answering(bridge, "ben", "--count", "2")
+    page = web_phone(browser, pages, bridge, "anna", hz=700)
+    for round_ in range(2):
+        call = page.call("sip:ben@house.test")
+        page.event("confirmed", {"index": call})
+        page.hears(440)
+        page.do(call, "terminate()")
+        wait_until(lambda: len(phone.events_named("call.ended")) > round_, "the phone's call ends")
+        if round_ == 0:
+            first.popen.terminate()
+            bridge.wait_event("bridge.rtpengine", {"alive": False}, timeout=20)
+    phone.ends(0)
+    second.popen.terminate()
     browser.quit()
     bridge.stop()
