@@ -191,8 +191,9 @@ constexpr std::array<std::string_view, 4> decisive{"user", "ttl", "method", "mad
 
 bool covers(const Params &a, const Params &b) {
     return std::all_of(a.items.begin(), a.items.end(), [&](const Param &param) {
+        // Of a name that is there twice, the first counts on both sides.
         if (const Param *const other = b.find(param.name))
-            return iequals(unescape(param.value), unescape(other->value));
+            return iequals(unescape(a.find(param.name)->value), unescape(other->value));
         return std::none_of(decisive.begin(), decisive.end(),
                             [&](std::string_view name) { return iequals(name, param.name); });
     });

@@ -1,20 +1,16 @@
-// libFuzzer: any bytes as a datagram and as a stream; parsed, screened, decoded, answered and written again.
-#include <cstdint>
-#include <cstdlib>
+// Any bytes as a datagram and as a stream; parsed, screened, decoded, answered and written again.
 #include <string>
 
 #include "sip/digest.hpp"
 #include "sip/draft.hpp"
 #include "sip/framer.hpp"
 #include "sip/screen.hpp"
+#include "tests/fuzz/body.hpp"
 
+using namespace offhook::fuzz;
 using namespace offhook::sip;
 
 namespace {
-
-void require(bool holds) {
-    if (!holds) std::abort();
-}
 
 void decode_addresses(std::string_view value) {
     const auto list = NameAddr::parse_list(value);
@@ -73,23 +69,14 @@ void check_message(std::string bytes) {
 
 } // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
-    const std::string bytes(reinterpret_cast<const char *>(data), size);
+FUZZ_BODY(message) {
+    const std::string bytes(text_of(input));
     check_message(bytes);
-    StreamFramer whole, halves;
+    StreamFramer whole;
     whole.push(bytes);
-    halves.push(bytes.substr(0, size / 2));
     while (true) {
         const auto item = whole.next();
         if (!item || !*item) break;
         check_message((*item)->bytes);
     }
-    for (int part = 0; part < 2; ++part) {
-        while (true) {
-            const auto item = halves.next();
-            if (!item || !*item) break;
-        }
-        halves.push(bytes.substr(size / 2));
-    }
-    return 0;
 }
