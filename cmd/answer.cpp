@@ -202,6 +202,7 @@ Result<int> run(const GlobalOptions &global, const AnswerOptions &options) {
     if (options.at_once > 1 && plan->steps_from_stdin)
         return fail(Errc::invalid_argument, "--at-once: several calls cannot share the steps on stdin");
     plan->echo = options.echo;
+    setup->phone.hold_for_next = options.at_once == 1; // else nobody is to wait
     auto refer = refer_policy(options.talk, setup->phone.refer, global.json);
     if (!refer) return tl::unexpected(refer.error());
     setup->phone.refer = *refer;

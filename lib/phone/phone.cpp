@@ -108,7 +108,7 @@ void Phone::Self::return_device(CallId call) {
 
 // Whoever takes up another call lets the others wait; where there is no device nobody has to.
 void Phone::Self::hold_others(CallId but) {
-    if (!device_.source && !device_.sink) return;
+    if (!settings_.hold_for_next || (!device_.source && !device_.sink)) return;
     const auto *taken_up = find(but);
     const auto room =
         taken_up != nullptr && taken_up->media() != nullptr ? taken_up->media()->conference() : nullptr;

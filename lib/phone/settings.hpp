@@ -72,6 +72,8 @@ struct PhoneSettings {
     // Calls straight from anybody, not only from the accounts' servers and this host. Absent: yes when no
     // account registers or `listen` asks for sockets explicitly.
     std::optional<bool> allow_direct;
+    // Taking up a call puts the one that has the sound device on hold: there is one person there.
+    bool hold_for_next = true;
     bool verbose_sip = false;
 };
 
