@@ -23,12 +23,15 @@ void InviteSession::send_reinvite() {
     auto offer = listener_->make_offer();
     if (!offer) return reinvite_failed(offer.error());
     const bool early = state_ != DialogState::confirmed; // RFC 3311 §5.1
-    Dialog &dialog = early && !dialog_ ? early_.front().dialog : *dialog_;
-    Draft draft = dialog.request(early ? "UPDATE" : "INVITE");
+    Dialog *dialog = dialog_ ? &*dialog_ : nullptr;
+    for (Early &fork : early_) // the one whose answer counts
+        if (!dialog_ && fork.dialog.id.remote_tag == early_tag_) dialog = &fork.dialog;
+    if (dialog == nullptr) return reinvite_failed({Errc::rejected, "the called device has given up"});
+    Draft draft = dialog->request(early ? "UPDATE" : "INVITE");
     session_timer_.ask(draft);
     draft.set_body("application/sdp", *offer);
     modify_request_ =
-        ua_.request(in_dialog(std::move(draft), dialog), {},
+        ua_.request(in_dialog(std::move(draft), *dialog), {},
                     [this](const ClientRequest::Outcome &outcome) { on_reinvite_final(outcome); });
 }
 

@@ -143,4 +143,57 @@ TEST_SUITE("sip invite session") {
         CHECK(alice.end->by == sip::SessionEnd::By::network);
         CHECK(loop.now() - start < std::chrono::milliseconds(1000));
     }
+
+    TEST_CASE(
+        "a reliable 183 settles the exchange: UPDATE both ways before the answer, which has no description") {
+        Pair p;
+        p.bob.auto_ring = p.bob.auto_accept = false;
+        p.alice.call(p.bob, "v=0");
+        REQUIRE(p.until([&] { return p.bob.saw("invite"); }));
+        CHECK_FALSE(p.bob.session->modifiable());
+        p.bob.session->ring(183, "v=0 early");
+        p.bob.session->accept("v=0 never sent"); // waits for the PRACK
+        REQUIRE(p.until([&] { return p.alice.saw("confirmed") && p.bob.saw("confirmed"); }));
+        CHECK(p.alice.saw("answer v=0 early"));
+        CHECK_FALSE(p.alice.saw("answer v=0 never sent"));
+        p.alice.session->hang_up();
+        CHECK(p.until([&] { return p.alice.end && p.bob.end; }));
+    }
+
+    TEST_CASE("in an early dialog either side changes the session by UPDATE") {
+        for (const bool caller : {true, false}) {
+            CAPTURE(caller);
+            Pair p;
+            p.bob.auto_ring = p.bob.auto_accept = false;
+            p.alice.call(p.bob, "v=0");
+            REQUIRE(p.until([&] { return p.bob.saw("invite"); }));
+            p.bob.session->ring(183, "v=0 early");
+            auto &asks = caller ? p.alice : p.bob;
+            auto &other = caller ? p.bob : p.alice;
+            REQUIRE(p.until([&] { return asks.session->modifiable(); }));
+            asks.offer_sdp = "v=0 changed";
+            asks.session->reinvite();
+            REQUIRE(p.until([&] { return asks.saw("reinvited"); }));
+            CHECK(other.saw("offer v=0 changed"));
+            CHECK(p.alice.session->state() == DialogState::early);
+            p.bob.session->accept({});
+            REQUIRE(p.until([&] { return p.alice.saw("confirmed") && p.bob.saw("confirmed"); }));
+            p.bob.session->hang_up(); // CSeq has counted on in the early dialog
+            CHECK(p.until([&] { return p.alice.end && p.bob.end; }));
+            CHECK(p.alice.saw("ended 200 remote"));
+        }
+    }
+
+    TEST_CASE("a session that is refreshed in time lives on, whoever refreshes; intervals may differ") {
+        Pair p;
+        p.alice.options.session_timer = {.interval = 3, .minimum = 2};
+        p.bob.options.session_timer = {.interval = 3, .minimum = 2};
+        REQUIRE(p.talk());
+        run_until(
+            p.loop, [] { return false; }, Duration{4'000}); // over after 2 s without a refresh
+        CHECK_FALSE(p.alice.end);
+        CHECK_FALSE(p.bob.end);
+        p.alice.session->hang_up();
+        CHECK(p.until([&] { return p.alice.end && p.bob.end; }));
+    }
 }
