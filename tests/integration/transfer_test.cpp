@@ -95,9 +95,8 @@ TEST_SUITE("transfer") {
         CHECK(t.outcome()->attended);
         REQUIRE(t.until([&] {
             return t.alice.phone->calls().empty() && t.bob.phone->calls().size() == 1 &&
-                   t.carol.phone->calls().size() == 1;
+                   t.carol.phone->calls().size() == 1 && t.alice.count<event::CallEnded>() == 2;
         }));
-        CHECK(t.alice.count<event::CallEnded>() == 2);
         const auto *taken = t.carol.last<event::CallTransfer>();
         REQUIRE(taken != nullptr);
         CHECK(taken->role == TransferRole::target);
