@@ -5,6 +5,7 @@
 
 #include "base/text.hpp"
 #include "base/version.hpp"
+#include "bridge/settings_reader.hpp"
 #include "cmd/cli.hpp"
 #include "cmd/commands.hpp"
 #include "cmd/libraries.hpp"
@@ -61,7 +62,10 @@ Result<int> run(const GlobalOptions &global, const ConfigOptions &options) {
         output.result(0, Json::object());
         return 0;
     }
-    const auto report = read_settings(**file);
+    auto report = read_settings(**file);
+    const auto bridge = bridge::read_bridge_settings(**file, {});
+    report.errors.insert(report.errors.end(), bridge.errors.begin(), bridge.errors.end());
+    report.warnings.insert(report.warnings.end(), bridge.warnings.begin(), bridge.warnings.end());
     for (const auto &error : report.errors)
         output.error(error);
     for (const auto &warning : report.warnings)

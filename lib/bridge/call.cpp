@@ -76,7 +76,7 @@ void Call::add_branch(Target target) {
     branches_.push_back({std::move(target), {}, {}, 0, {}, {}, {}, {}, {}, {}, false, true});
     Branch &branch = branches_.back();
     auto draft = forwardable(
-        request_, [this](const sip::Uri &uri) { return core_.is_ours(uri); }, core_.settings.domain);
+        request_, [this](const sip::Uri &uri) { return core_.is_ours(uri); }, core_.realm());
     draft.uri = branch.target.uri;
     if (branch.target.party.web) drop_token(draft, "Supported", "100rel");
     if (caller_.web && !branch.target.party.web) fix_timers_towards_phone(draft);

@@ -96,7 +96,7 @@ void Call::in_dialog(const sip::Message &request, const sip::Flow &flow,
 
 void Call::forward_ack(const sip::Message &ack, End from, unsigned branch) {
     auto draft = forwardable(
-        ack, [this](const sip::Uri &uri) { return core_.is_ours(uri); }, core_.settings.domain);
+        ack, [this](const sip::Uri &uri) { return core_.is_ours(uri); }, core_.realm());
     const Party to = party(other(from), branch);
     const auto send = [core = &core_, to](sip::Draft out) {
         FlowFinder::find(*core, to, false, [core, out = std::move(out)](const Result<sip::Flow> &flow) {
@@ -155,7 +155,7 @@ bool Call::take_digit(const ExchangePtr &exchange) {
 void Call::forward(const ExchangePtr &exchange) {
     const auto &request = exchange->request;
     auto draft = forwardable(
-        request, [this](const sip::Uri &uri) { return core_.is_ours(uri); }, core_.settings.domain);
+        request, [this](const sip::Uri &uri) { return core_.is_ours(uri); }, core_.realm());
     const bool to_web = party(other(exchange->from), exchange->branch).web;
     const bool from_web = party(exchange->from, exchange->branch).web;
     if (to_web) drop_token(draft, "Supported", "100rel");

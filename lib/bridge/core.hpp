@@ -44,6 +44,10 @@ struct Core {
           gate(settings_.domain, settings_.users, settings_.cluster_key), tokens(settings_.cluster_key),
           media(media_), epoch(epoch_) {}
 
+    // Whose credentials end here: none, when somebody else's registrar checks them.
+    [[nodiscard]] std::string_view realm() const {
+        return settings.upstream ? "\n" : std::string_view(settings.domain);
+    }
     [[nodiscard]] sip::Transports &transports() { return layer.transports(); }
     // Does this URI name the bridge: one of its sockets, or a token of its own?
     [[nodiscard]] bool is_ours(const sip::Uri &uri);

@@ -330,6 +330,7 @@ def rtpengine():
     pages, browser = Pages(), Chromium()
     ports = [free_port(), free_port()]
     first, second = (Process([need("rtpengine"), "--table=-1", "--interface=127.0.0.1", f"--listen-ng=127.0.0.1:{port}",
+                              "--config-file=none", f"--listen-cli=127.0.0.1:{free_port()}",
                               "--foreground", "--log-stderr", "--log-level=4", "--dtls-passive",
                               f"--port-min={30000 + 2000 * n}", f"--port-max={31999 + 2000 * n}",
                               f"--pidfile={workdir()}/rtpengine{n}.pid"], f"rtpengine{n}")
@@ -348,5 +349,53 @@ def rtpengine():
             bridge.wait_event("bridge.rtpengine", {"alive": False}, timeout=20)
     phone.ends(0)
     second.popen.terminate()
+    browser.quit()
+    bridge.stop()
+
+
+@case("bridge: wss with a certificate of its own, SDES towards baresip, --status", timeout=90)
+def secure():
+    bridge, pages, browser = Bridge("--srtp", "required", web="wss"), Pages(), Chromium()
+    certificate = bridge.wait_event("bridge.certificate")
+    expect_equal(len(certificate["sha256"].split(":")), 32, "the fingerprint shown")
+    peer = Baresip(name="carl", codec="pcmu", hz=660, registrar="house.test", extra="module srtp.so\n",
+                   account=f';auth_pass={USERS["carl"]};outbound="sip:{bridge.udp};transport=udp";regint=60;'
+                           "mediaenc=srtp-mand")
+    bridge.registered("carl")
+    page = web_phone(browser, pages, bridge, "anna", hz=700, answer=True)
+    call = page.call("sip:carl@house.test")
+    page.event("confirmed")
+    page.hears(660)
+    status = Offhook("wss-bridge", "--status", audio=None)
+    shown = status.wait_event("bridge.status")
+    status.ends(0)
+    expect_equal(sorted(b["user"] for b in shown["bindings"]), ["anna", "carl"], "who is registered")
+    expect_equal([c["state"] for c in shown["calls"]], ["answered"], "the calls")
+    expect(shown["calls"][0]["packets_from_callee"] > 0, f"packets: {shown['calls']}")
+    page.window.run("new Promise(r => setTimeout(r, 800))")
+    page.do(call, "terminate()")
+    peer.wait_event("CALL_CLOSED")
+    expect_tone(peer.heard, 700, -13.5, 0.5)
+    # The certificate may change while it runs: SIGHUP, and calls go on.
+    bridge.popen.send_signal(1)
+    wait_until(lambda: len(bridge.events_named("bridge.certificate")) == 2, "the certificate is read again")
+    browser.quit()
+    bridge.stop()
+
+
+@case("bridge: video between two browsers, decoded, with key frames on request", timeout=90)
+def video():
+    bridge, pages, browser = Bridge(), Pages(), Chromium()
+    anna = web_phone(browser, pages, bridge, "anna", hz=500, video=True, answer=True)
+    ben = web_phone(browser, pages, bridge, "ben", hz=800, video=True)
+    call = ben.call("sip:anna@house.test")
+    ben.event("confirmed")
+    for page, index in ((anna, 0), (ben, call)):
+        wait_until(lambda page=page, index=index: (page.stats(index).get("video") or {}).get("decoded", 0) > 20,
+                   f"{page.user} sees the other", timeout=20, step=0.2)
+    stats = ben.stats(call)
+    expect(stats["videoOut"]["key"] >= 1, f"key frames: {stats}")
+    ben.do(call, "terminate()")
+    anna.event("ended", {"index": 0})
     browser.quit()
     bridge.stop()
