@@ -105,10 +105,16 @@ void MediaWorker::send(int fd, const Address &to, std::span<const std::uint8_t> 
 // Runs of packets for one socket go out in one call.
 void MediaWorker::flush() {
     for (std::size_t at = 0; at < queued_;) {
+        const int fd = outgoing_[at].fd;
+        if (at + 1 == queued_ || outgoing_[at + 1].fd != fd) {
+            const Outgoing &out = outgoing_[at++];
+            (void)sendto(fd, out.bytes.data(), out.size, MSG_DONTWAIT | MSG_NOSIGNAL, out.to.sockaddr_ptr(),
+                         out.to.sockaddr_len());
+            continue;
+        }
         std::array<mmsghdr, batch> messages{};
         std::array<iovec, batch> vectors{};
         unsigned count = 0;
-        const int fd = outgoing_[at].fd;
         for (; at < queued_ && outgoing_[at].fd == fd && count < batch; ++at, ++count) {
             Outgoing &out = outgoing_[at];
             vectors[count] = {out.bytes.data(), out.size};
@@ -125,24 +131,17 @@ void MediaWorker::flush() {
     queued_ = 0;
 }
 
+// One datagram for each time a socket is ready: voice comes one packet at a time, and a second attempt that
+// finds nothing costs as much as the first. epoll tells again when more is there.
 void MediaWorker::receive(Watch &watch, TimePoint now) {
-    std::array<mmsghdr, batch> messages{};
-    std::array<iovec, batch> vectors{};
-    std::array<sockaddr_storage, batch> addresses{};
-    for (unsigned i = 0; i < batch; ++i) {
-        vectors[i] = {buffers_[i].data(), room(slot)};
-        messages[i].msg_hdr.msg_name = &addresses[i];
-        messages[i].msg_hdr.msg_namelen = sizeof addresses[i];
-        messages[i].msg_hdr.msg_iov = &vectors[i];
-        messages[i].msg_hdr.msg_iovlen = 1;
-    }
-    const int got = recvmmsg(watch.fd, messages.data(), batch, MSG_DONTWAIT, nullptr);
-    for (int i = 0; i < got && !watch.dead; ++i) {
-        const auto at = static_cast<std::size_t>(i);
-        if ((messages[at].msg_hdr.msg_flags & MSG_TRUNC) != 0) continue;
-        watch.received(std::span(buffers_[at]).first(messages[at].msg_len),
-                       Address::from_sockaddr(reinterpret_cast<sockaddr *>(&addresses[at])), now);
-    }
+    sockaddr_storage source; // NOLINT(cppcoreguidelines-pro-type-member-init): the kernel fills it
+    socklen_t length = sizeof source;
+    auto &buffer = buffers_.front();
+    const ssize_t got = recvfrom(watch.fd, buffer.data(), room(slot), MSG_DONTWAIT | MSG_TRUNC,
+                                 reinterpret_cast<sockaddr *>(&source), &length);
+    if (got < 0 || static_cast<std::size_t>(got) > room(slot)) return;
+    watch.received(std::span(buffer).first(static_cast<std::size_t>(got)),
+                   Address::from_sockaddr(reinterpret_cast<sockaddr *>(&source)), now);
 }
 
 void MediaWorker::tick_all(TimePoint now) {
