@@ -135,7 +135,7 @@ std::string imported_contact_uri(std::string_view text) {
     const auto trimmed = sip::trim(text);
     ImportedAddress address;
     if (parse_imported_address(trimmed, address)) return address.uri;
-    const std::string bare = address.uri;
+    std::string bare = address.uri;
     if (const auto uri = sip::Uri::parse(bare); uri && uri->scheme == "tel") return bare;
     if (const auto number = strip_separators(bare); is_number(number)) return "tel:" + number;
     if (bare.find('@') != std::string::npos && sip::Uri::parse("sip:" + bare)) return "sip:" + bare;

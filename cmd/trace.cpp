@@ -105,6 +105,47 @@ void Printer::json(std::size_t number, const TracedMessage &message) {
                                       .add("repeated", message.repeated));
 }
 
+std::uint64_t lost_of(const TracedStream &stream) {
+    return static_cast<std::uint64_t>(std::max<std::int64_t>(stream.stats.lost(), 0));
+}
+
+double seconds_of(const TracedStream &stream) {
+    return std::chrono::duration<double>(stream.last - stream.first).count();
+}
+
+std::string lost_text(const TracedStream &stream) {
+    const auto lost = lost_of(stream);
+    const double share =
+        100.0 * static_cast<double>(lost) / static_cast<double>(stream.stats.packets() + lost);
+    return std::to_string(lost) + " (" + format_number(share, 1) + " %)";
+}
+
+std::string stream_line(const TracedStream &stream) {
+    return "RTP  " + stream.from + " -> " + stream.to + "  " + stream.codec + "  " +
+           std::to_string(stream.stats.packets()) + " packets, lost " + lost_text(stream) + ", jitter " +
+           format_number(stream.stats.jitter_ms(), 1) + " ms, " + format_number(seconds_of(stream), 1) + " s";
+}
+
+std::string stream_row(const TracedStream &stream) {
+    std::string row = "|";
+    for (const auto &cell :
+         {stream.from, stream.to, stream.codec, std::to_string(stream.stats.packets()), lost_text(stream),
+          format_number(stream.stats.jitter_ms(), 1) + " ms", format_number(seconds_of(stream), 1) + " s"})
+        row.append(" ").append(cell).append(" |");
+    return row;
+}
+
+Json stream_json(const TracedStream &stream) {
+    return Json::object()
+        .add("from", stream.from)
+        .add("to", stream.to)
+        .add("codec", stream.codec)
+        .add("packets", stream.stats.packets())
+        .add("lost", lost_of(stream))
+        .add("jitter_ms", stream.stats.jitter_ms())
+        .add("seconds", seconds_of(stream));
+}
+
 void Printer::streams(const std::vector<TracedStream> &streams) {
     if (is("mermaid") || !options_.method.empty() || streams.empty()) return;
     if (!is("json")) output_.text("");
@@ -112,29 +153,10 @@ void Printer::streams(const std::vector<TracedStream> &streams) {
         output_.text("| RTP from | To | Codec | Packets | Lost | Jitter | Length "
                      "|\n|---|---|---|---:|---:|---:|---:|");
     for (const auto &stream : streams) {
-        const auto packets = stream.stats.packets();
-        const auto lost = std::max<std::int64_t>(stream.stats.lost(), 0);
-        const double share = 100.0 * static_cast<double>(lost) /
-                             static_cast<double>(packets + static_cast<std::uint64_t>(lost));
-        const double seconds = std::chrono::duration<double>(stream.last - stream.first).count();
-        if (is("json")) {
-            output_.line("trace.rtp", Json::object()
-                                          .add("from", stream.from)
-                                          .add("to", stream.to)
-                                          .add("codec", stream.codec)
-                                          .add("packets", packets)
-                                          .add("lost", lost)
-                                          .add("jitter_ms", stream.stats.jitter_ms())
-                                          .add("seconds", seconds));
-            continue;
-        }
-        const std::string sep = is("markdown") ? " | " : "  ";
-        const bool table = is("markdown");
-        output_.text((table ? "| " : "RTP  ") + stream.from + (table ? sep : " -> ") + stream.to + sep +
-                     stream.codec + sep + std::to_string(packets) + (table ? "" : " packets, lost ") +
-                     (table ? sep : "") + std::to_string(lost) + " (" + format_number(share, 1) + " %)" +
-                     (table ? sep : ", jitter ") + format_number(stream.stats.jitter_ms(), 1) + " ms" +
-                     (table ? sep : ", ") + format_number(seconds, 1) + " s" + (table ? " |" : ""));
+        if (is("json"))
+            output_.line("trace.rtp", stream_json(stream));
+        else
+            output_.text(is("markdown") ? stream_row(stream) : stream_line(stream));
     }
 }
 
@@ -160,7 +182,7 @@ Result<int> run(const GlobalOptions &global, const TraceOptions &options) {
     const auto report = sip::read_capture(*file, sink);
     if (!report) return fail(Errc::invalid_argument, name + ": " + report.error().what);
     for (const auto &warning : report->warnings)
-        output.error("warning: " + name + ": " + warning);
+        output.error(std::string("warning: ").append(name).append(": ").append(warning));
     Printer printer(output, chosen);
     std::size_t number = 0;
     for (const auto &call : sorter.calls())

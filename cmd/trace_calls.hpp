@@ -35,7 +35,7 @@ struct TracedStream { // one SSRC of one way
 
 class CallSorter {
 public:
-    void add(const sip::CapturedMessage &message);
+    void add(const sip::CapturedMessage &captured);
     void add_datagram(std::chrono::system_clock::time_point time, const Address &from, const Address &to,
                       std::string_view payload);
 
@@ -44,7 +44,7 @@ public:
     streams() const; // of at least two packets, in order of appearance
 
 private:
-    void learn_media(std::string_view sdp);
+    void learn_media(std::string_view body);
     struct Codec {
         std::string name;
         unsigned rate = 8000;

@@ -48,6 +48,12 @@ std::string party(const XmlElement *side) {
     return target == nullptr ? "" : safe(target->attribute("uri"));
 }
 
+std::string with_whom(const std::string &direction, const std::string &remote) {
+    if (remote.empty()) return "";
+    if (direction == "initiator") return " to " + remote;
+    return (direction == "recipient" ? " from " : " with ") + remote;
+}
+
 // RFC 3863; the person's activities are RFC 4480's.
 Result<StateView> read_presence(std::string_view body) {
     const auto xml = document(body, "presence");
@@ -123,44 +129,57 @@ std::string counts_text(const std::string &kind, const Counts &counts) {
     return out;
 }
 
-Result<StateView> read_messages(std::string_view body) {
-    std::string account, waiting;
-    std::vector<std::string> parts;
-    Json kinds = Json::object();
-    for (const auto &raw : split(body.substr(0, 65536), '\n')) {
-        const auto colon = raw.find(':');
-        if (sip::trim(raw).empty() && !waiting.empty()) break; // message headers follow
-        if (colon == std::string::npos) continue;
-        const auto name = sip::trim(std::string_view(raw).substr(0, colon));
-        const auto value = sip::trim(std::string_view(raw).substr(colon + 1));
-        if (sip::iequals(name, "Messages-Waiting"))
-            waiting = sip::iequals(value, "yes") ? "yes" : "no";
-        else if (sip::iequals(name, "Message-Account"))
-            account = sanitise(value);
-        else if (name.size() > 8 && sip::iequals(name.substr(name.size() - 8), "-Message")) {
-            const auto counts = parse_counts(value);
-            if (!counts) return fail(Errc::parse, "message-summary: \"" + sanitise(raw) + "\" is no count");
-            std::string kind = sanitise(name.substr(0, name.size() - 8));
-            std::transform(kind.begin(), kind.end(), kind.begin(),
-                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-            if (parts.size() >= 16) continue;
-            parts.push_back(counts_text(kind, *counts));
-            kinds.add(kind, Json::object()
-                                .add("new", counts->fresh)
-                                .add("old", counts->old)
-                                .add("urgent_new", counts->urgent_fresh)
-                                .add("urgent_old", counts->urgent_old));
+class MessageSummary {
+public:
+    Result<StateView> read(std::string_view body) {
+        for (const auto &line : split(body.substr(0, 65536), '\n')) {
+            const auto colon = line.find(':');
+            if (sip::trim(line).empty() && !waiting_.empty()) break; // message headers follow
+            if (colon == std::string::npos) continue;
+            const auto name = sip::trim(std::string_view(line).substr(0, colon));
+            if (!take(name, sip::trim(std::string_view(line).substr(colon + 1))))
+                return fail(Errc::parse, "message-summary: \"" + sanitise(line) + "\" is no count");
         }
+        if (waiting_.empty()) return fail(Errc::parse, "message-summary: no Messages-Waiting line");
+        StateView view;
+        view.summary = (account_.empty() ? "" : account_ + ": ") +
+                       (waiting_ == "yes" ? "messages waiting" : "no messages waiting") +
+                       (parts_.empty() ? "" : ": " + joined(parts_));
+        view.content = Json::object().add("waiting", waiting_ == "yes").add("account", account_);
+        view.content.add("messages", std::move(kinds_));
+        return view;
     }
-    if (waiting.empty()) return fail(Errc::parse, "message-summary: no Messages-Waiting line");
-    StateView view;
-    view.summary = (account.empty() ? "" : account + ": ") +
-                   (waiting == "yes" ? "messages waiting" : "no messages waiting") +
-                   (parts.empty() ? "" : ": " + joined(parts));
-    view.content = Json::object().add("waiting", waiting == "yes").add("account", account);
-    view.content.add("messages", std::move(kinds));
-    return view;
-}
+
+private:
+    // False for counts that are none.
+    bool take(std::string_view name, std::string_view value) {
+        constexpr std::string_view suffix = "-Message";
+        if (sip::iequals(name, "Messages-Waiting")) waiting_ = sip::iequals(value, "yes") ? "yes" : "no";
+        if (sip::iequals(name, "Message-Account")) account_ = sanitise(value);
+        if (name.size() <= suffix.size() || !sip::iequals(name.substr(name.size() - suffix.size()), suffix))
+            return true;
+        const auto counts = parse_counts(value);
+        if (counts) add(sanitise(name.substr(0, name.size() - suffix.size())), *counts);
+        return counts.has_value();
+    }
+
+    void add(std::string kind, const Counts &counts) {
+        constexpr std::size_t most_kinds = 16;
+        if (parts_.size() >= most_kinds) return;
+        for (auto &c : kind)
+            if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+        parts_.push_back(counts_text(kind, counts));
+        kinds_.add(kind, Json::object()
+                             .add("new", counts.fresh)
+                             .add("old", counts.old)
+                             .add("urgent_new", counts.urgent_fresh)
+                             .add("urgent_old", counts.urgent_old));
+    }
+
+    std::string account_, waiting_;
+    std::vector<std::string> parts_;
+    Json kinds_ = Json::object();
+};
 
 } // namespace
 
@@ -188,23 +207,26 @@ Result<StateView> StateReader::read(std::string_view content_type, std::string_v
                                      std::string(accepted_type(package_)) + ")");
     if (package_ == "dialog") return read_dialogs(body);
     if (package_ == "reg") return read_registrations(body);
-    return package_ == "presence" ? read_presence(body) : read_messages(body);
+    return package_ == "presence" ? read_presence(body) : MessageSummary().read(body);
+}
+
+void StateReader::merge_dialog(const XmlElement &dialog) {
+    const auto *state = dialog.find("state");
+    const std::string id = dialog.attribute("id");
+    if (state == nullptr || (dialogs_.size() >= most_entries && !dialogs_.contains(id))) return;
+    auto &known = dialogs_[id];
+    known.state = safe(state->text);
+    known.reason = safe(state->attribute("event"));
+    if (const auto way = dialog.attribute("direction"); !way.empty()) known.direction = safe(way);
+    if (const auto who = party(dialog.find("remote")); !who.empty()) known.remote = who;
 }
 
 Result<StateView> StateReader::read_dialogs(std::string_view body) {
     const auto xml = document(body, "dialog-info");
     if (!xml) return fail(xml.error());
     if (xml->attribute("state") != "partial") dialogs_.clear();
-    for (const auto *dialog : xml->all("dialog")) {
-        const auto *state = dialog->find("state");
-        const std::string id = dialog->attribute("id");
-        if (state == nullptr || (dialogs_.size() >= most_entries && !dialogs_.contains(id))) continue;
-        auto &known = dialogs_[id];
-        known.state = safe(state->text);
-        known.reason = safe(state->attribute("event"));
-        if (const auto way = dialog->attribute("direction"); !way.empty()) known.direction = safe(way);
-        if (const auto who = party(dialog->find("remote")); !who.empty()) known.remote = who;
-    }
+    for (const auto *dialog : xml->all("dialog"))
+        merge_dialog(*dialog);
     StateView view;
     std::vector<std::string> parts;
     Json::Array list;
@@ -216,10 +238,7 @@ Result<StateView> StateReader::read_dialogs(std::string_view body) {
                            .add("remote", dialog.remote)
                            .add("reason", dialog.reason));
         if (dialog.state == "terminated") continue;
-        const char *link = dialog.direction == "initiator"   ? " to "
-                           : dialog.direction == "recipient" ? " from "
-                                                             : " with ";
-        parts.push_back(dialog.state + (dialog.remote.empty() ? "" : link + dialog.remote));
+        parts.push_back(dialog.state + with_whom(dialog.direction, dialog.remote));
     }
     std::erase_if(dialogs_, [](const auto &entry) { return entry.second.state == "terminated"; });
     const std::string entity = safe(xml->attribute("entity"));
@@ -227,6 +246,35 @@ Result<StateView> StateReader::read_dialogs(std::string_view body) {
     view.content =
         Json::object().add("entity", entity).add("busy", !parts.empty()).add("dialogs", std::move(list));
     return view;
+}
+
+void StateReader::merge_registration(const XmlElement &registration) {
+    const std::string id = registration.attribute("id");
+    if (aors_.size() >= most_entries && !aors_.contains(id)) return;
+    aors_[id] = safe(registration.attribute("state"));
+    names_[id] = safe(registration.attribute("aor"));
+    for (const auto *contact : registration.all("contact")) {
+        const std::string key = id + "\n" + contact->attribute("id");
+        if (bindings_.size() >= most_entries && !bindings_.contains(key)) continue;
+        bindings_[key] = {names_[id], safe(contact->text_of("uri")), safe(contact->attribute("state")),
+                          safe(contact->attribute("event"))};
+    }
+}
+
+// One address: a line for people, and its part of the content.
+std::string StateReader::registration_line(const std::string &id, const std::string &state,
+                                           Json::Array &list) const {
+    std::vector<std::string> contacts;
+    Json::Array bindings;
+    for (const auto &[key, binding] : bindings_) {
+        if (key.substr(0, key.find('\n')) != id) continue;
+        bindings.push_back(
+            Json::object().add("uri", binding.uri).add("state", binding.state).add("event", binding.event));
+        if (binding.state != "terminated") contacts.push_back(binding.uri);
+    }
+    const std::string &name = names_.at(id);
+    list.push_back(Json::object().add("aor", name).add("state", state).add("contacts", std::move(bindings)));
+    return name + ": " + state + (contacts.empty() ? "" : " at " + joined(contacts));
 }
 
 Result<StateView> StateReader::read_registrations(std::string_view body) {
@@ -237,36 +285,13 @@ Result<StateView> StateReader::read_registrations(std::string_view body) {
         aors_.clear();
         names_.clear();
     }
-    for (const auto *registration : xml->all("registration")) {
-        const std::string id = registration->attribute("id");
-        if (aors_.size() >= most_entries && !aors_.contains(id)) continue;
-        aors_[id] = safe(registration->attribute("state"));
-        names_[id] = safe(registration->attribute("aor"));
-        for (const auto *contact : registration->all("contact")) {
-            const std::string key = id + "\n" + contact->attribute("id");
-            if (bindings_.size() >= most_entries && !bindings_.contains(key)) continue;
-            bindings_[key] = {names_[id], safe(contact->text_of("uri")), safe(contact->attribute("state")),
-                              safe(contact->attribute("event"))};
-        }
-    }
+    for (const auto *registration : xml->all("registration"))
+        merge_registration(*registration);
     StateView view;
     Json::Array list;
     std::vector<std::string> lines;
-    for (const auto &[id, state] : aors_) {
-        std::vector<std::string> contacts;
-        Json::Array bindings;
-        for (const auto &[key, binding] : bindings_) {
-            if (key.substr(0, key.find('\n')) != id) continue;
-            bindings.push_back(Json::object()
-                                   .add("uri", binding.uri)
-                                   .add("state", binding.state)
-                                   .add("event", binding.event));
-            if (binding.state != "terminated") contacts.push_back(binding.uri);
-        }
-        list.push_back(
-            Json::object().add("aor", names_[id]).add("state", state).add("contacts", std::move(bindings)));
-        lines.push_back(names_[id] + ": " + state + (contacts.empty() ? "" : " at " + joined(contacts)));
-    }
+    for (const auto &[id, state] : aors_)
+        lines.push_back(registration_line(id, state, list));
     std::erase_if(bindings_, [](const auto &entry) { return entry.second.state == "terminated"; });
     view.summary = lines.empty() ? "no registration" : joined(lines);
     view.content = Json::object().add("registrations", std::move(list));

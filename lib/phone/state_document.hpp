@@ -12,6 +12,8 @@
 
 namespace offhook {
 
+struct XmlElement;
+
 struct StateView {
     std::string summary; // one line for people, harmless to show: "sip:100@pbx: confirmed with sip:200@pbx"
     Json content;        // the same in parts
@@ -32,6 +34,9 @@ public:
 private:
     Result<StateView> read_dialogs(std::string_view body);
     Result<StateView> read_registrations(std::string_view body);
+    void merge_dialog(const XmlElement &dialog);
+    void merge_registration(const XmlElement &registration);
+    std::string registration_line(const std::string &id, const std::string &state, Json::Array &list) const;
 
     struct Dialog {
         std::string state, direction, remote, reason;

@@ -1,6 +1,7 @@
 #include "sip/capture_file.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 namespace offhook::sip {
@@ -28,6 +29,16 @@ std::uint32_t native32(std::string_view bytes, std::size_t at) noexcept {
 
 std::uint32_t swapped32(std::uint32_t value) noexcept {
     return value >> 24U | (value >> 8U & 0xff00U) | (value << 8U & 0xff0000U) | value << 24U;
+}
+
+// if_tsresol: a power of ten, or of two with the top bit. More than the type holds is cut.
+std::uint64_t ticks_per_second(unsigned resolution) noexcept {
+    const std::uint64_t base = (resolution & 0x80U) != 0 ? 2 : 10;
+    const unsigned most = base == 2 ? 62 : 18;
+    std::uint64_t ticks = 1;
+    for (unsigned i = std::min(resolution & 0x7fU, most); i > 0; --i)
+        ticks *= base;
+    return ticks;
 }
 
 std::chrono::system_clock::time_point at_time(std::int64_t seconds, std::uint64_t ticks,
@@ -62,20 +73,20 @@ std::uint16_t CaptureFile::u16(std::size_t at) const noexcept {
     return swapped_ ? static_cast<std::uint16_t>(value >> 8U | value << 8U) : value;
 }
 
-Result<CaptureFile> CaptureFile::open(std::string_view bytes) {
-    if (!is_capture(bytes)) return fail(Errc::parse, "no capture file (expected pcap or pcapng)");
-    CaptureFile file(bytes);
-    const auto magic = native32(bytes, 0);
-    file.ng_ = magic == section_header;
-    if (file.ng_) return file;
-    if (bytes.size() < pcap_header) return fail(Errc::parse, "the capture file ends within its header");
-    file.swapped_ = magic != magic_us && magic != magic_ns;
+Result<CaptureFile> CaptureFile::open(std::string_view file) {
+    if (!is_capture(file)) return fail(Errc::parse, "no capture file (expected pcap or pcapng)");
+    CaptureFile capture(file);
+    const auto magic = native32(file, 0);
+    capture.ng_ = magic == section_header;
+    if (capture.ng_) return capture;
+    if (file.size() < pcap_header) return fail(Errc::parse, "the capture file ends within its header");
+    capture.swapped_ = magic != magic_us && magic != magic_ns;
     Interface interface;
-    interface.link_type = file.u32(20) & 0xffffU; // the upper half has flags
-    if (file.u32(0) == magic_ns) interface.ticks_per_second = 1'000'000'000;
-    file.interfaces_.push_back(interface);
-    file.at_ = pcap_header;
-    return file;
+    interface.link_type = capture.u32(20) & 0xffffU; // the upper half has flags
+    if (capture.u32(0) == magic_ns) interface.ticks_per_second = 1'000'000'000;
+    capture.interfaces_.push_back(interface);
+    capture.at_ = pcap_header;
+    return capture;
 }
 
 std::nullopt_t CaptureFile::complain(const std::string &what) {
@@ -127,6 +138,7 @@ bool CaptureFile::begin_section() {
     const auto order = native32(file_, at_ + 8);
     if (order != byte_order && swapped32(order) != byte_order) return false;
     swapped_ = order != byte_order;
+    big_endian_ = swapped_ == (std::endian::native == std::endian::little);
     interfaces_.clear();
     return true;
 }
@@ -140,17 +152,14 @@ void CaptureFile::add_interface(std::size_t body, std::size_t size) {
         const auto code = u16(at);
         const std::size_t length = u16(at + 2);
         if (code == 0 || at + 4 + length > body + size) break;
-        if (code == 9 && length == 1) { // if_tsresol: a power of ten, or of two with the top bit
-            const auto exponent = static_cast<unsigned char>(file_[at + 4]);
-            const std::uint64_t base = (exponent & 0x80U) != 0 ? 2 : 10;
-            const unsigned most = base == 2 ? 62 : 18;
-            interface.ticks_per_second = 1;
-            for (unsigned i = std::min(exponent & 0x7fU, most); i > 0; --i)
-                interface.ticks_per_second *= base;
-        }
-        if (code == 14 && length == 8) { // if_tsoffset
-            const std::uint64_t low = u32(at + (swapped_ ? 8 : 4)), high = u32(at + (swapped_ ? 4 : 8));
-            interface.offset_s = static_cast<std::int64_t>(high << 32U | low);
+        constexpr unsigned resolution = 9, offset = 14; // if_tsresol, if_tsoffset
+        if (code == resolution && length == 1)
+            interface.ticks_per_second = ticks_per_second(static_cast<unsigned char>(file_[at + 4]));
+        if (code == offset && length == 8) {
+            const std::uint64_t first = u32(at + 4);
+            const std::uint64_t second = u32(at + 8);
+            interface.offset_s =
+                static_cast<std::int64_t>(big_endian_ ? first << 32U | second : second << 32U | first);
         }
         at += 4 + (length + 3) / 4 * 4;
     }
@@ -163,8 +172,9 @@ std::optional<CapturedPacket> CaptureFile::packet_of_block(std::uint32_t type, s
         add_interface(body, size);
         return std::nullopt;
     }
-    const bool enhanced = type == enhanced_packet, old = type == old_packet, simple = type == simple_packet;
-    if (!enhanced && !old && !simple) return std::nullopt;
+    const bool old = type == old_packet;
+    const bool simple = type == simple_packet;
+    if (type != enhanced_packet && !old && !simple) return std::nullopt;
     const std::size_t head = simple ? 4 : 20;
     if (size < head) return complain("a packet without its header");
     const std::size_t index = simple ? 0 : old ? u16(body) : u32(body);

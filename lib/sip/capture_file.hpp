@@ -50,7 +50,8 @@ private:
 
     std::string_view file_;
     std::size_t at_ = 0;
-    bool swapped_ = false; // the writer's byte order is not ours
+    bool swapped_ = false;    // the writer's byte order is not ours
+    bool big_endian_ = false; // pcapng: the section is
     bool ng_ = false;
     std::vector<Interface> interfaces_; // pcap: exactly one
     std::string complaint_;

@@ -1,6 +1,7 @@
 #include "sip/ip_packet.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include <netinet/in.h>
@@ -145,10 +146,9 @@ std::optional<IpPacket> ipv6(std::string_view bytes) noexcept {
 } // namespace
 
 bool is_known_link(std::uint32_t link_type) noexcept {
-    for (const auto known : {link_null, link_ethernet, link_raw_bsd, link_raw_openbsd, link_raw, link_loop,
-                             link_cooked, link_ipv4, link_ipv6, link_cooked2})
-        if (link_type == known) return true;
-    return false;
+    constexpr std::array known{link_null, link_ethernet, link_raw_bsd, link_raw_openbsd, link_raw,
+                               link_loop, link_cooked,   link_ipv4,    link_ipv6,        link_cooked2};
+    return std::any_of(known.begin(), known.end(), [&](LinkType link) { return link == link_type; });
 }
 
 std::optional<IpPacket> ip_packet(std::uint32_t link_type, std::string_view frame) noexcept {

@@ -7,7 +7,7 @@ namespace offhook::sip {
 
 namespace {
 
-constexpr std::size_t most_early_bytes = 256 * 1024, most_early_segments = 256;
+constexpr std::size_t most_early_bytes = std::size_t{256} * 1024, most_early_segments = 256;
 constexpr std::size_t longest_start_line = 2048;
 
 // The front of a start line whose rest is in the next segment.
