@@ -273,9 +273,7 @@ def trace_own():
     again = Offhook("trace", "-", "--format", "json", raw=True, audio=None, stdin=open(pcap, "rb"))
     expect_equal(again.exit_code(), 0, "exit code")
     expect_equal(json.loads(again.stdout().splitlines()[-1])["event"], "result", "--format json is --json")
-    for size in list(range(0, 120)) + list(range(120, pcap.stat().st_size, pcap.stat().st_size // 5)):
-        if size % 7 and size > 48:
-            continue
+    for size in (0, 3, 4, 23, 24, 25, 40, 41, pcap.stat().st_size // 2):  # every length is a unit test's
         cut = workdir() / "cut.pcap"
         cut.write_bytes(pcap.read_bytes()[:size])
         reader = Offhook("trace", cut, plain=True, audio=None, name=f"trace-{size}")
