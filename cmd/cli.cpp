@@ -388,9 +388,10 @@ void Parser::run_commands() {
                             "  offhook ctl transfer sip:carol@example.com c1\n"
                             "  offhook ctl events | jq .event\n");
     ctl_sub.add_option("VERB", ctl.words, "what to do");
-    tree.commands.back().words = {"status",   "calls",  "dial", "answer", "hangup",
-                                  "hold",     "resume", "mute", "unmute", "dtmf",
-                                  "transfer", "record", "play", "events", "quit"};
+    tree.commands.back().words = {
+        "status",          "calls",  "dial",   "answer", "hangup",   "hold",
+        "resume",          "mute",   "unmute", "dtmf",   "transfer", "accept-transfer",
+        "refuse-transfer", "record", "play",   "events", "quit"};
 }
 
 void Parser::watch_command() {

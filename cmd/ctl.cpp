@@ -37,6 +37,8 @@ constexpr std::array rows{
     Row{"unmute", "[CALL]", {"?call"}},
     Row{"dtmf", "DIGITS [CALL]", {"digits", "?call"}},
     Row{"transfer", "TARGET [CALL]", {"target", "?call"}},
+    Row{"accept-transfer", "[CALL]", {"?call"}}, // of a peer that wants to hand us on
+    Row{"refuse-transfer", "[CALL]", {"?call"}},
     Row{"record", "[FILE [CALL]]", {"?file", "?call"}},
     Row{"play", "FILE [CALL]", {"file", "?call"}},
     Row{"reload", "", {}},
@@ -70,8 +72,10 @@ Result<Json> request_of(const std::vector<std::string> &words) {
     if (!found) return fail(found.error());
     const Row &row = **found;
     Json request = Json::object();
-    request.add("verb", row.verb == "unmute" ? "mute" : row.verb);
+    const bool decides = row.verb.ends_with("-transfer");
+    request.add("verb", row.verb == "unmute" ? "mute" : decides ? "transfer" : row.verb);
     if (row.verb == "unmute") request.add("on", false);
+    if (decides) request.add("decision", row.verb.substr(0, row.verb.find('-')));
     std::size_t at = 1;
     bool good = true;
     for (const auto member : row.members) {
