@@ -172,3 +172,9 @@ class Baresip(Process):
         if not files:
             raise Failure(f"{self.name} recorded nothing in {self.dir}")
         return files[-1]
+
+    def heard_seconds(self):
+        """How much it has decoded by now. While a dump is open only its size is true, not its header."""
+        _, _, rate, channels = CODECS[self.codec]
+        files = sorted(self.dir.glob("dump-*-dec.wav"))
+        return (files[-1].stat().st_size - 44) / (2 * rate * channels) if files else 0.0

@@ -73,15 +73,8 @@ def incoming(transport, codec):
 
 
 def phone_has_talked(peer, seconds):
-    """The dump of what baresip heard has grown to that length."""
-    import wave
-    try:
-        size = peer.heard.stat().st_size
-        with wave.open(str(peer.heard)) as f:
-            rate = f.getframerate() * f.getnchannels() * f.getsampwidth()
-    except (OSError, EOFError, wave.Error):
-        return False
-    return size >= seconds * rate
+    """The dump of what baresip heard has grown to that length. By its size: the header says it when it is closed."""
+    return peer.heard_seconds() >= seconds
 
 
 for _way, _transport, _codec in CALLS:
@@ -133,10 +126,10 @@ def remote_hold():
     wait_until(lambda: phone_has_talked(peer, 1.0), "a second of talk")
     peer.command("hold")
     phone.wait_event("call.remote-hold", {"on": True})
-    before = peer.heard.stat().st_size
+    before = peer.heard_seconds()
     peer.command("resume")
     phone.wait_event("call.remote-hold", {"on": False})
-    wait_until(lambda: peer.heard.stat().st_size > before + 16000, "our sound is back after the hold")
+    wait_until(lambda: peer.heard_seconds() > before + 1, "our sound is back after the hold")
     peer.hangup()
     phone.ends(0)
     expect_equal(phone.events_named("call.ended")[0]["by"], "remote", "by")
