@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "media/dtmf_detector.hpp"
 #include "media/inband_dtmf.hpp"
 #include "media/pcm.hpp"
 #include "media/resample.hpp"
@@ -86,6 +87,7 @@ struct CallAudio::Self {
     std::shared_ptr<Conference> room;
     Conference::Member peer = 0, local = 0; // in it; 0: not there
     InbandDtmf dtmf;
+    std::unique_ptr<DtmfDetector> dtmf_detector;
     LocalTone tone = LocalTone::none;
     std::optional<Cadence> cadence;
     SilenceDetector silence_detector;
@@ -170,6 +172,11 @@ struct CallAudio::Self {
             tone_detector.reset();
             later(std::exchange(heard, {}));
         }
+        if (dtmf_detector)
+            for (const DtmfEvent &event : dtmf_detector->push(received.samples, rate))
+                later([this, event] {
+                    if (events.dtmf) events.dtmf(event);
+                });
         if (device == nullptr || !device->sink) return;
         speaker = received.samples;
         if (local != 0) {
@@ -300,6 +307,16 @@ void CallAudio::send_dtmf_inband(std::string_view digits) {
 
 bool CallAudio::dtmf_inband_busy() const {
     return self_->dtmf.busy();
+}
+
+Result<> CallAudio::listen_for_dtmf(bool on) {
+    if (on == (self_->dtmf_detector != nullptr)) return {};
+    self_->dtmf_detector.reset();
+    if (!on) return {};
+    auto detector = DtmfDetector::make();
+    if (!detector) return fail(detector.error());
+    self_->dtmf_detector = std::move(*detector);
+    return {};
 }
 
 void CallAudio::set_local_tone(LocalTone tone) {

@@ -18,10 +18,11 @@ namespace offhook::media {
 
 class CallAudio {
 public:
-    struct Events { // all optional
-        std::function<void()> play_ended;          // the file of play() ran out
+    struct Events {                       // all optional
+        std::function<void()> play_ended; // the file of play() ran out
         std::function<void(const Error &)> record_failed;
-        std::function<void()> source_ended;        // device source (pipe, file) ran out
+        std::function<void()> source_ended;          // device source (pipe, file) ran out
+        std::function<void(const DtmfEvent &)> dtmf; // heard in band, while listened for
     };
     // Both must outlive this object. The device belongs to the phone and may serve one call at a time.
     CallAudio(Loop &loop, MediaLeg &leg, Device *device, Events events);
@@ -51,12 +52,14 @@ public:
     [[nodiscard]] bool recording() const;
     void send_dtmf_inband(std::string_view digits);
     [[nodiscard]] bool dtmf_inband_busy() const;
+    // Errors: not_supported (built without spandsp); only when switched on.
+    Result<> listen_for_dtmf(bool on);
 
     // Local tones for the person at the device, while nothing arrives (ringback, busy).
     enum class LocalTone : std::uint8_t { none, ringback, busy, ring };
     void set_local_tone(LocalTone tone);
 
-    [[nodiscard]] double sent_dbfs() const;     // last frame
+    [[nodiscard]] double sent_dbfs() const; // last frame
     [[nodiscard]] double received_dbfs() const;
     [[nodiscard]] const SilenceDetector &silence() const; // of what arrives
     // Told once when the tone has been heard. Replaces the last watch.

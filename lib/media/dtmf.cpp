@@ -46,13 +46,13 @@ void DtmfReceiver::remember(std::uint32_t ssrc, std::uint32_t timestamp) {
 DtmfEvent DtmfReceiver::finish() {
     const std::uint64_t units = std::uint64_t{current_->units} + current_->duration;
     const DtmfEvent up{DtmfEvent::Kind::up, *dtmf_digit(current_->code),
-                       Duration{static_cast<std::int64_t>(units * 1000 / clock_rate_)}};
+                       Duration{static_cast<std::int64_t>(units * 1000 / current_->clock_rate)}};
     remember(current_->ssrc, current_->last_timestamp);
     current_.reset();
     return up;
 }
 
-std::vector<DtmfEvent> DtmfReceiver::received(const RtpPacket &packet, TimePoint now) {
+std::vector<DtmfEvent> DtmfReceiver::received(const RtpPacket &packet, TimePoint now, unsigned clock_rate) {
     std::vector<DtmfEvent> events;
     if (packet.payload.size() < payload_size || packet.payload[0] >= digits.size()) return events;
     const std::uint8_t code = packet.payload[0];
@@ -78,14 +78,15 @@ std::vector<DtmfEvent> DtmfReceiver::received(const RtpPacket &packet, TimePoint
                 remember(header.ssrc, header.timestamp);
                 events.push_back({DtmfEvent::Kind::down, *dtmf_digit(code)});
                 events.push_back({DtmfEvent::Kind::up, *dtmf_digit(code),
-                                  Duration{std::int64_t{duration} * 1000 / clock_rate_}});
+                                  Duration{std::int64_t{duration} * 1000 / clock_rate}});
                 return events;
             }
             if (current_) events.push_back(finish());
             current_ = Event{.ssrc = header.ssrc,
                              .first_timestamp = header.timestamp,
                              .last_timestamp = header.timestamp,
-                             .code = code};
+                             .code = code,
+                             .clock_rate = clock_rate};
             events.push_back({DtmfEvent::Kind::down, *dtmf_digit(code)});
         }
     }

@@ -29,9 +29,9 @@ struct DtmfEvent {
 // reordered (door-automation.md §4.6). Ends an event after `patience` without packets.
 class DtmfReceiver {
 public:
-    explicit DtmfReceiver(unsigned clock_rate = 8000, Duration patience = Duration{150})
-        : clock_rate_(clock_rate), patience_(patience) {}
-    std::vector<DtmfEvent> received(const RtpPacket &packet, TimePoint now);
+    explicit DtmfReceiver(Duration patience = Duration{150}) : patience_(patience) {}
+    // `clock_rate`: of the packet's payload type.
+    std::vector<DtmfEvent> received(const RtpPacket &packet, TimePoint now, unsigned clock_rate = 8000);
     std::vector<DtmfEvent> poll(TimePoint now); // call about every 20 ms while active()
     [[nodiscard]] bool active() const noexcept;
 
@@ -42,13 +42,13 @@ private:
         std::uint8_t code = 0;
         std::uint32_t units = 0; // of finished segments
         std::uint16_t duration = 0;
+        unsigned clock_rate = 8000;
         TimePoint last_seen{};
     };
     [[nodiscard]] bool known(std::uint32_t ssrc, std::uint32_t timestamp) const noexcept;
     void remember(std::uint32_t ssrc, std::uint32_t timestamp);
     DtmfEvent finish();
 
-    unsigned clock_rate_;
     Duration patience_;
     std::optional<Event> current_;
     std::deque<std::pair<std::uint32_t, std::uint32_t>> past_; // (SSRC, timestamp) already told

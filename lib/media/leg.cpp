@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/random.hpp"
+#include "media/latch.hpp"
 #include "media/media_transport.hpp"
 #include "media/quality.hpp"
 #include "media/receiver.hpp"
@@ -46,8 +47,7 @@ struct MediaLeg::Self {
     bool talking = false; // the packet before was audio too
     bool ticking = false; // receive() is called every ptime
     std::uint64_t packets_sent = 0, bytes_sent = 0;
-    std::optional<Address> locked; // where the peer's RTP really comes from
-    Address signalled;             // where its SDP says, as it was when locked
+    RtpLatch latch; // where the peer's RTP may come from and ours goes
     std::array<std::uint8_t, longest_datagram> datagram{};
 
     // what the peer reports
@@ -60,17 +60,18 @@ struct MediaLeg::Self {
     Result<> negotiated();
     void on_rtp(const Address &from, std::span<std::uint8_t> bytes);
     void on_rtcp(const Address &from, std::span<std::uint8_t> bytes);
-    bool admit(const Address &from);
     void describe_transport();
     [[nodiscard]] bool has_address() const;
     [[nodiscard]] bool may_send() const { return sending_allowed() && transport->ready(); }
     [[nodiscard]] bool sending_allowed() const;
+    bool admit(const Address &from);
     void tell(const std::vector<DtmfEvent> &list) const;
     void transmit(std::uint8_t type, bool marker, std::uint32_t timestamp, Bytes payload);
     void advance();
     bool send_event();
     void report(bool bye);
     void schedule_report();
+    [[nodiscard]] Address rtcp_destination() const;
     [[nodiscard]] double loss_of_whole(const ReportBlock &block) const;
     [[nodiscard]] unsigned clock_rate() const { return codec != nullptr ? codec->clock_rate : 8000; }
 };
@@ -91,20 +92,15 @@ Result<> MediaLeg::Self::negotiated() {
         event_clock_rate = now.event_clock_rate;
         dtmf.emplace(DtmfSender::Options{.clock_rate = event_clock_rate, .ptime_ms = ptime_ms});
     }
-    if (locked && !(signalled == now.rtp)) locked.reset(); // the peer's stream moved
-    signalled = now.rtp;
+    latch.signal(now.rtp);
     if (!report_timer.running()) report_timer.start(first_report, [this] { schedule_report(); });
     if (events.codec_changed) events.codec_changed();
     return {};
 }
 
-// RTP bleed (CVE-2017-14099): packets are taken from the host that was signalled, and once a port of it has
-// been seen, from that port alone.
+// With ICE the address has been checked; else the latch says.
 bool MediaLeg::Self::admit(const Address &from) {
-    if (transport->ice()) return agreed().has_value(); // has checked the address itself
-    if (!agreed() || !from.same_ip(agreed()->rtp)) return false;
-    if (!locked) locked = from;
-    return *locked == from;
+    return transport->ice() ? agreed().has_value() : latch.admit(from, loop.now());
 }
 
 void MediaLeg::Self::tell(const std::vector<DtmfEvent> &list) const {
@@ -114,7 +110,8 @@ void MediaLeg::Self::tell(const std::vector<DtmfEvent> &list) const {
 
 void MediaLeg::Self::on_rtp(const Address &from, std::span<std::uint8_t> bytes) {
     const auto packet = parse_rtp(bytes);
-    if (!packet || !admit(from)) return;
+    if (!packet || !receiver.takes(packet->header.payload_type)) return; // a stray must not lock the address
+    if (!admit(from)) return;
     if (tap) tap(from, transport->rtp(), bytes);
     const bool first = !receiver.last_packet();
     tell(receiver.packet(*packet, transport->arrival()));
@@ -122,7 +119,7 @@ void MediaLeg::Self::on_rtp(const Address &from, std::span<std::uint8_t> bytes) 
 }
 
 void MediaLeg::Self::on_rtcp(const Address &from, std::span<std::uint8_t> bytes) {
-    if (!agreed() || (!transport->ice() && !from.same_ip(agreed()->rtp))) return;
+    if (!agreed() || (!transport->ice() && !latch.admits_report(from))) return;
     const auto report = parse_rtcp(bytes);
     if (!report) return;
     if (tap) tap(from, transport->rtcp(), bytes);
@@ -157,7 +154,7 @@ void MediaLeg::Self::transmit(std::uint8_t type, bool marker, std::uint32_t time
     write_rtp_header(header, std::span(datagram).first<rtp_header_size>());
     std::copy(payload.begin(), payload.end(), datagram.begin() + rtp_header_size);
     const Bytes whole(datagram.data(), rtp_header_size + payload.size());
-    const Address to = locked.value_or(agreed()->rtp);
+    const Address to = latch.destination();
     if (tap) tap(transport->rtp(), to, whole);
     transport->send_rtp(to, datagram, whole.size());
     ++next.sequence;
@@ -210,11 +207,19 @@ void MediaLeg::Self::report(bool bye) {
         }
         out.blocks.push_back(block);
     }
+    const Address to = rtcp_destination();
     auto bytes = build_rtcp(out, "offhook@" + transport->rtp().ip(), bye);
-    if (tap) tap(transport->rtcp(), agreed()->rtcp, bytes);
+    if (tap) tap(transport->rtcp(), to, bytes);
     const std::size_t size = bytes.size();
     bytes.resize(size + srtp_room);
-    transport->send_rtcp(agreed()->rtcp, bytes, size);
+    transport->send_rtcp(to, bytes, size);
+}
+
+// Where the SDP says, unless the stream comes from elsewhere: then its next port, as RFC 3550 §11 has it.
+Address MediaLeg::Self::rtcp_destination() const {
+    const auto &locked = latch.locked();
+    if (!locked || locked->same_ip(agreed()->rtp)) return agreed()->rtcp;
+    return locked->with_port(static_cast<std::uint16_t>(locked->port() + 1));
 }
 
 MediaLeg::MediaLeg(std::unique_ptr<Self> self) : self_(std::move(self)) {}
@@ -312,6 +317,10 @@ void MediaLeg::roll_back() {
 
 void MediaLeg::set_hold(bool hold) {
     self_->offer_answer->set_hold(hold);
+}
+
+void MediaLeg::set_sip_peer(const Address &host) {
+    self_->latch.trust_host(host);
 }
 
 const std::optional<Negotiated> &MediaLeg::negotiated() const {

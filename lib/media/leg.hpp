@@ -78,6 +78,8 @@ public:
     void restart_ice(); // with the next offer; the way found before serves until then
     void roll_back();
     void set_hold(bool hold);
+    // The host that the peer's SIP comes from: its RTP may come from there too (RtpLatch).
+    void set_sip_peer(const Address &host);
     [[nodiscard]] const std::optional<Negotiated> &negotiated() const;
     [[nodiscard]] bool remote_hold() const;
     [[nodiscard]] bool sending_allowed() const; // negotiated and not held either way

@@ -207,15 +207,16 @@ Result<std::string> OfferAnswer::make_offer() {
     SdpMedia audio = own_audio();
     transport_.write_offer(audio);
     std::vector<std::pair<std::uint8_t, const CodecInfo *>> codecs;
-    bool opus = false, other = false;
+    bool opus = false;
     for (const CodecInfo *codec : local_.codecs) {
         codecs.emplace_back(number_for(*codec), codec);
-        (codec->key == "opus" ? opus : other) = true;
+        opus = opus || codec->key == "opus";
     }
+    // RFC 4733 §2.1 wants the clock rate of the audio; many peers know 8000 only, whatever the codec.
     std::vector<std::pair<std::uint8_t, unsigned>> events;
     if (local_.telephone_event && opus)
         events.emplace_back(number_for(event_encoding + "/48000", event_48k_type), 48000);
-    if (local_.telephone_event && other)
+    if (local_.telephone_event)
         events.emplace_back(number_for(event_encoding + "/8000", event_8k_type), 8000);
     add_formats(audio, codecs, events);
     const bool remote_held = negotiated_ && negotiated_->remote_hold;
@@ -278,13 +279,7 @@ Result<Negotiated> OfferAnswer::agree_formats(const SdpMedia &remote_media, bool
         else
             consider(formats[i % formats.size()], local_.codecs[i / formats.size()]);
     if (agreed.codec == nullptr) return fail(Errc::media, "no common codec", 488);
-    for (unsigned rate : {agreed.codec->clock_rate, 8000U})
-        for (const Format &format : formats)
-            if (local_.telephone_event && same(format.encoding, event_encoding) &&
-                format.clock_rate == rate && !agreed.send_event_payload_type) {
-                agreed.send_event_payload_type = agreed.receive_event_payload_type = format.payload_type;
-                agreed.event_clock_rate = rate;
-            }
+    agree_events(formats, agreed);
     if (const std::string *ptime = remote_media.attribute("ptime"))
         if (const auto ms = number(*ptime); ms && *ms >= 10 && *ms <= 60 && *ms % 10 == 0)
             agreed.ptime_ms = *ms;
@@ -305,6 +300,23 @@ Result<Negotiated> OfferAnswer::agree(const SdpMedia &remote_media, const Sdp &r
     return agreed;
 }
 
+// What is sent: at the codec's clock rate if the peer takes that, else at 8000. What arrives: at either.
+void OfferAnswer::agree_events(const std::vector<Format> &formats, Negotiated &out) const {
+    if (!local_.telephone_event) return;
+    std::vector<unsigned> rates{out.codec->clock_rate};
+    if (rates.front() != 8000) rates.push_back(8000);
+    for (const unsigned rate : rates) {
+        const auto found = std::ranges::find_if(formats, [&](const Format &format) {
+            return same(format.encoding, event_encoding) && format.clock_rate == rate;
+        });
+        if (found == formats.end()) continue;
+        out.receive_events.emplace_back(found->payload_type, rate);
+        if (out.send_event_payload_type) continue;
+        out.send_event_payload_type = found->payload_type;
+        out.event_clock_rate = rate;
+    }
+}
+
 void OfferAnswer::agree_direction(const SdpMedia &media, const Sdp &sdp, Negotiated &out) const {
     const Direction theirs = direction_of(media, sdp);
     const bool void_address = out.rtp.is_any() && !out.transport.ice; // RFC 2543 hold
@@ -320,9 +332,15 @@ void OfferAnswer::receive_by_own_numbers(Negotiated &agreed) {
     for (const CodecInfo *codec : local_.codecs)
         agreed.receivable.emplace_back(number_for(*codec), codec);
     agreed.receive_payload_type = number_for(*agreed.codec);
-    if (agreed.receive_event_payload_type)
-        agreed.receive_event_payload_type =
-            number_for(event_encoding + "/" + std::to_string(agreed.event_clock_rate), event_8k_type);
+    if (!agreed.receive_events.empty()) { // whichever we offered may come, though one be answered
+        agreed.receive_events.clear();
+        for (const unsigned rate : {8000U, 48000U}) {
+            const auto known =
+                std::ranges::find(current_.numbers, event_encoding + "/" + std::to_string(rate),
+                                  &std::pair<std::string, std::uint8_t>::first);
+            if (known != current_.numbers.end()) agreed.receive_events.emplace_back(known->second, rate);
+        }
+    }
     for (const auto &entry : theirs)
         if (std::ranges::none_of(current_.numbers,
                                  [&](const auto &known) { return known.second == entry.first; }))
@@ -380,11 +398,8 @@ Result<std::string> OfferAnswer::make_answer() {
     if (state_ != State::remote_offer) return fail(Errc::internal, "no offer to answer");
     SdpMedia audio = own_audio();
     audio.protocol = pending_layout_[pending_index_].protocol;
-    std::vector<std::pair<std::uint8_t, unsigned>> events;
-    if (pending_->receive_event_payload_type)
-        events.emplace_back(*pending_->receive_event_payload_type, pending_->event_clock_rate);
     transport_.write_answer(audio, pending_->transport);
-    add_formats(audio, pending_->receivable, events);
+    add_formats(audio, pending_->receivable, pending_->receive_events);
     audio.attributes.push_back({std::string(name(pending_->local_direction)), ""});
     std::string body = describe(std::move(audio));
     current_.layout = std::move(pending_layout_);

@@ -31,9 +31,9 @@ struct Negotiated {
     std::uint8_t receive_payload_type = 0;
     std::vector<std::pair<std::uint8_t, const CodecInfo *>> receivable; // any of these may arrive
     std::optional<std::uint8_t> send_event_payload_type;                // telephone-event towards the peer
-    std::optional<std::uint8_t> receive_event_payload_type;             // (clock rate: event_clock_rate)
-    unsigned event_clock_rate = 8000;
-    std::string fmtp;  // the peer's parameters for codec
+    unsigned event_clock_rate = 8000;                                   // of it
+    std::vector<std::pair<std::uint8_t, unsigned>> receive_events; // any of these: payload type, clock rate
+    std::string fmtp;                                              // the peer's parameters for codec
     Address rtp, rtcp; // the peer's; rtp.port() == 0 when it rejected or gave none
     unsigned ptime_ms = 20;
     Direction local_direction = Direction::sendrecv; // what WE may do: recvonly = we must not send
@@ -109,6 +109,7 @@ private:
     [[nodiscard]] std::string describe(SdpMedia audio);
     Result<Negotiated> agree(const SdpMedia &remote_media, const Sdp &remote, bool answer);
     Result<Negotiated> agree_formats(const SdpMedia &remote_media, bool answer) const;
+    void agree_events(const std::vector<Format> &formats, Negotiated &out) const;
     Result<> read_addresses(const SdpMedia &media, const Sdp &sdp, Negotiated &out) const;
     static Direction direction_of(const SdpMedia &media, const Sdp &sdp) noexcept;
 

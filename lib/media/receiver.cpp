@@ -12,14 +12,13 @@ constexpr std::size_t longest_packet_ms = 120; // Opus' longest; others are cut 
 
 void Receiver::configure(const Negotiated &agreed) {
     const bool same = agreed_.codec == agreed.codec && buffer_;
-    const bool same_events = dtmf_ && agreed_.event_clock_rate == agreed.event_clock_rate;
     agreed_ = agreed;
     pcm_rate_ = agreed.codec->pcm_rate;
     stats_.set_clock_rate(agreed.codec->clock_rate);
-    if (!agreed.receive_event_payload_type)
+    if (agreed.receive_events.empty())
         dtmf_.reset();
-    else if (!same_events) // else a digit under way goes on, and its late packets stay known
-        dtmf_.emplace(agreed.event_clock_rate);
+    else if (!dtmf_) // else a digit under way goes on, and its late packets stay known
+        dtmf_.emplace();
     if (same) return;
     buffer_ = std::make_unique<JitterBuffer>(
         JitterBuffer::Options{.clock_rate = agreed.codec->clock_rate, .ptime_ms = agreed.ptime_ms});
@@ -34,16 +33,25 @@ const CodecInfo *Receiver::codec_of(std::uint8_t payload_type) const noexcept {
     return nullptr;
 }
 
+unsigned Receiver::event_rate_of(std::uint8_t payload_type) const noexcept {
+    for (const auto &[type, rate] : agreed_.receive_events)
+        if (type == payload_type) return rate;
+    return 0;
+}
+
+bool Receiver::takes(std::uint8_t payload_type) const noexcept {
+    return buffer_ && (codec_of(payload_type) != nullptr || event_rate_of(payload_type) != 0);
+}
+
 std::vector<DtmfEvent> Receiver::packet(const RtpPacket &packet, TimePoint now) {
-    if (!buffer_) return {};
-    const bool event = dtmf_ && packet.header.payload_type == agreed_.receive_event_payload_type;
-    if (!event && codec_of(packet.header.payload_type) == nullptr) return {}; // never negotiated
+    if (!takes(packet.header.payload_type)) return {};
+    const unsigned event_rate = event_rate_of(packet.header.payload_type);
     ssrc_ = packet.header.ssrc;
     last_packet_ = now;
     stats_.received(packet.header, packet.payload.size(), now);
-    if (event) {
+    if (event_rate != 0) {
         buffer_->pass(packet.header); // its sequence number is used up, not lost
-        return dtmf_->received(packet, now);
+        return dtmf_->received(packet, now, event_rate);
     }
     buffer_->push(packet, now);
     return {};

@@ -19,6 +19,8 @@ public:
     explicit Receiver(unsigned ptime_ms) : ptime_ms_(ptime_ms) {}
 
     void configure(const Negotiated &agreed);
+    // This payload type was negotiated; packets of any other are to be dropped unseen.
+    [[nodiscard]] bool takes(std::uint8_t payload_type) const noexcept;
     std::vector<DtmfEvent> packet(const RtpPacket &packet, TimePoint now);
     std::vector<DtmfEvent> poll(TimePoint now); // ends DTMF events that went silent
     void read(Samples frame, TimePoint now);    // what is due, at pcm_rate()
@@ -34,6 +36,7 @@ public:
 
 private:
     [[nodiscard]] const CodecInfo *codec_of(std::uint8_t payload_type) const noexcept;
+    [[nodiscard]] unsigned event_rate_of(std::uint8_t payload_type) const noexcept; // 0: no telephone-event
     bool use_codec(std::uint8_t payload_type);
     void refill(TimePoint now);
     void append(ConstSamples pcm);

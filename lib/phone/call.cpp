@@ -74,6 +74,8 @@ std::unique_ptr<Call> Call::received(CallHost &host, CallId id, Account &account
     auto media = CallMedia::open(host, id, *local_ip, account.settings(), *call);
     if (!media) return refuse(500, media.error().what);
     call->media_ = std::move(*media);
+    call->media_->leg().set_sip_peer(flow.remote);
+    call->note_allow(invite);
     if (!invite.body().empty()) offered = call->media_->leg().take_offer(invite.body());
     call->invited_at_ = host.loop().now();
     if (const auto from = invite.from()) {

@@ -12,6 +12,7 @@
 
 #include "phone/account.hpp"
 #include "phone/call_media.hpp"
+#include "phone/digit_merger.hpp"
 #include "phone/dtmf_dialler.hpp"
 #include "phone/phone.hpp"
 #include "sip/invite_session.hpp"
@@ -80,11 +81,6 @@ public:
 private:
     // Why we ended it, when it was not the user.
     enum class Cause : std::uint8_t { none, ring_timeout, rtp_timeout, time_limit, media_failed, replaced };
-    struct Heard { // the last digit received, to tell it once when it comes by RTP and INFO
-        char digit = 0;
-        std::string_view method;
-        TimePoint at{};
-    };
 
     Call(CallHost &host, CallId id, CallDirection direction, Account &account);
     // The call of an INVITE, silent yet; `answer` is ours or why there is none. nullptr: refused and
@@ -96,7 +92,7 @@ private:
 
     // call_outgoing.cpp
     void resolve();
-    void start(const Address &local_ip);
+    void start(const Address &local_ip, const Address &sip_peer);
     void start_session(const Address &local_ip);
     void tell_outgoing();
     void ring_timed_out();
@@ -110,6 +106,9 @@ private:
     void refuse_offer(const Error &error, std::string_view offer);
     void established(const sip::Message &message);
     void note_remote_hold();
+    void note_allow(const sip::Message &message);
+    [[nodiscard]] DtmfMode dtmf_mode() const; // asked for: of the call, else of the phone
+    void choose_dtmf_reception();
     void tell_ended(const sip::SessionEnd &end);
     [[nodiscard]] int exit_of(const sip::SessionEnd &end) const;
     void later(std::function<void()> task); // from the loop, unless we are gone by then
@@ -125,7 +124,7 @@ private:
     void on_other_usage(const sip::Message &request, const sip::ServerTransaction &transaction) override;
     void on_ended(const sip::SessionEnd &end) override;
 
-    void on_digit(char digit, Duration length) override;
+    void on_digit(char digit, Duration length, std::string_view method) override;
     void on_media(std::string_view what, Duration silent) override;
     void on_rtp_timeout(Duration silent) override;
     void on_transport_faltering() override;
@@ -164,7 +163,8 @@ private:
     bool held_ = false, remote_held_ = false; // as last told
     bool hold_wanted_ = false;                // of the exchange under way
     unsigned infos_open_ = 0;
-    Heard heard_;
+    DigitMerger digits_heard_;
+    bool peer_takes_info_ = false; // its Allow says so
     std::shared_ptr<char> alive_ = std::make_shared<char>();
 };
 

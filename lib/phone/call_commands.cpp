@@ -110,10 +110,11 @@ Result<> Call::mute(bool on) {
 
 Result<> Call::send_dtmf(std::string_view digits, std::optional<DtmfMode> mode) {
     if (auto ready = need_confirmed(); !ready) return ready;
-    auto chosen = mode.value_or(options_.dtmf_mode);
-    if (chosen == DtmfMode::automatic) chosen = host_.settings().dtmf_mode;
+    auto chosen = mode.value_or(DtmfMode::automatic);
+    if (chosen == DtmfMode::automatic) chosen = dtmf_mode();
     const bool events = media_->leg().can_send_dtmf();
-    if (chosen == DtmfMode::automatic) chosen = events ? DtmfMode::rfc4733 : DtmfMode::info;
+    if (chosen == DtmfMode::automatic)
+        chosen = events ? DtmfMode::rfc4733 : peer_takes_info_ ? DtmfMode::info : DtmfMode::inband;
     if (chosen == DtmfMode::rfc4733 && !events)
         return fail(Errc::media, "the peer does not take telephone-events; use --dtmf-mode info or inband");
     return dialler_.send(digits, chosen);

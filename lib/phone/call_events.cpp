@@ -9,7 +9,6 @@ namespace offhook {
 
 namespace {
 
-constexpr Duration same_digit{300}; // the same key by RTP and by INFO
 using LocalTone = media::CallAudio::LocalTone;
 
 std::int64_t ms_between(const std::optional<TimePoint> &from, const std::optional<TimePoint> &to) {
@@ -44,6 +43,7 @@ Result<std::string> Call::on_offer(std::string_view sdp) {
     media_->leg().connect();
     media_->leg_changed();
     note_remote_hold();
+    if (answered_at_) choose_dtmf_reception();
     return answer;
 }
 
@@ -68,6 +68,7 @@ Result<> Call::on_answer(std::string_view sdp) {
     answer_ = sdp;
     media_->leg_changed();
     if (answered_at_) note_remote_hold();
+    if (answered_at_) choose_dtmf_reception();
     return answered;
 }
 
@@ -126,8 +127,10 @@ void Call::on_confirmed(const sip::Message &message) {
 
 void Call::established(const sip::Message &message) {
     ring_timer_.cancel();
+    note_allow(message);
     media_->start();
     media_->watch_arrivals();
+    choose_dtmf_reception();
     event::CallAnswered event{view(),
                               ms_between(invited_at_, progress_at_),
                               ms_between(invited_at_, answered_at_),
@@ -158,15 +161,33 @@ void Call::on_other_usage(const sip::Message &request, const sip::ServerTransact
     host_.on_other_usage(*this, request, transaction);
 }
 
-void Call::on_digit(char digit, Duration length) {
-    digit_heard(digit, length, "rfc4733");
+void Call::on_digit(char digit, Duration length, std::string_view method) {
+    digit_heard(digit, length, method);
 }
 
 void Call::digit_heard(char digit, Duration length, std::string_view method) {
-    const auto now = host_.loop().now();
-    const bool twice = heard_.digit == digit && heard_.method != method && now - heard_.at < same_digit;
-    heard_ = twice ? Heard{} : Heard{digit, method, now};
-    if (!twice) host_.tell(event::CallDtmf{view(), digit, false, std::string(method), length.count()});
+    if (digits_heard_.heard(digit, method, host_.loop().now()))
+        host_.tell(event::CallDtmf{view(), digit, false, std::string(method), length.count()});
+}
+
+void Call::note_allow(const sip::Message &message) {
+    peer_takes_info_ = peer_takes_info_ || message.lists_token(sip::HeaderId::allow, "INFO");
+}
+
+DtmfMode Call::dtmf_mode() const {
+    return options_.dtmf_mode != DtmfMode::automatic ? options_.dtmf_mode : host_.settings().dtmf_mode;
+}
+
+// In the sound itself digits are looked for when asked to, or when there is no better way: a voice is
+// mistaken for a key now and then.
+void Call::choose_dtmf_reception() {
+    const auto mode = dtmf_mode();
+    const auto &agreed = media_->leg().negotiated();
+    const bool events = agreed && !agreed->receive_events.empty();
+    const bool listen = mode == DtmfMode::inband || (mode == DtmfMode::automatic && agreed && !events);
+    const auto done = media_->listen_inband(listen);
+    if (!done && mode == DtmfMode::inband)
+        host_.tell(event::Log{"warning", to_string(id_) + ": " + done.error().what});
 }
 
 void Call::on_media(std::string_view what, Duration silent) {

@@ -45,7 +45,7 @@ Result<std::unique_ptr<CallMedia>> CallMedia::open(CallHost &host, CallId call, 
     options.ice.public_ip = account.public_address;
     media::MediaLeg::Events events;
     events.dtmf = [&listener](const media::DtmfEvent &event) {
-        if (event.kind == media::DtmfEvent::Kind::up) listener.on_digit(event.digit, event.length);
+        if (event.kind == media::DtmfEvent::Kind::up) listener.on_digit(event.digit, event.length, "rfc4733");
     };
     events.first_packet = [&listener] { listener.on_media("first", Duration{0}); };
     events.transport_faltering = [&listener] { listener.on_transport_faltering(); };
@@ -66,6 +66,9 @@ media::CallAudio::Events CallMedia::audio_events() {
     media::CallAudio::Events events;
     events.play_ended = [this] { listener_.on_play_ended(playing_); };
     events.record_failed = [this](const Error &error) { listener_.on_record_failed(recording_, error); };
+    events.dtmf = [this](const media::DtmfEvent &event) {
+        if (event.kind == media::DtmfEvent::Kind::up) listener_.on_digit(event.digit, event.length, "inband");
+    };
     return events;
 }
 
@@ -217,6 +220,12 @@ void CallMedia::watch_tone(std::vector<double> hz, std::function<void()> heard) 
     tone_hz_ = std::move(hz);
     tone_heard_ = heard ? std::move(heard) : [] {};
     if (audio_) audio_->watch_tone(tone_hz_, tone_heard_);
+}
+
+Result<> CallMedia::listen_inband(bool on) {
+    if (!on && !audio_) return {};
+    if (auto ready = need_audio(); !ready) return ready;
+    return audio_->listen_for_dtmf(on);
 }
 
 Result<> CallMedia::send_inband(char digit) {

@@ -16,7 +16,8 @@ namespace offhook {
 class CallMedia {
 public:
     struct Listener {
-        virtual void on_digit(char digit, Duration length) = 0;            // telephone-event
+        // `method`: "rfc4733" or "inband".
+        virtual void on_digit(char digit, Duration length, std::string_view method) = 0;
         virtual void on_media(std::string_view what, Duration silent) = 0; // "first", "lost", "resumed"
         virtual void on_rtp_timeout(Duration silent) = 0;
         virtual void on_transport_faltering() = 0;                // ICE: an offer with a restart may help
@@ -69,6 +70,8 @@ public:
     Result<std::string> stop_record(); // the path
     Result<> set_echo(bool on);
     void watch_tone(std::vector<double> hz, std::function<void()> heard); // kept until there is audio
+    // Hears digits in the sound itself. Errors: no audio, not_supported (built without spandsp).
+    Result<> listen_inband(bool on);
     // In-band digits. Errors: no audio.
     Result<> send_inband(char digit);
     [[nodiscard]] bool inband_busy() const { return audio_ && audio_->dtmf_inband_busy(); }

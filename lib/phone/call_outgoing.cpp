@@ -29,12 +29,13 @@ void Call::resolve() {
     const auto local_for = [this](const Address &remote) {
         const auto local = local_address_towards(remote);
         if (!local) return fail_to_start(local.error());
-        start(*local);
+        start(*local, remote);
     };
     if (const auto flow = account_.flow_for(target_)) {
         const auto local = flow->local;
         const auto remote = flow->remote;
-        return later([this, local, remote, local_for] { local.is_any() ? local_for(remote) : start(local); });
+        return later(
+            [this, local, remote, local_for] { local.is_any() ? local_for(remote) : start(local, remote); });
     }
     query_ =
         host_.user_agent().resolver().resolve(account_.next_hop(target_), account_.settings().transport,
@@ -56,11 +57,12 @@ void Call::fail_to_start(const Error &error) {
     });
 }
 
-void Call::start(const Address &local_ip) {
+void Call::start(const Address &local_ip, const Address &sip_peer) {
     if (over()) return;
     auto media = CallMedia::open(host_, id_, local_ip, account_.settings(), *this);
     if (!media) return fail_to_start(media.error());
     media_ = std::move(*media);
+    media_->leg().set_sip_peer(sip_peer);
     media_->prepare(true, [this, local_ip] {
         if (!over()) start_session(local_ip);
     });

@@ -106,7 +106,7 @@ def expect_dtmf():
 def dtmf_methods():
     for mode in ("rfc4733", "info", "inband"):
         _, callee, _ = pair("--codecs", "pcmu", "--dtmf-mode", mode, "--dtmf", "147*", "--hangup-after", "2500ms",
-                            answer_args=["--then", "wait"])
+                            answer_args=["--then", "wait", *(["--dtmf-mode", mode] if mode == "inband" else [])])
         heard = callee.events_named("call.dtmf")
         expect_equal("".join(e["digit"] for e in heard), "147*", f"digits by {mode}")
         expect_equal({e["method"] for e in heard}, {mode}, "method")

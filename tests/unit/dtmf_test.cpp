@@ -59,12 +59,12 @@ struct Heard {
 };
 
 Heard hear(const std::vector<Sent> &packets, unsigned clock_rate = 8000) {
-    DtmfReceiver receiver(clock_rate);
+    DtmfReceiver receiver;
     Heard heard;
     TimePoint now = epoch;
     for (const Sent &sent : packets) {
         heard.add(receiver.poll(now));
-        heard.add(receiver.received({sent.header, sent.payload}, now));
+        heard.add(receiver.received({sent.header, sent.payload}, now, clock_rate));
         now += Duration{20};
     }
     for (int n = 0; n < 10; ++n, now += Duration{20})
@@ -238,7 +238,7 @@ TEST_SUITE("dtmf") {
     }
 
     TEST_CASE("an event without ENDs is over after the patience, and its late packets add nothing") {
-        DtmfReceiver receiver(8000, Duration{150});
+        DtmfReceiver receiver(Duration{150});
         const auto sent = whole('6', 8000);
         CHECK(receiver.received({sent[0].header, sent[0].payload}, epoch).size() == 1);
         CHECK(receiver.active());

@@ -82,8 +82,11 @@ TEST_SUITE("offer/answer") {
         pair.exchange(pair.bob, pair.alice);
         CHECK(pair.alice.negotiated()->codec == find_codec("opus"));
         CHECK(pair.bob.negotiated()->codec == find_codec("opus")); // the first of the answer
-        CHECK(pair.bob.negotiated()->send_event_payload_type ==
-              pair.alice.negotiated()->receive_event_payload_type);
+        const auto &sent = pair.bob.negotiated();
+        const auto &taken = pair.alice.negotiated()->receive_events;
+        REQUIRE(sent->send_event_payload_type);
+        CHECK(std::ranges::count(taken, std::pair(*sent->send_event_payload_type, sent->event_clock_rate)) ==
+              1);
     }
 
     TEST_CASE("numbers once given stay, in whoever's offer comes next") {
@@ -112,7 +115,8 @@ TEST_SUITE("offer/answer") {
         CHECK(agreed.send_payload_type == 111);
         CHECK(agreed.receive_payload_type == 96);
         CHECK(agreed.send_event_payload_type == std::uint8_t{126});
-        CHECK(agreed.receive_event_payload_type == std::uint8_t{101});
+        using Events = std::vector<std::pair<std::uint8_t, unsigned>>;
+        CHECK(agreed.receive_events == Events{{101, 8000}, {103, 48000}}); // we offered both
         const auto takes = [&](int type) {
             return std::ranges::any_of(agreed.receivable,
                                        [&](const auto &entry) { return entry.first == type; });

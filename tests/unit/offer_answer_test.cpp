@@ -94,13 +94,13 @@ TEST_SUITE("offer_answer") {
         CHECK(direction(sdp) == "sendrecv");
     }
 
-    TEST_CASE("telephone-event is offered for the clock rates of the codecs only") {
+    TEST_CASE("telephone-event is offered at the clock rate of the codecs and always at 8000") {
         struct Row {
             const char *codecs;
             std::vector<std::string> formats;
         };
         for (const Row &row :
-             {Row{"opus", {"96", "103"}}, Row{"pcmu", {"0", "101"}}, Row{"g722", {"9", "101"}}}) {
+             {Row{"opus", {"96", "103", "101"}}, Row{"pcmu", {"0", "101"}}, Row{"g722", {"9", "101"}}}) {
             OfferAnswer machine(local(row.codecs));
             CHECK(parsed(machine.make_offer()).media[0].formats == row.formats);
         }
@@ -135,7 +135,7 @@ TEST_SUITE("offer_answer") {
         for (const Row &row : {
                  Row{"opus,pcma,pcmu",
                      audio("0 8 111 110 126", all),
-                     {"111", "8", "0", "110"},
+                     {"111", "8", "0", "110", "126"},
                      "opus",
                      111,
                      110,
@@ -171,6 +171,7 @@ TEST_SUITE("offer_answer") {
             CHECK(agreed->receive_payload_type == row.payload_type);
             CHECK(agreed->send_event_payload_type.value_or(255) == static_cast<std::uint8_t>(row.event_type));
             if (row.event_type >= 0) CHECK(agreed->event_clock_rate == row.event_rate);
+            CHECK(agreed->receive_events.empty() == (row.event_type < 0));
             CHECK(agreed->rtp == Address::parse("192.0.2.9", 5000).value());
             CHECK(agreed->rtcp.port() == 5001);
         }
