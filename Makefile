@@ -34,7 +34,9 @@ harden   := -fstack-protector-strong $(if $(SAN),,-D_FORTIFY_SOURCE=2)
 cxxflags := -std=c++20 -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers $(if $(WERROR),-Werror) -fPIE $(harden) \
             $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer -D_GLIBCXX_ASSERTIONS)
 ldflags  := $(if $(SAN),-fsanitize=$(SAN)) -pie -Wl,-z,relro,-z,now -Wl,--as-needed
-libs     := $(shell pkg-config --libs $(pkgs) $(have) 2>/dev/null) -pthread
+# Echo cancellation: 1.x (Debian 13) or 0.3 (Debian 12, loaded when it is needed). Only one file includes it.
+webrtc   := $(firstword $(foreach p,webrtc-audio-processing-1 webrtc-audio-processing,$(if $(shell pkg-config --exists $(p) 2>/dev/null && echo y),$(p))))
+libs     := $(shell pkg-config --libs $(pkgs) $(have) $(filter %-1,$(webrtc)) 2>/dev/null) -pthread
 # Linked in, because a process pays for each shared library before it does anything; the rarely needed ones are loaded
 # when they are (base/shared_library.hpp). Sanitizers want the shared libstdc++.
 ifeq ($(SAN),)
@@ -60,6 +62,12 @@ $(build)/offhook: $(cmd_obj) $(obj)
 	$(if $(V),,@echo '  LD   $@';)$(CXX) $(ldflags) $(LDFLAGS) $^ $(libs) -o $@
 	$(if $(SAN),,@ln -sf default/offhook build/offhook)
 
+# The sound card of the tests. alsa-lib loads it, so it has no sanitizers.
+$(build)/libasound_module_pcm_pace.so: tests/support/alsa_pace.c
+	@mkdir -p $(@D)
+	$(if $(V),,@echo '  CC   $<';)$(CXX) -x c -O1 -Wall -Wextra -fPIC -DPIC -shared $< -o $@ -lasound -lm
+
+$(build)/offhook-tests: | $(build)/libasound_module_pcm_pace.so
 $(build)/offhook-tests: $(test_obj) $(filter-out $(build)/cmd/main.o,$(cmd_obj)) $(obj)
 	$(if $(V),,@echo '  LD   $@';)$(CXX) $(ldflags) $(LDFLAGS) $^ $(libs) -o $@
 
@@ -81,6 +89,11 @@ $(build)/version.cpp: FORCE
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 $(build)/version.o: $(build)/version.cpp
 	$(if $(V),,@)$(CXX) $(cxxflags) $(CXXFLAGS) -c $< -o $@
+
+ifneq ($(webrtc),)
+$(build)/lib/media/voice_webrtc.o: cppflags += $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(webrtc))) \
+    -DHAVE_$(shell echo $(webrtc) | tr a-z- A-Z_)=1
+endif
 
 -include $(obj:.o=.d) $(cmd_obj:.o=.d) $(test_obj:.o=.d)
 

@@ -7,6 +7,7 @@
 #include "base/re.hpp"
 #include "media/codec.hpp"
 #include "media/sound_files.hpp"
+#include "media/voice.hpp"
 
 namespace offhook::cmd {
 
@@ -24,7 +25,12 @@ std::vector<std::pair<std::string, std::string>> libraries() {
         codecs += (codecs.empty() ? "" : " ") + std::string(codec.key);
     out.emplace_back("codecs", codecs);
     const bool g722 = media::find_codec("g722") != nullptr;
-    out.emplace_back("spandsp", g722 ? "yes (G.722)" : "no (G.722 needs libspandsp-dev at build time)");
+    out.emplace_back("spandsp", g722 ? "yes (G.722, DTMF in band)"
+                                     : "no (G.722 and DTMF in band need libspandsp-dev at build time)");
+    const auto echo = media::echo_canceller_name();
+    out.emplace_back("echo cancellation", echo.empty()
+                                              ? "no (needs libwebrtc-audio-processing-dev at build time)"
+                                              : std::string(echo));
     return out;
 }
 

@@ -4,8 +4,8 @@
 set -eu
 
 build="g++ make pkg-config git libre-dev librem-dev libssl-dev libopus-dev libspeexdsp-dev libsndfile1-dev \
-libasound2-dev libncurses-dev libsrtp2-dev libspandsp-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev \
-libexpected-dev libexpat1-dev doctest-dev"
+libasound2-dev libncurses-dev libsrtp2-dev libspandsp-dev libwebrtc-audio-processing-dev libcli11-dev libtomlplusplus-dev \
+nlohmann-json3-dev libexpected-dev libexpat1-dev doctest-dev"
 test="python3 openssl baresip-core sip-tester kamailio kamailio-tls-modules kamailio-presence-modules \
 kamailio-websocket-modules coturn espeak-ng mandoc tcpdump \
 chromium chromium-driver rtpengine-daemon"

@@ -8,6 +8,7 @@
 
 #include <alsa/asoundlib.h>
 
+#include "media/pcm.hpp"
 #include "media/ring.hpp"
 
 namespace offhook::media {
@@ -16,9 +17,12 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr unsigned ring_ms = 160, resume_ms = 40; // what a stopped other side may delay
 constexpr unsigned period_ms = 20, buffer_ms = 80;
-constexpr auto first_retry = 1s, longest_retry = 30s;
+// Sound is to be back within two seconds of the card's return, so the back-off ends early.
+constexpr std::chrono::steady_clock::duration first_retry = 250ms, longest_retry = 1500ms;
+constexpr auto stuck_after =
+    2s;                      // a card that moves nothing for so long is lost (alsa-lib #137: dmix, unplugged)
+constexpr int wait_ms = 100; // so long a thread may take to notice that it is to end
 
 struct Close {
     void operator()(snd_pcm_t *pcm) const noexcept { snd_pcm_close(pcm); }
@@ -32,6 +36,9 @@ void silence_alsa() {
     static const bool done = [] { return snd_lib_error_set_handler(quiet) == 0; }();
     (void)done;
 }
+
+// alsa-lib's configuration is one for the process, and re-read when a card comes back.
+std::mutex config_mutex;
 
 struct Card { // an open PCM and what was agreed on
     Pcm pcm;
@@ -72,21 +79,21 @@ int configure(Card &card) {
 }
 
 Result<Card> open_card(const std::string &name, snd_pcm_stream_t stream) {
+    const std::lock_guard lock(config_mutex);
     snd_pcm_t *pcm = nullptr;
     int err = snd_pcm_open(&pcm, name.c_str(), stream, SND_PCM_NONBLOCK); // a busy card: say so, do not wait
     Card card{Pcm(pcm), 0, 0, 0};
     if (err >= 0) err = configure(card);
-    if (err >= 0) err = snd_pcm_nonblock(pcm, 0);
     if (err < 0) return fail(Errc::device, name + ": " + snd_strerror(err));
     return card;
 }
 
-// One direction of a card: its thread blocks in ALSA, reopens what was lost, and paces itself by the
-// monotonic clock as well, because `null` and `file` PCMs never block.
+// One direction of a card: its thread waits for ALSA, reopens what was lost, and paces itself by the
+// monotonic clock as well, because `null` and `file` PCMs never make anybody wait.
 class Stream {
 public:
-    Stream(std::string name, snd_pcm_stream_t direction, Card card)
-        : name_(std::move(name)), direction_(direction), card_(std::move(card)) {
+    Stream(std::string name, snd_pcm_stream_t direction, Card card, std::shared_ptr<DeviceWatch> watch)
+        : name_(std::move(name)), direction_(direction), card_(std::move(card)), watch_(std::move(watch)) {
         adopt();
         sigset_t all, before; // signals belong to the loop's thread
         sigfillset(&all);
@@ -105,20 +112,23 @@ public:
         thread_.join();
     }
     [[nodiscard]] unsigned rate() const noexcept { return rate_.load(std::memory_order_relaxed); }
+    [[nodiscard]] Duration delay() {
+        return ring.level() + Duration{in_card_ms_.load(std::memory_order_relaxed)};
+    }
     SampleRing ring;
 
 private:
     void adopt() {
         rate_ = card_.rate;
-        ring.set_limits(card_.rate * ring_ms / 1000, card_.rate * resume_ms / 1000);
+        ring.set_rate(card_.rate);
         mono_.assign(card_.period, 0);
         interleaved_.assign(card_.period * card_.channels, 0);
-        next_ = std::chrono::steady_clock::now();
+        next_ = moved_ = std::chrono::steady_clock::now();
     }
 
     void run() {
         while (!stopping())
-            if (!transfer()) reopen();
+            if (const int err = transfer(); err < 0) reopen(err);
     }
 
     [[nodiscard]] bool stopping() {
@@ -131,24 +141,43 @@ private:
         wake_.wait_until(lock, when, [this] { return stop_; });
     }
 
-    // One period. False: the card is gone.
-    bool transfer() {
+    // One period. An error: the card is gone.
+    int transfer() {
         const auto period = std::chrono::nanoseconds(std::int64_t{1000000000} *
                                                      static_cast<std::int64_t>(card_.period) / card_.rate);
         const snd_pcm_sframes_t done = direction_ == SND_PCM_STREAM_CAPTURE ? capture() : play();
-        if (done < 0 && !recover(static_cast<int>(done))) return false;
+        if (done < 0) return recover(static_cast<int>(done));
+        note_delay();
         // A real card never runs ahead by more than its buffer; what does is no clock.
         const auto now = std::chrono::steady_clock::now();
         next_ = std::max(next_ + period, now - 2 * period);
         if (next_ - now > std::chrono::milliseconds(buffer_ms))
             wait_until(next_ - std::chrono::milliseconds(buffer_ms));
-        return true;
+        return 0;
+    }
+
+    void note_delay() noexcept {
+        moved_ = std::chrono::steady_clock::now();
+        snd_pcm_sframes_t frames = 0;
+        if (snd_pcm_delay(card_.pcm.get(), &frames) < 0 || frames < 0) frames = 0;
+        in_card_ms_ = static_cast<int>(frames * 1000 / static_cast<snd_pcm_sframes_t>(card_.rate));
+    }
+
+    // Until the card has samples, or room for them. Errors: as ALSA's; EIO when it is stuck.
+    [[nodiscard]] int wait_for_card() {
+        const int ready = snd_pcm_wait(card_.pcm.get(), wait_ms);
+        if (ready < 0) return ready;
+        return std::chrono::steady_clock::now() - moved_ > stuck_after ? -EIO : 0;
     }
 
     snd_pcm_sframes_t capture() {
         // A `null` PCM reports samples it never wrote: old memory must not go out as sound.
         std::fill(interleaved_.begin(), interleaved_.end(), std::int16_t{0});
-        const snd_pcm_sframes_t got = snd_pcm_readi(card_.pcm.get(), interleaved_.data(), card_.period);
+        snd_pcm_sframes_t got = snd_pcm_readi(card_.pcm.get(), interleaved_.data(), card_.period);
+        while (got == -EAGAIN && !stopping()) {
+            if (const int err = wait_for_card(); err < 0) return err;
+            got = snd_pcm_readi(card_.pcm.get(), interleaved_.data(), card_.period);
+        }
         if (got <= 0) return got == 0 ? -EIO : got;
         for (std::size_t i = 0; i < static_cast<std::size_t>(got); ++i) {
             int sum = 0;
@@ -161,7 +190,7 @@ private:
     }
 
     snd_pcm_sframes_t play() {
-        ring.pull(mono_);
+        (void)ring.pull(mono_);
         for (std::size_t i = 0; i < mono_.size(); ++i)
             std::fill_n(interleaved_.begin() + static_cast<std::ptrdiff_t>(i * card_.channels),
                         card_.channels, mono_[i]);
@@ -169,45 +198,54 @@ private:
         while (at < mono_.size()) {
             const snd_pcm_sframes_t put =
                 snd_pcm_writei(card_.pcm.get(), interleaved_.data() + at * card_.channels, mono_.size() - at);
-            if (put <= 0) return put == 0 ? -EIO : put;
-            at += static_cast<std::size_t>(put);
+            if (put == -EAGAIN && stopping()) return 0;
+            if (const int err = put == -EAGAIN ? wait_for_card() : put == 0 ? -EIO : 0; err < 0) return err;
+            if (put < 0 && put != -EAGAIN) return put;
+            at += static_cast<std::size_t>(std::max<snd_pcm_sframes_t>(put, 0));
         }
         return static_cast<snd_pcm_sframes_t>(at);
     }
 
-    // Overrun and suspend are got over; anything else (ENODEV, EBADFD, EIO) means the card is lost.
-    // Recovering without a transfer between must not spin either.
-    bool recover(int err) {
+    // Overrun and suspend are got over; anything else (ENODEV, EBADFD, EIO) means the card is lost, and so
+    // does an overrun after another with nothing moved between. Never at once, or it would spin.
+    int recover(int err) {
+        if (err == -EINTR || err == -EAGAIN) return 0;
+        if (err != -EPIPE && err != -ESTRPIPE) return err;
         const auto now = std::chrono::steady_clock::now();
-        if (err == -EINTR) return true;
-        if (err != -EPIPE && err != -ESTRPIPE && err != -EAGAIN) return false;
+        if (err == -EPIPE && now - moved_ > stuck_after) return -EIO;
         wait_until(now + std::chrono::milliseconds(period_ms / 4));
-        if (err == -ESTRPIPE)
+        if (err == -ESTRPIPE) {
             while ((err = snd_pcm_resume(card_.pcm.get())) == -EAGAIN && !stopping())
                 wait_until(std::chrono::steady_clock::now() + 100ms);
-        return err == 0 || err == -EAGAIN || snd_pcm_prepare(card_.pcm.get()) >= 0;
+            moved_ = std::chrono::steady_clock::now();
+        }
+        return err < 0 ? snd_pcm_prepare(card_.pcm.get()) : 0;
     }
 
-    void reopen() {
+    void reopen(int err) {
         card_.pcm.reset();
-        std::chrono::steady_clock::duration pause = first_retry;
+        in_card_ms_ = 0;
+        watch_->report_lost(snd_strerror(err));
+        auto pause = first_retry;
         while (!stopping()) {
             wait_until(std::chrono::steady_clock::now() + pause);
             if (stopping()) return;
-            snd_config_update_free_global(); // the card may come back under the same name as a new one
             if (auto again = open_card(name_, direction_)) {
                 card_ = std::move(*again);
-                return adopt();
+                adopt();
+                return watch_->report_back();
             }
-            pause = std::min<std::chrono::steady_clock::duration>(pause * 2, longest_retry);
+            pause = std::min(pause * 2, longest_retry);
         }
     }
 
     std::string name_;
     snd_pcm_stream_t direction_;
     Card card_;
+    std::shared_ptr<DeviceWatch> watch_;
     std::vector<std::int16_t> mono_, interleaved_;
-    TimePoint next_;
+    TimePoint next_, moved_; // when the next period is due; when the last one was moved
+    std::atomic<int> in_card_ms_{0};
     std::atomic<unsigned> rate_{0};
     std::mutex mutex_;
     std::condition_variable wake_;
@@ -217,10 +255,11 @@ private:
 
 class AlsaSource final : public Source {
 public:
-    AlsaSource(std::string name, Card card)
-        : stream_(std::move(name), SND_PCM_STREAM_CAPTURE, std::move(card)) {}
+    AlsaSource(std::string name, Card card, std::shared_ptr<DeviceWatch> watch)
+        : stream_(std::move(name), SND_PCM_STREAM_CAPTURE, std::move(card), std::move(watch)) {}
     [[nodiscard]] unsigned rate() const noexcept override { return stream_.rate(); }
-    void read(Samples frame) override { stream_.ring.pull(frame); }
+    void read(Samples frame) override { (void)stream_.ring.pull(frame); }
+    [[nodiscard]] Duration delay() override { return stream_.delay(); }
 
 private:
     Stream stream_;
@@ -228,10 +267,11 @@ private:
 
 class AlsaSink final : public Sink {
 public:
-    AlsaSink(std::string name, Card card)
-        : stream_(std::move(name), SND_PCM_STREAM_PLAYBACK, std::move(card)) {}
+    AlsaSink(std::string name, Card card, std::shared_ptr<DeviceWatch> watch)
+        : stream_(std::move(name), SND_PCM_STREAM_PLAYBACK, std::move(card), std::move(watch)) {}
     [[nodiscard]] unsigned rate() const noexcept override { return stream_.rate(); }
     void write(ConstSamples frame) override { stream_.ring.push(frame); }
+    [[nodiscard]] Duration delay() override { return stream_.delay(); }
 
 private:
     Stream stream_;
@@ -276,9 +316,9 @@ Result<Device> open_alsa(const std::string &name) {
     auto playback = open_card(name, SND_PCM_STREAM_PLAYBACK);
     auto capture = open_card(name, SND_PCM_STREAM_CAPTURE);
     if (!playback && !capture) return fail(playback.error());
-    Device device{nullptr, nullptr, "alsa:" + name};
-    if (capture) device.source = std::make_unique<AlsaSource>(name, std::move(*capture));
-    if (playback) device.sink = std::make_unique<AlsaSink>(name, std::move(*playback));
+    Device device{nullptr, nullptr, "alsa:" + name, std::make_shared<DeviceWatch>()};
+    if (capture) device.source = std::make_unique<AlsaSource>(name, std::move(*capture), device.watch);
+    if (playback) device.sink = std::make_unique<AlsaSink>(name, std::move(*playback), device.watch);
     return device;
 }
 

@@ -88,6 +88,7 @@ struct CallAudio::Self {
     Conference::Member peer = 0, local = 0; // in it; 0: not there
     InbandDtmf dtmf;
     std::unique_ptr<DtmfDetector> dtmf_detector;
+    std::unique_ptr<VoiceProcessor> voice;
     LocalTone tone = LocalTone::none;
     std::optional<Cadence> cadence;
     SilenceDetector silence_detector;
@@ -184,6 +185,7 @@ struct CallAudio::Self {
             room->add_to(local, speaker, rate);
         }
         if (cadence) cadence->add_to(speaker, rate);
+        if (voice) voice->playing(speaker, rate);
         sink_converter.write(*device->sink, speaker, rate);
     }
 
@@ -207,6 +209,9 @@ struct CallAudio::Self {
     void read_device() {
         if (device == nullptr || !device->source) return;
         device_converter.read(*device->source, sent.samples, rate);
+        if (voice)
+            voice->captured(sent.samples, rate,
+                            device->source->delay() + (device->sink ? device->sink->delay() : Duration{0}));
         if (source_told || !device_converter.drained(*device->source)) return;
         source_told = true;
         later(events.source_ended);
@@ -271,6 +276,17 @@ void CallAudio::stop_play() {
 
 bool CallAudio::playing() const {
     return self_->file != nullptr;
+}
+
+void CallAudio::set_device(Device *device) {
+    self_->device = device;
+    self_->device_converter.reset();
+    self_->sink_converter = {};
+    self_->source_told = false;
+}
+
+void CallAudio::set_voice(std::unique_ptr<VoiceProcessor> voice) {
+    self_->voice = std::move(voice);
 }
 
 void CallAudio::set_mute(bool mute) {

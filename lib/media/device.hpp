@@ -1,12 +1,14 @@
 // Where PCM comes from and goes to: sound cards, files, pipes, tones, nothing. Signed 16 bit mono.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/clock.hpp"
+#include "base/loop.hpp"
 #include "base/result.hpp"
 #include "media/codec.hpp"
 
@@ -16,9 +18,11 @@ namespace offhook::media {
 class Source {
 public:
     virtual ~Source() = default;
-    [[nodiscard]] virtual unsigned rate() const noexcept = 0; // samples/s, 8000..48000
-    virtual void read(Samples frame) = 0;                     // fills all of it
+    [[nodiscard]] virtual unsigned rate() const noexcept = 0;           // samples/s, 8000..48000
+    virtual void read(Samples frame) = 0;                               // fills all of it
     [[nodiscard]] virtual bool ended() const noexcept { return false; } // file or pipe ran out (for good)
+    // How old a sample is that read() gives now: for echo cancellation.
+    [[nodiscard]] virtual Duration delay() { return Duration{0}; }
 };
 
 // Never blocks: what does not fit is dropped.
@@ -29,12 +33,29 @@ public:
     virtual void write(ConstSamples frame) = 0;
     // A write that failed for good (disk full): told once, the call goes on.
     [[nodiscard]] virtual const Error *failure() const noexcept { return nullptr; }
+    // How long until a sample that write() takes now is heard.
+    [[nodiscard]] virtual Duration delay() { return Duration{0}; }
+};
+
+// A sound card that vanished, and that is back. The threads of its directions report; the owner is told in
+// the loop, once for both directions.
+class DeviceWatch {
+public:
+    // Empty text: it is back.
+    std::function<void(const std::string &lost_because)> changed; // to be set in the loop
+    void report_lost(std::string why);                            // from any thread, once per direction
+    void report_back();
+
+private:
+    LoopMailbox mailbox_;
+    int lost_ = 0; // directions; in the loop
 };
 
 struct Device { // both directions; either may be absent
     std::unique_ptr<Source> source;
     std::unique_ptr<Sink> sink;
-    std::string name; // "none", "alsa:default", …
+    std::string name;                   // "none", "alsa:default", …
+    std::shared_ptr<DeviceWatch> watch; // of a device that may vanish
 };
 
 // --audio: "auto", "none", "alsa:NAME", "file:IN,OUT" (either may be empty), "pipe" (stdin/stdout, raw s16le
@@ -47,7 +68,8 @@ Result<Device> open_device(std::string_view spec, std::string_view pipe_format, 
 Result<std::unique_ptr<Source>> open_file_source(const std::string &path, bool loop = false);
 // stdin as WAV (by its header) or raw in `format`.
 Result<std::unique_ptr<Source>> open_stdin_source(std::string_view format);
-std::unique_ptr<Source> make_tone_source(double hz, double hz2 = 0, double level_dbfs = -12); // endless, 48 kHz
+std::unique_ptr<Source> make_tone_source(double hz, double hz2 = 0,
+                                         double level_dbfs = -12); // endless, 48 kHz
 // Converts to another rate (speexdsp) behind the same interface.
 std::unique_ptr<Source> resampled(std::unique_ptr<Source> source, unsigned rate);
 std::unique_ptr<Sink> resampled_sink(std::unique_ptr<Sink> sink, unsigned rate);
@@ -56,7 +78,8 @@ std::unique_ptr<Sink> resampled_sink(std::unique_ptr<Sink> sink, unsigned rate);
 class Recorder {
 public:
     virtual ~Recorder() = default;
-    virtual void write(ConstSamples sent, ConstSamples received) = 0; // same length, at the rate given to open
+    virtual void write(ConstSamples sent,
+                       ConstSamples received) = 0; // same length, at the rate given to open
     [[nodiscard]] virtual const Error *failure() const noexcept = 0;
     [[nodiscard]] virtual const std::string &path() const noexcept = 0;
 };

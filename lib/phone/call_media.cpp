@@ -100,9 +100,12 @@ void CallMedia::take_over(CallMedia &old) {
 
 media::CallAudio &CallMedia::ensure_audio() {
     if (audio_) return *audio_;
-    audio_ =
-        std::make_unique<media::CallAudio>(host_.loop(), *leg_, host_.borrow_device(call_), audio_events());
+    auto *device = host_.borrow_device(call_);
+    audio_ = std::make_unique<media::CallAudio>(host_.loop(), *leg_, device, audio_events());
     if (tone_heard_) audio_->watch_tone(tone_hz_, tone_heard_);
+    if (device != nullptr && device->source && device->sink)
+        if (auto voice = media::make_voice_processor(host_.settings().voice, device->watch != nullptr))
+            audio_->set_voice(std::move(*voice));
     return *audio_;
 }
 

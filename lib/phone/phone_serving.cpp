@@ -73,7 +73,16 @@ Result<> Phone::Self::open_audio() {
     std::string warning;
     auto device = media::open_device(settings_.audio, settings_.pipe_format, warning);
     if (!device) return fail(device.error());
+    if (const auto voice = media::make_voice_processor(settings_.voice, true); !voice)
+        return fail(Errc::config, "echo_cancellation: " + voice.error().what);
     device_ = std::move(*device);
+    if (device_.watch)
+        device_.watch->changed = [this](const std::string &why) {
+            if (why.empty())
+                tell(event::AudioRestored{device_.name});
+            else
+                tell(event::AudioLost{device_.name, why});
+        };
     if (!warning.empty()) tell(event::Log{"warning", warning});
     return {};
 }

@@ -11,6 +11,7 @@
 #include "base/clock.hpp"
 #include "base/result.hpp"
 #include "media/transport_negotiation.hpp"
+#include "media/voice.hpp"
 #include "phone/ice_settings.hpp"
 #include "sip/transport.hpp"
 
@@ -68,6 +69,7 @@ struct PhoneSettings {
     std::optional<ReferPolicy> refer;  // absent: deny
     std::vector<std::string> watchers; // patterns of addresses that may see how our calls stand (RFC 4235)
     bool refer_anywhere = false;       // also out of the account's domain (a peer-to-peer account has none)
+    media::VoiceOptions voice;         // of the microphone of a sound card
     Duration rtp_timeout{30'000};      // no RTP for so long in an established, unheld call ends it; 0 = never
     // Calls straight from anybody, not only from the accounts' servers and this host. Absent: yes when no
     // account registers or `listen` asks for sockets explicitly.

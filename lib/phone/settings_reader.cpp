@@ -288,9 +288,16 @@ void Reader::contacts(const ConfigTable &table) {
 
 void Reader::audio(const ConfigTable &table) {
     auto &settings = report_.settings;
+    auto &voice = settings.phone.voice;
+    const auto echo = [this, &voice](const ConfigMember &m) {
+        parsed(m, voice.echo, [](const std::string &text) { return media::parse_echo_mode(text); });
+    };
     members(table, " in [audio]",
             {{"device", text(settings.phone.audio)},
              {"pipe_format", text(settings.phone.pipe_format)},
+             {"echo_cancellation", echo},
+             {"noise_suppression", flag(voice.noise_suppression)},
+             {"gain_control", flag(voice.gain_control)},
              {"tts_command", words(settings.tts_command)}});
 }
 

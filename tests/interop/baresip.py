@@ -1,10 +1,14 @@
 """baresip 1.0.0 as a peer: an own configuration directory, driven and watched through its ctrl_tcp module."""
 
 import json
+import os
+import pathlib
 import socket
 import threading
 import time
+import wave
 
+from offhook import PROGRAM
 from processes import Failure, Process, bound_port, need, sockets, wait_until, workdir
 from tone import write_tone
 
@@ -19,12 +23,25 @@ CODECS = {
 }
 
 
+def write_card(directory, rate):
+    """An ALSA configuration with the paced test card (tests/support/alsa_pace.c) as "card"; plays into card.raw."""
+    module = pathlib.Path(PROGRAM).resolve().parent / "libasound_module_pcm_pace.so"
+    if not module.exists():
+        raise Failure(f"{module} is missing: make {module.parent.name}'s offhook-tests builds it")
+    conf = directory / "asound.conf"
+    conf.write_text(f'</usr/share/alsa/alsa.conf>\npcm_type.pace {{ lib "{module}" }}\n'
+                    f'pcm.card {{ type pace rate {rate} out "{directory}/card.raw" }}\n')
+    return conf
+
+
 class Baresip(Process):
     """One account `sip:NAME@127.0.0.1` on free ports of 127.0.0.1. It plays `hz` for as long as a call lasts and
     dumps what it decodes (.heard) into a WAV file."""
 
     def __init__(self, name="baresip", codec="pcmu", hz=660, dbfs=-15.0, transport="udp", answer="auto",
-                 certificate=None, ca=None, account="", registrar=None, extra=""):
+                 certificate=None, ca=None, account="", registrar=None, extra="", speaker=False):
+        """speaker: it plays what it hears on a paced test card as well (.spoken). Its dump ends at the first hold:
+        baresip 1.0.0 flushes the decode filters of a stream that was not sendrecv and never sets them up again."""
         self.codec, self.hz = codec, hz
         module, spec, rate, channels = CODECS[codec]
         self.dir = workdir() / f"{name}.d"
@@ -37,6 +54,11 @@ class Baresip(Process):
                  "opus_stereo no" if channels == 1 else "opus_stereo yes",
                  f"module_path {MODULES}", f"module {module}.so", "module sndfile.so", "module aufile.so",
                  "module_tmp account.so", "module_app menu.so", "module_app ctrl_tcp.so"]
+        env = None
+        if speaker:
+            lines += ["module alsa.so", "audio_player alsa,card", f"auplay_srate {rate}", "auplay_channels 1"]
+            env = {**os.environ, "ALSA_CONFIG_PATH": str(write_card(self.dir, rate))}
+        self.rate = rate
         if certificate:
             lines.append(f"sip_certificate {certificate}")
         if ca:
@@ -50,7 +72,7 @@ class Baresip(Process):
         self.user, self.transport = name, transport
         self.events, self._replies = [], {}
         self._changed = threading.Condition()
-        super().__init__([need("baresip"), "-f", self.dir, "-4"], name, stdin=None)
+        super().__init__([need("baresip"), "-f", self.dir, "-4"], name, stdin=None, env=env)
         self._connect()
 
     def _connect(self):
@@ -178,3 +200,19 @@ class Baresip(Process):
         _, _, rate, channels = CODECS[self.codec]
         files = sorted(self.dir.glob("dump-*-dec.wav"))
         return (files[-1].stat().st_size - 44) / (2 * rate * channels) if files else 0.0
+
+    def spoken_seconds(self):
+        """How much it has played on its test card by now."""
+        card = self.dir / "card.raw"
+        return card.stat().st_size / 2 / self.rate if card.exists() else 0.0
+
+    @property
+    def spoken(self):
+        """A WAV file of what its test card has played."""
+        path = self.dir / "card.wav"
+        with wave.open(str(path), "wb") as out:
+            out.setnchannels(1)
+            out.setsampwidth(2)
+            out.setframerate(self.rate)
+            out.writeframes((self.dir / "card.raw").read_bytes())
+        return path

@@ -35,6 +35,8 @@ door = "sip:door@192.0.2.20"
 boss = { uri = "sip:1@pbx.lan", account = "work" }
 [audio]
 device = "none"
+echo_cancellation = "half-duplex"
+noise_suppression = false
 [media]
 ptime = 40
 rtp_ports = "10000-10100"
@@ -57,6 +59,9 @@ allow_direct = false
         CHECK(phone.accounts[0].codecs == std::vector<std::string>{"pcma", "opus"});
         CHECK(phone.accounts[0].public_address == "203.0.113.5");
         CHECK(phone.accounts[0].password.empty());
+        CHECK(phone.voice.echo == media::EchoMode::half_duplex);
+        CHECK_FALSE(phone.voice.noise_suppression);
+        CHECK(phone.voice.gain_control);
         CHECK_FALSE(phone.accounts[1].registers);
         CHECK(phone.accounts[1].public_address == "192.0.2.9");
         CHECK(report.settings.passwords.at("home").password == "secret");

@@ -1,0 +1,108 @@
+#include "media/drift.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <numbers>
+
+#include "media/pcm.hpp"
+#include "media/saturate.hpp"
+
+namespace offhook::media {
+
+namespace {
+
+constexpr std::size_t taps = 16, half = taps / 2, phases = 64;
+constexpr double most = 0.005;    // change of speed
+constexpr double settle_s = 8;    // in which a wrong level is put right
+constexpr double averaging_s = 1; // longer than any period of a card
+
+using Row = std::array<float, taps>;
+
+// A windowed sinc for every 64th of a sample; between the rows linearly, 70 dB below the sound.
+std::array<Row, phases + 1> make_filter() {
+    std::array<Row, phases + 1> filter{};
+    for (std::size_t phase = 0; phase <= phases; ++phase) {
+        double sum = 0;
+        for (std::size_t tap = 0; tap < taps; ++tap) {
+            const double x = static_cast<double>(tap) - (half - 1) - static_cast<double>(phase) / phases;
+            const double t = std::numbers::pi * x;
+            const double sinc = std::abs(x) < 1e-9 ? 1 : std::sin(t) / t;
+            const double window = 0.42 + 0.5 * std::cos(t / half) + 0.08 * std::cos(2 * t / half); // Blackman
+            filter[phase][tap] = static_cast<float>(std::abs(x) < half ? sinc * window : 0);
+            sum += static_cast<double>(filter[phase][tap]);
+        }
+        for (float &tap : filter[phase])
+            tap = static_cast<float>(static_cast<double>(tap) / sum);
+    }
+    return filter;
+}
+
+} // namespace
+
+DriftReader::DriftReader(unsigned rate) : rate_(rate), samples_(half - 1, std::int16_t{0}), at_(half - 1) {}
+
+Duration DriftReader::level() const noexcept {
+    return Duration{static_cast<std::int64_t>(count() * 1000 / rate_)};
+}
+
+void DriftReader::push(ConstSamples frame) {
+    samples_.insert(samples_.end(), frame.begin(), frame.end());
+    const std::size_t most_samples = static_cast<std::size_t>(limit.count()) * rate_ / 1000;
+    if (count() <= most_samples) return;
+    ++counters_.cut;
+    at_ = samples_.size() - static_cast<std::size_t>(target.count()) * rate_ / 1000;
+    average_ = static_cast<double>(count());
+}
+
+// Needs half - 1 samples before at_ and half behind it.
+double DriftReader::interpolate() const noexcept {
+    static const auto filter = make_filter();
+    const double place = fraction_ * phases;
+    const auto phase = static_cast<std::size_t>(place);
+    const double weight = place - static_cast<double>(phase);
+    const std::int16_t *x = samples_.data() + at_ - (half - 1);
+    float a = 0, b = 0;
+    for (std::size_t i = 0; i < taps; ++i) {
+        a += filter[phase][i] * static_cast<float>(x[i]);
+        b += filter[phase + 1][i] * static_cast<float>(x[i]);
+    }
+    return static_cast<double>(a) * (1 - weight) + static_cast<double>(b) * weight;
+}
+
+void DriftReader::steer(std::size_t wanted) noexcept {
+    const double level = static_cast<double>(count()), seconds = static_cast<double>(wanted) / rate_;
+    average_ += (level - average_) * std::min(1.0, seconds / averaging_s);
+    const double error_s = average_ / rate_ - static_cast<double>(target.count()) / 1000;
+    // Nothing within a millisecond of the target: clocks that agree are passed through untouched.
+    speed_ =
+        std::abs(error_s) < 0.001 && fraction_ == 0 ? 1 : 1 + std::clamp(error_s / settle_s, -most, most);
+}
+
+bool DriftReader::pull(Samples frame) {
+    if (!running_ && level() < target) {
+        silence(frame);
+        return false;
+    }
+    if (!running_) average_ = static_cast<double>(count());
+    running_ = true;
+    steer(frame.size());
+    std::size_t done = 0;
+    for (; done < frame.size() && count() > half; ++done) {
+        frame[done] = speed_ == 1 && fraction_ == 0 ? samples_[at_] : saturated(interpolate());
+        fraction_ += speed_;
+        const auto whole = static_cast<std::size_t>(fraction_);
+        at_ += whole;
+        fraction_ -= static_cast<double>(whole);
+    }
+    silence(frame.subspan(done));
+    if (done < frame.size()) {
+        ++counters_.starved;
+        running_ = false;
+    }
+    samples_.erase(samples_.begin(), samples_.begin() + static_cast<std::ptrdiff_t>(at_ - (half - 1)));
+    at_ = half - 1;
+    return done > 0;
+}
+
+} // namespace offhook::media

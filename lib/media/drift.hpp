@@ -1,0 +1,44 @@
+// A queue of samples whose writer and reader run by different clocks (a sound card and the loop). Pure.
+//
+// The fill level, averaged over a second, is held at `target` by resampling: at most 0.5 % faster or slower,
+// which nobody hears. Cards are off by 100 ppm and more; without this every few minutes something would be
+// cut or missing.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "media/codec.hpp"
+
+namespace offhook::media {
+
+class DriftReader {
+public:
+    static constexpr Duration target{40}, limit{200}; // more than that is cut back to the target
+    struct Counters {
+        std::uint64_t starved = 0, cut = 0; // times that samples were missing, or dropped
+    };
+
+    explicit DriftReader(unsigned rate);
+    void push(ConstSamples frame);
+    bool pull(Samples frame); // see SampleRing
+    [[nodiscard]] Duration level() const noexcept;
+    [[nodiscard]] const Counters &counters() const noexcept { return counters_; }
+    [[nodiscard]] double speed() const noexcept { return speed_; } // samples taken for one given
+
+private:
+    [[nodiscard]] std::size_t count() const noexcept { return samples_.size() - at_; }
+    [[nodiscard]] double interpolate() const noexcept;
+    void steer(std::size_t wanted) noexcept;
+
+    unsigned rate_;
+    std::vector<std::int16_t> samples_; // the ones before at_ are used up but for the filter's memory
+    std::size_t at_ = 0;
+    double fraction_ = 0; // between samples_[at_] and the next
+    double speed_ = 1, average_ = 0;
+    bool running_ = false; // false: filling up to the target
+    Counters counters_;
+};
+
+} // namespace offhook::media

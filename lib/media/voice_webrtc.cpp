@@ -1,0 +1,138 @@
+// webrtc-audio-processing behind VoiceProcessor: 0.3 of Debian 12 and 1.3 of Debian 13, whose interfaces
+// differ.
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <vector>
+
+#include "media/saturate.hpp"
+#include "media/voice.hpp"
+
+#if defined(HAVE_WEBRTC_AUDIO_PROCESSING_1)
+#include <modules/audio_processing/include/audio_processing.h>
+#elif defined(HAVE_WEBRTC_AUDIO_PROCESSING)
+#include <webrtc/common.h>
+#include <webrtc/modules/audio_processing/include/audio_processing.h>
+#endif
+
+namespace offhook::media {
+
+#if defined(HAVE_WEBRTC_AUDIO_PROCESSING_1) || defined(HAVE_WEBRTC_AUDIO_PROCESSING)
+
+namespace {
+
+constexpr unsigned blocks_per_second = 100;
+constexpr float scale = 32768.0F; // its floats are ±1
+
+#if defined(HAVE_WEBRTC_AUDIO_PROCESSING_1)
+
+using Processing = rtc::scoped_refptr<webrtc::AudioProcessing>;
+
+Processing make_processing(bool noise, bool gain) {
+    Processing made(webrtc::AudioProcessingBuilder().Create());
+    if (!made) return made;
+    webrtc::AudioProcessing::Config config;
+    config.echo_canceller.enabled = true;
+    config.high_pass_filter.enabled = true;
+    config.noise_suppression.enabled = noise;
+    config.noise_suppression.level = webrtc::AudioProcessing::Config::NoiseSuppression::kModerate;
+    config.gain_controller1.enabled = gain;
+    config.gain_controller1.mode = webrtc::AudioProcessing::Config::GainController1::kAdaptiveDigital;
+    made->ApplyConfig(config);
+    return made;
+}
+
+#else
+
+using Processing = std::unique_ptr<webrtc::AudioProcessing>;
+
+Processing make_processing(bool noise, bool gain) {
+    webrtc::Config config; // takes over what it is given
+    config.Set<webrtc::ExtendedFilter>(new webrtc::ExtendedFilter(true));
+    config.Set<webrtc::DelayAgnostic>(new webrtc::DelayAgnostic(true)); // what the card says is a guess
+    Processing made(webrtc::AudioProcessing::Create(config));
+    if (!made) return made;
+    auto *echo = made->echo_cancellation();
+    echo->enable_drift_compensation(false);
+    echo->set_suppression_level(webrtc::EchoCancellation::kModerateSuppression);
+    echo->Enable(true);
+    made->high_pass_filter()->Enable(true);
+    made->noise_suppression()->set_level(webrtc::NoiseSuppression::kModerate);
+    made->noise_suppression()->Enable(noise);
+    made->gain_control()->set_mode(webrtc::GainControl::kAdaptiveDigital);
+    made->gain_control()->Enable(gain);
+    return made;
+}
+
+#endif
+
+class EchoCanceller final : public VoiceProcessor {
+public:
+    explicit EchoCanceller(Processing processing) : processing_(std::move(processing)) {}
+
+    void playing(Samples far, unsigned rate) override {
+        for (std::size_t at = 0; at + block(rate) <= far.size(); at += block(rate)) {
+            load(far.subspan(at, block(rate)));
+            float *out = out_.data();
+            const float *in = in_.data();
+            (void)processing_->ProcessReverseStream(&in, config(rate), config(rate), &out);
+        }
+    }
+
+    void captured(Samples near, unsigned rate, Duration delay) override {
+        for (std::size_t at = 0; at + block(rate) <= near.size(); at += block(rate)) {
+            const Samples piece = near.subspan(at, block(rate));
+            load(piece);
+            float *out = out_.data();
+            const float *in = in_.data();
+            (void)processing_->set_stream_delay_ms(
+                static_cast<int>(std::clamp<std::int64_t>(delay.count(), 0, 500)));
+            if (processing_->ProcessStream(&in, config(rate), config(rate), &out) != 0) continue;
+            for (std::size_t i = 0; i < piece.size(); ++i)
+                piece[i] = saturated(static_cast<double>(out_[i] * scale));
+        }
+    }
+
+private:
+    static std::size_t block(unsigned rate) { return rate / blocks_per_second; }
+    static webrtc::StreamConfig config(unsigned rate) { return {static_cast<int>(rate), 1}; }
+    void load(ConstSamples piece) {
+        in_.resize(piece.size());
+        out_.resize(piece.size());
+        std::ranges::transform(piece, in_.begin(),
+                               [](std::int16_t s) { return static_cast<float>(s) / scale; });
+    }
+
+    Processing processing_;
+    std::vector<float> in_, out_;
+};
+
+} // namespace
+
+std::unique_ptr<VoiceProcessor> make_echo_canceller(bool noise_suppression, bool gain_control) {
+    auto processing = make_processing(noise_suppression, gain_control);
+    if (!processing) return nullptr;
+    return std::make_unique<EchoCanceller>(std::move(processing));
+}
+
+std::string_view echo_canceller_name() noexcept {
+#if defined(HAVE_WEBRTC_AUDIO_PROCESSING_1)
+    return "webrtc-audio-processing 1";
+#else
+    return "webrtc-audio-processing 0.3";
+#endif
+}
+
+#else
+
+std::unique_ptr<VoiceProcessor> make_echo_canceller(bool, bool) {
+    return nullptr;
+}
+
+std::string_view echo_canceller_name() noexcept {
+    return {};
+}
+
+#endif
+
+} // namespace offhook::media
