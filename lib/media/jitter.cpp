@@ -39,7 +39,7 @@ void JitterBuffer::reset() {
 
 void JitterBuffer::restart() noexcept {
     playing_ = false;
-    gap_run_ = deep_run_ = jump_run_ = 0;
+    gap_run_ = deep_run_ = jump_run_ = owed_ = 0;
 }
 
 // Deviation of the spacing of arrivals from the spacing of timestamps: up at once, down slowly, so that the
@@ -79,8 +79,12 @@ void JitterBuffer::push(const RtpPacket &packet, TimePoint arrival) {
     measure(packet.header.timestamp, arrival);
     newest_ = std::max(newest_, at);
     if (playing_ && at < next_) return void(++counters_.late);
-    Frame frame{packet.header.payload_type, packet.header.timestamp,
-                std::vector<std::uint8_t>(packet.payload.begin(), packet.payload.end())};
+    Frame frame{packet.header.payload_type,
+                packet.header.timestamp,
+                std::vector<std::uint8_t>(packet.payload.begin(), packet.payload.end()),
+                false,
+                arrival,
+                at};
     if (!frames_.emplace(at, std::move(frame)).second) ++counters_.duplicates;
     while (frames_.size() > max_frames ||
            Duration{static_cast<std::int64_t>(frames_.size() * options_.ptime_ms)} >
@@ -100,7 +104,10 @@ JitterBuffer::Pull JitterBuffer::gap() {
     }
     pull.kind = Pull::Kind::lost;
     ++counters_.concealed;
-    if (frames_.empty()) return pull; // late rather than lost: next_ waits for it
+    if (frames_.empty()) { // late rather than lost: next_ waits for it
+        ++owed_;
+        return pull;
+    }
     ++next_;
     if (frames_.begin()->first == next_) {
         following_ = frames_.begin()->second;
@@ -115,7 +122,8 @@ void JitterBuffer::pass(const RtpHeader &header) {
     if (std::abs(at - newest_) > far || (playing_ && at < next_)) return;
     newest_ = std::max(newest_, at);
     has_transit_ = false; // the timestamp of an event stands still
-    if (frames_.size() < max_frames) frames_.emplace(at, Frame{.payload = {}, .passed = true});
+    if (frames_.size() < max_frames)
+        frames_.emplace(at, Frame{.payload = {}, .passed = true, .sequence = at});
 }
 
 // A clean network needs no more than one frame in hand; what jitter, or a reader that was late, once asked
@@ -146,6 +154,16 @@ void JitterBuffer::start_playing() {
     next_ = frames_.begin()->first;
 }
 
+// What was taken for late was lost after all when a later packet is there: its gap has been filled already,
+// and filling it again would add to the delay.
+void JitterBuffer::settle_owed() {
+    if (frames_.empty()) return;
+    const auto missing =
+        static_cast<unsigned>(std::clamp<std::int64_t>(frames_.begin()->first - next_, 0, far));
+    next_ += std::min(owed_, missing);
+    owed_ = 0;
+}
+
 // The three ends of a telephone-event may come at once: they take up numbers but no time.
 void JitterBuffer::skip_passed() {
     while (frames_.size() > 1 && frames_.begin()->first == next_ && frames_.begin()->second.passed &&
@@ -161,6 +179,7 @@ JitterBuffer::Pull JitterBuffer::pull(TimePoint) {
         if (frames_.empty() || held < wanted()) return {};
         start_playing();
     }
+    settle_owed();
     shrink_when_idle();
     skip_passed();
     const auto first = frames_.begin();

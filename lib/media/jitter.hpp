@@ -24,6 +24,8 @@ public:
         std::uint32_t timestamp = 0;
         std::vector<std::uint8_t> payload;
         bool passed = false; // no audio in it
+        TimePoint arrival{};
+        std::int64_t sequence = 0; // extended: what is missing between two of them did not come in time
     };
     struct Pull {
         enum class Kind : std::uint8_t {
@@ -60,6 +62,7 @@ private:
     void shrink_when_idle();
     void start_playing();
     void skip_passed();
+    void settle_owed();
     Pull gap();
 
     std::map<std::int64_t, Frame> frames_; // by extended sequence number
@@ -67,6 +70,7 @@ private:
     std::optional<std::uint32_t> ssrc_;
     std::int64_t newest_ = 0, next_ = 0; // extended sequence: highest received, next to play
     bool playing_ = false;
+    unsigned owed_ = 0; // frames concealed while nothing was there, so that their packets may still be lost
     unsigned gap_run_ = 0;  // pulls without a frame, in a row
     unsigned deep_run_ = 0; // pulls during which the buffer was deeper than wanted
     unsigned jump_run_ = 0; // packets in a row far from the expected sequence

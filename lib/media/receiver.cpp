@@ -25,6 +25,9 @@ void Receiver::configure(const Negotiated &agreed) {
     decoding_ = nullptr;
     decoder_.reset();
     ready_.clear();
+    playout_.reset();
+    last_sequence_.reset();
+    late_before_ = resets_before_ = 0;
 }
 
 const CodecInfo *Receiver::codec_of(std::uint8_t payload_type) const noexcept {
@@ -76,24 +79,54 @@ bool Receiver::use_codec(std::uint8_t payload_type) {
     return true;
 }
 
+// Into piece_, at pcm_rate().
 void Receiver::append(ConstSamples pcm) {
-    if (!resampler_) return void(ready_.insert(ready_.end(), pcm.begin(), pcm.end()));
-    const std::size_t before = ready_.size();
-    ready_.resize(before + pcm.size() * pcm_rate_ / decoding_->pcm_rate + 16);
-    const auto progress = resampler_->process(pcm, Samples(ready_).subspan(before));
-    ready_.resize(before + progress.produced);
+    if (!resampler_) return piece_.assign(pcm.begin(), pcm.end());
+    piece_.resize(pcm.size() * pcm_rate_ / decoding_->pcm_rate + 16);
+    piece_.resize(resampler_->process(pcm, piece_).produced);
+}
+
+// Numbers that were passed over did not come in time; a stream that stopped and goes on with the next number
+// lost nothing.
+void Receiver::note_losses(const JitterBuffer::Frame &frame) {
+    constexpr std::int64_t believable = 1000;
+    const auto resets = buffer_->counters().resets;
+    if (std::exchange(resets_before_, resets) != resets) last_sequence_.reset();
+    const std::int64_t missing = last_sequence_ ? frame.sequence - *last_sequence_ - 1 : 0;
+    const auto lost =
+        static_cast<std::uint64_t>(missing < believable ? std::max<std::int64_t>(missing, 0) : 0);
+    last_sequence_ = frame.sequence;
+    pattern_.played(lost);
+    interval_.played(lost);
+}
+
+// Shortens or lengthens piece_ where the sender's clock, or a delay that is no longer needed, asks for it.
+void Receiver::keep_pace(const JitterBuffer::Frame &frame, TimePoint now) {
+    const auto late = buffer_->counters().late;
+    const bool too_late = std::exchange(late_before_, late) != late;
+    const auto age = std::chrono::duration_cast<Duration>(now - frame.arrival);
+    const double played_ms = std::chrono::duration<double, std::milli>(now - frame.arrival).count() +
+                             1000.0 * static_cast<double>(ready_.size()) / pcm_rate_;
+    age_ms_ += (played_ms - age_ms_) / 32;
+    const Stretch how = playout_.played(too_late ? Duration{0} : age, buffer_->options().ptime_ms);
+    if (how != Stretch::none && stretch(piece_, pcm_rate_, how, playout_.insist())) playout_.done();
 }
 
 // One packet's worth of sound, or of its absence.
 void Receiver::refill(TimePoint now) {
     const JitterBuffer::Pull pull = buffer_->pull(now);
+    piece_.clear();
+    if (pull.kind != JitterBuffer::Pull::Kind::lost && pull.frame.sequence != 0) note_losses(pull.frame);
     if (pull.kind == JitterBuffer::Pull::Kind::frame && use_codec(pull.frame.payload_type)) {
         const std::size_t samples = decoder_->decode(pull.frame.payload, decoded_);
         if (samples != 0) {
             packet_samples_ = samples;
             buffer_->set_ptime(
                 static_cast<unsigned>(std::max<std::size_t>(samples * 1000 / decoding_->pcm_rate, 1)));
-            return append(ConstSamples(decoded_).first(samples));
+            append(ConstSamples(decoded_).first(samples));
+            keep_pace(pull.frame, now);
+            ready_.insert(ready_.end(), piece_.begin(), piece_.end());
+            return;
         }
     }
     if (pull.kind == JitterBuffer::Pull::Kind::empty || !decoder_) {
@@ -103,6 +136,7 @@ void Receiver::refill(TimePoint now) {
     const Samples gap = Samples(decoded_).first(packet_samples_);
     decoder_->conceal(gap, pull.next != nullptr ? Bytes(pull.next->payload) : Bytes{});
     append(gap);
+    ready_.insert(ready_.end(), piece_.begin(), piece_.end());
 }
 
 void Receiver::read(Samples frame, TimePoint now) {
@@ -119,7 +153,7 @@ const JitterBuffer::Counters *Receiver::counters() const noexcept {
 }
 
 Duration Receiver::buffered() const noexcept {
-    return buffer_ ? buffer_->delay() : Duration{0};
+    return Duration{static_cast<std::int64_t>(age_ms_)};
 }
 
 } // namespace offhook::media

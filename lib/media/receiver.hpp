@@ -4,13 +4,16 @@
 
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "media/dtmf.hpp"
 #include "media/jitter.hpp"
+#include "media/loss_pattern.hpp"
 #include "media/offer_answer.hpp"
 #include "media/resample.hpp"
 #include "media/rtp.hpp"
+#include "media/stretch.hpp"
 
 namespace offhook::media {
 
@@ -29,7 +32,10 @@ public:
     [[nodiscard]] ReceiverStats &stats() noexcept { return stats_; }
     [[nodiscard]] const ReceiverStats &stats() const noexcept { return stats_; }
     [[nodiscard]] const JitterBuffer::Counters *counters() const noexcept;
-    [[nodiscard]] Duration buffered() const noexcept;
+    [[nodiscard]] Duration buffered() const noexcept; // how old sound is when it is played, lately
+    // What was there in its turn: of the whole call, and since the last interval().
+    [[nodiscard]] const LossPattern &pattern() const noexcept { return pattern_; }
+    LossPattern interval() noexcept { return std::exchange(interval_, {}); }
     [[nodiscard]] std::optional<TimePoint> last_packet() const noexcept { return last_packet_; }
     [[nodiscard]] std::uint32_t ssrc() const noexcept { return ssrc_; }
     [[nodiscard]] bool reads_events() const noexcept { return dtmf_ && dtmf_->active(); }
@@ -40,6 +46,8 @@ private:
     bool use_codec(std::uint8_t payload_type);
     void refill(TimePoint now);
     void append(ConstSamples pcm);
+    void keep_pace(const JitterBuffer::Frame &frame, TimePoint now);
+    void note_losses(const JitterBuffer::Frame &frame);
 
     unsigned ptime_ms_;
     unsigned pcm_rate_ = 8000;
@@ -56,6 +64,12 @@ private:
     std::vector<std::int16_t> decoded_;    // one packet
     std::size_t packet_samples_ = 0;       // of the last packet, at the decoder's rate
     std::vector<std::int16_t> ready_;      // at pcm_rate_, not read yet
+    std::vector<std::int16_t> piece_;      // of one packet, at pcm_rate_, on its way to ready_
+    PlayoutControl playout_;
+    LossPattern pattern_, interval_;
+    std::optional<std::int64_t> last_sequence_; // played
+    std::uint64_t late_before_ = 0, resets_before_ = 0;
+    double age_ms_ = 0; // of what is played, smoothed
 };
 
 } // namespace offhook::media
