@@ -93,7 +93,9 @@ struct Words {
         return std::string("digit ") + e.digit;
     }
     std::string operator()(const event::CallMedia &e) const {
-        if (e.what == "lost") return "no sound arrives for " + format_span(Duration{e.silent_ms});
+        if (e.what == "lost")
+            return "no sound arrives for " + format_span(Duration{e.silent_ms}) +
+                   (e.one_way ? ", ours goes out: they may hear you" : "");
         if (e.what == "resumed") return "sound arrives again";
         if (e.what == "connected")
             return verbose ? "media goes from " + e.local_rtp + " to " + e.remote_rtp +

@@ -54,6 +54,7 @@ struct MediaLeg::Self {
     double remote_loss = 0, remote_jitter_ms = 0, round_trip_ms = -1;
     std::int64_t remote_lost = 0;
     std::uint32_t last_sr = 0;
+    std::optional<VoipMetrics> far_end;
     TimePoint last_sr_at{};
 
     [[nodiscard]] const std::optional<Negotiated> &agreed() const { return offer_answer->negotiated(); }
@@ -72,6 +73,8 @@ struct MediaLeg::Self {
     void report(bool bye);
     void schedule_report();
     [[nodiscard]] Address rtcp_destination() const;
+    [[nodiscard]] QualityInput received_quality() const;
+    [[nodiscard]] VoipMetrics voip_metrics() const;
     [[nodiscard]] double loss_of_whole(const ReportBlock &block) const;
     [[nodiscard]] unsigned clock_rate() const { return codec != nullptr ? codec->clock_rate : 8000; }
 };
@@ -127,6 +130,8 @@ void MediaLeg::Self::on_rtcp(const Address &from, std::span<std::uint8_t> bytes)
         last_sr = ntp_middle(report->sender->ntp);
         last_sr_at = loop.now();
     }
+    for (const VoipMetrics &metrics : voip_metrics_of(bytes))
+        if (metrics.ssrc == next.ssrc) far_end = metrics;
     for (const ReportBlock &block : report->blocks) {
         if (block.ssrc != next.ssrc) continue;
         remote_lost = block.cumulative_lost;
@@ -208,11 +213,51 @@ void MediaLeg::Self::report(bool bye) {
         out.blocks.push_back(block);
     }
     const Address to = rtcp_destination();
-    auto bytes = build_rtcp(out, "offhook@" + transport->rtp().ip(), bye);
+    auto bytes = build_rtcp(out, "offhook@" + transport->rtp().ip(), false);
+    if (agreed()->voip_metrics && receiver.pattern().packets() > 0)
+        append_voip_metrics(bytes, next.ssrc, voip_metrics());
+    if (bye) append_bye(bytes, next.ssrc);
     if (tap) tap(transport->rtcp(), to, bytes);
     const std::size_t size = bytes.size();
     bytes.resize(size + srtp_room);
     transport->send_rtcp(to, bytes, size);
+}
+
+// Of what arrives, for the E-model.
+QualityInput MediaLeg::Self::received_quality() const {
+    QualityInput quality{.ie = codec->ie, .bpl = codec->bpl};
+    quality.loss_percent = receiver.pattern().loss_percent();
+    quality.burst_ratio = receiver.pattern().burst_ratio();
+    quality.one_way_delay_ms =
+        std::max(round_trip_ms, 0.0) / 2 + static_cast<double>(receiver.buffered().count()) + ptime_ms;
+    return quality;
+}
+
+VoipMetrics MediaLeg::Self::voip_metrics() const {
+    const LossPattern &pattern = receiver.pattern();
+    const auto bursts = pattern.bursts();
+    const auto due = static_cast<double>(pattern.packets());
+    const double missing = static_cast<double>(pattern.lost()) / due;
+    const double lost = std::clamp(static_cast<double>(receiver.stats().lost()) / due, 0.0, missing);
+    const QualityInput quality = received_quality();
+    QualityInput listening = quality; // without the delay
+    listening.one_way_delay_ms = 0;
+    VoipMetrics out;
+    out.ssrc = receiver.ssrc();
+    out.loss_rate = lost;
+    out.discard_rate = missing - lost;
+    out.burst_density = bursts.burst_density;
+    out.gap_density = bursts.gap_density;
+    out.burst_ms = static_cast<unsigned>(bursts.burst_packets * ptime_ms);
+    out.gap_ms = static_cast<unsigned>(bursts.gap_packets * ptime_ms);
+    out.round_trip_ms = static_cast<unsigned>(std::max(round_trip_ms, 0.0));
+    out.buffer_ms = static_cast<unsigned>(receiver.buffered().count());
+    out.end_system_ms = out.buffer_ms + 2 * ptime_ms; // and one frame on the way out
+    out.r_factor = static_cast<unsigned>(std::lround(r_factor(quality)));
+    out.mos_lq = mos(listening);
+    out.mos_cq = mos(quality);
+    out.buffer_most_ms = out.buffer_limit_ms = JitterBuffer::Options{}.max_delay.count();
+    return out;
 }
 
 // Where the SDP says, unless the stream comes from elsewhere: then its next port, as RFC 3550 §11 has it.
@@ -368,8 +413,8 @@ void MediaLeg::send(ConstSamples frame) {
         if (!payload.empty()) {
             self_->transmit(self_->agreed()->send_payload_type, !self_->talking, self_->next.timestamp,
                             payload);
-            self_->talking = true;
         }
+        self_->talking = !payload.empty(); // DTX: the packet after a pause has the marker
     }
     self_->advance();
 }
@@ -422,23 +467,34 @@ LegStats MediaLeg::stats() const {
     if (const auto last = self.receiver.last_packet())
         stats.since_last_packet = std::chrono::duration_cast<Duration>(self.loop.now() - *last);
     if (self.codec == nullptr) return stats;
-    const double network = std::max(self.round_trip_ms, 0.0) / 2;
-    QualityInput quality{.ie = self.codec->ie, .bpl = self.codec->bpl};
-    if (in.packets() > 0) {
-        const double bad =
-            std::max<double>(static_cast<double>(in.lost()), 0) + static_cast<double>(stats.late);
-        quality.loss_percent =
-            100 * bad /
-            (static_cast<double>(in.packets()) + std::max<double>(static_cast<double>(in.lost()), 0));
-        quality.one_way_delay_ms = network + stats.jitter_buffer_ms + self.ptime_ms;
+    if (self.receiver.pattern().packets() > 0) {
+        const QualityInput quality = self.received_quality();
+        stats.received.missing_percent = quality.loss_percent;
+        stats.received.burst_ratio = quality.burst_ratio;
         stats.received.mos = mos(quality);
     }
+    stats.far_end = self.far_end;
     if (self.packets_sent > 0) {
-        quality.loss_percent = self.remote_loss;
-        quality.one_way_delay_ms = network + self.ptime_ms;
-        stats.sent.mos = mos(quality);
+        const double network = std::max(self.round_trip_ms, 0.0) / 2;
+        stats.sent.missing_percent = self.remote_loss;
+        stats.sent.mos = mos(QualityInput{.loss_percent = self.remote_loss,
+                                          .one_way_delay_ms = network + self.ptime_ms,
+                                          .ie = self.codec->ie,
+                                          .bpl = self.codec->bpl});
+        if (self.far_end && self.far_end->mos_cq) stats.sent.mos = *self.far_end->mos_cq; // it knows better
     }
     return stats;
+}
+
+IntervalStats MediaLeg::take_interval() {
+    const LossPattern pattern = self_->receiver.interval();
+    IntervalStats out{pattern.packets(), pattern.lost(), pattern.burst_ratio(), 0};
+    if (pattern.packets() == 0 || self_->codec == nullptr) return out;
+    QualityInput quality = self_->received_quality();
+    quality.loss_percent = pattern.loss_percent();
+    quality.burst_ratio = pattern.burst_ratio();
+    out.mos = mos(quality);
+    return out;
 }
 
 Address MediaLeg::local_rtp() const {

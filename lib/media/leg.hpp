@@ -13,6 +13,7 @@
 #include "media/dtmf.hpp"
 #include "media/ice_transport.hpp"
 #include "media/offer_answer.hpp"
+#include "media/rtcp_xr.hpp"
 #include "media/rtp.hpp"
 
 namespace offhook::media {
@@ -21,6 +22,13 @@ struct DirectionStats {
     std::uint64_t packets = 0, bytes = 0;
     std::int64_t lost = 0; // received: by sequence numbers; sent: as the peer reports
     double jitter_ms = 0, mos = 0;
+    double missing_percent = 0; // of what was due to be played: lost or too late
+    double burst_ratio = 1;     // of that, BurstR of G.107
+};
+
+struct IntervalStats {                      // of what arrived since the last call of take_interval()
+    std::uint64_t packets = 0, missing = 0; // due to be played; of them lost or too late
+    double burst_ratio = 1, mos = 0;        // mos: 0 when nothing was played
 };
 
 struct LegStats {
@@ -28,7 +36,8 @@ struct LegStats {
     double round_trip_ms = -1; // from RTCP; -1 unknown
     std::uint64_t late = 0, concealed = 0, duplicates = 0;
     double jitter_buffer_ms = 0;
-    Duration since_last_packet{-1}; // -1: none ever came
+    Duration since_last_packet{-1};     // -1: none ever came
+    std::optional<VoipMetrics> far_end; // what the peer says of our stream, when it sends RTCP-XR
 };
 
 class MediaLeg {
@@ -100,6 +109,7 @@ public:
     [[nodiscard]] bool dtmf_busy() const;
 
     [[nodiscard]] LegStats stats() const;
+    IntervalStats take_interval();
     [[nodiscard]] Address local_rtp() const;
     [[nodiscard]] std::string srtp() const; // "AEAD_AES_128_GCM"; "dtls" until its end; empty: in the clear
     [[nodiscard]] bool transport_ready() const; // media can flow: a way is found, keys are there

@@ -12,6 +12,7 @@ namespace {
 constexpr std::uint8_t opus_type = 96, l16_type = 98, event_8k_type = 101, event_48k_type = 103;
 constexpr int first_dynamic_type = 96;
 const std::string event_encoding = "telephone-event";
+constexpr std::string_view voip_metrics = "voip-metrics"; // RFC 3611 §5.1
 
 bool same(std::string_view a, std::string_view b) {
     return std::equal(a.begin(), a.end(), b.begin(), b.end(),
@@ -170,6 +171,7 @@ void OfferAnswer::add_formats(SdpMedia &media,
         media.attributes.push_back({"fmtp", text + " 0-15"});
     }
     media.attributes.push_back({"ptime", std::to_string(local_.ptime_ms)});
+    media.attributes.push_back({"rtcp-xr", std::string(voip_metrics)});
 }
 
 // The whole body around the audio line; o= grows only when something changed (RFC 3264 §8).
@@ -280,6 +282,8 @@ Result<Negotiated> OfferAnswer::agree_formats(const SdpMedia &remote_media, bool
             consider(formats[i % formats.size()], local_.codecs[i / formats.size()]);
     if (agreed.codec == nullptr) return fail(Errc::media, "no common codec", 488);
     agree_events(formats, agreed);
+    const std::string *xr = remote_media.attribute("rtcp-xr");
+    agreed.voip_metrics = xr != nullptr && xr->find(voip_metrics) != std::string::npos;
     if (const std::string *ptime = remote_media.attribute("ptime"))
         if (const auto ms = number(*ptime); ms && *ms >= 10 && *ms <= 60 && *ms % 10 == 0)
             agreed.ptime_ms = *ms;

@@ -37,7 +37,8 @@ struct Negotiated {
     Address rtp, rtcp; // the peer's; rtp.port() == 0 when it rejected or gave none
     unsigned ptime_ms = 20;
     Direction local_direction = Direction::sendrecv; // what WE may do: recvonly = we must not send
-    bool remote_hold = false; // the peer put us on hold: a=sendonly or inactive, or c=0.0.0.0 (RFC 2543)
+    bool voip_metrics = false; // the peer wants RTCP-XR of what we receive (RFC 3611 §5)
+    bool remote_hold = false;  // the peer put us on hold: a=sendonly or inactive, or c=0.0.0.0 (RFC 2543)
     AgreedTransport transport;
 };
 

@@ -119,11 +119,13 @@ std::vector<std::uint8_t> build_rtcp(const RtcpReport &report, const std::string
     out.reserve(128);
     append_report(out, report);
     append_cname(out, report.sender_ssrc, cname);
-    if (bye) {
-        const std::size_t at = append(out, type_bye, 1, 4);
-        write_u32(out, at, report.sender_ssrc);
-    }
+    if (bye) append_bye(out, report.sender_ssrc);
     return out;
+}
+
+void append_bye(std::vector<std::uint8_t> &compound, std::uint32_t ssrc) {
+    const std::size_t at = append(compound, type_bye, 1, 4);
+    write_u32(compound, at, ssrc);
 }
 
 // The wall clock as it was at the first call, carried on by the monotonic clock: a step of the wall clock

@@ -84,6 +84,7 @@ struct RtcpReport {
 std::optional<RtcpReport> parse_rtcp(Bytes compound) noexcept; // tolerant; nothing when malformed
 // A compound packet: SR or RR, SDES CNAME, and BYE when `bye`.
 std::vector<std::uint8_t> build_rtcp(const RtcpReport &report, const std::string &cname, bool bye);
+void append_bye(std::vector<std::uint8_t> &compound, std::uint32_t ssrc); // the last packet of it
 std::uint64_t ntp_now() noexcept;
 std::uint32_t ntp_middle(std::uint64_t ntp) noexcept; // the 32 bits of LSR and DLSR arithmetic
 

@@ -191,8 +191,10 @@ void Call::choose_dtmf_reception() {
 }
 
 void Call::on_media(std::string_view what, Duration silent) {
+    const auto &leg = media_->leg();
+    const bool one_way = what == "lost" && leg.sending_allowed() && leg.stats().sent.packets > 0;
     host_.tell(event::CallMedia{view(), std::string(what), media_->local_rtp(), media_->remote_rtp(),
-                                silent.count()});
+                                silent.count(), one_way});
 }
 
 void Call::on_rtp_timeout(Duration) {
@@ -224,7 +226,7 @@ void Call::on_transport_trouble(const std::string &what) {
 }
 
 void Call::on_quality() {
-    host_.tell(event::CallQuality{view(), media_->leg().stats()});
+    host_.tell(event::CallQuality{view(), media_->leg().stats(), media_->leg().take_interval()});
 }
 
 void Call::on_play_ended(const std::string &path) {

@@ -5,7 +5,7 @@
 namespace offhook {
 
 namespace {
-constexpr Duration lost_after{5'000};
+constexpr Duration lost_after{4'000}; // and the watch looks every second: told within five
 constexpr Duration quality_every{5'000};
 constexpr Duration keys_within{12'000}; // of a DTLS handshake, lost flights included
 

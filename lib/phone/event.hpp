@@ -117,10 +117,12 @@ struct CallMedia {
     std::string what; // "first", "lost", "resumed"
     std::string local_rtp, remote_rtp;
     std::int64_t silent_ms = 0;
+    bool one_way = false; // "lost" while ours goes out: they may hear us
 };
 struct CallQuality { // every 5 s while media flows
     CallView call;
-    media::LegStats stats;
+    media::LegStats stats;         // of the call so far
+    media::IntervalStats interval; // since the last one
 };
 struct CallTransfer {
     CallView call;

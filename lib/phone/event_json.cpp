@@ -24,7 +24,11 @@ Json direction(const media::DirectionStats &stats) {
 void add_stats(Json &line, const media::LegStats &stats) {
     Json sent = direction(stats.sent);
     sent.add("rtt_ms", stats.round_trip_ms < 0 ? Json{} : rounded(stats.round_trip_ms));
-    line.add("rx", direction(stats.received)).add("tx", std::move(sent));
+    Json received = direction(stats.received);
+    received.add("missing_percent", rounded(stats.received.missing_percent))
+        .add("burst_ratio", rounded(stats.received.burst_ratio))
+        .add("buffer_ms", rounded(stats.jitter_buffer_ms));
+    line.add("rx", std::move(received)).add("tx", std::move(sent));
 }
 
 Json srtp(const CallView &call) {
@@ -86,8 +90,16 @@ struct Members {
     void operator()(const event::CallMedia &e) const {
         line.add("what", e.what).add("codec", e.call.codec).add("local_rtp", e.local_rtp);
         line.add("remote_rtp", e.remote_rtp).add("silent_ms", e.silent_ms);
+        line.add("one_way", e.one_way);
     }
-    void operator()(const event::CallQuality &e) const { add_stats(line, e.stats); }
+    void operator()(const event::CallQuality &e) const {
+        add_stats(line, e.stats);
+        Json interval = Json::object();
+        interval.add("packets", e.interval.packets).add("missing", e.interval.missing);
+        interval.add("burst_ratio", rounded(e.interval.burst_ratio));
+        interval.add("mos", e.interval.mos > 0 ? rounded(e.interval.mos) : Json{});
+        line.add("interval", std::move(interval));
+    }
     void operator()(const event::CallTransfer &e) const {
         line.add("role", name(e.role)).add("kind", e.attended ? "attended" : "blind");
         line.add("target", e.target).add("code", e.code).add("reason", e.reason);
