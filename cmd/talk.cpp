@@ -83,7 +83,15 @@ void Talk::on_event(const Event &event) {
     if (const auto *transfer = std::get_if<event::CallTransfer>(&event);
         transfer != nullptr && transfer->asks)
         session_.output().progress("y go there, n stay");
+    if (const auto *recording = std::get_if<event::CallRecording>(&event)) on_recording(*recording);
     if (const auto *ended = std::get_if<event::CallEnded>(&event)) on_ended(*ended);
+}
+
+// A full disk ends the recording, not the call; the exit status tells.
+void Talk::on_recording(const event::CallRecording &recording) {
+    if (recording.error.empty() || exit_ != 0) return;
+    exit_ = sip::exit_code(Error{Errc::device, {}});
+    error_ = recording.error;
 }
 
 void Talk::on_answered(const CallView &call) {

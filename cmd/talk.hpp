@@ -56,6 +56,7 @@ private:
     void start_steps();
     void on_event(const Event &event);
     void on_answered(const CallView &call);
+    void on_recording(const event::CallRecording &recording);
     void on_ended(const event::CallEnded &ended);
     void run_hook(const CallView &call);
     void start_recording(const CallView &call);

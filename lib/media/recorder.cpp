@@ -130,6 +130,36 @@ private:
     WrittenFile file_;
 };
 
+// Two mono files for "{side}" in the name, which stands for "sent" and "received".
+class SplitRecorder final : public Recorder {
+public:
+    SplitRecorder(std::string path, WrittenFile sent, WrittenFile received)
+        : path_(std::move(path)), sent_(std::move(sent)), received_(std::move(received)) {}
+    void write(ConstSamples sent, ConstSamples received) override {
+        if (failure() != nullptr) return;
+        for (const std::int16_t sample : sent)
+            sent_.append(sample);
+        for (const std::int16_t sample : received)
+            received_.append(sample);
+        sent_.flush_if_due();
+        received_.flush_if_due();
+    }
+    [[nodiscard]] const Error *failure() const noexcept override {
+        return sent_.failure() != nullptr ? sent_.failure() : received_.failure();
+    }
+    [[nodiscard]] const std::string &path() const noexcept override { return path_; }
+
+private:
+    std::string path_;
+    WrittenFile sent_, received_;
+};
+
+constexpr std::string_view side = "{side}";
+
+std::string for_side(std::string path, std::string_view name) {
+    return path.replace(path.find(side), side.size(), name);
+}
+
 class FileSink final : public Sink {
 public:
     explicit FileSink(WrittenFile file) : file_(std::move(file)) {}
@@ -158,6 +188,13 @@ Result<std::unique_ptr<Recorder>> open_recorder(const std::string &path, unsigne
         const bool rewritable = ::fstat(fd.get(), &status) == 0 && S_ISREG(status.st_mode) && flags >= 0 &&
                                 (flags & O_APPEND) == 0 && ::lseek(fd.get(), 0, SEEK_CUR) == 0;
         if (!rewritable) return std::make_unique<StreamRecorder>(std::move(fd), rate);
+    }
+    if (path.find(side) != std::string::npos) {
+        auto sent = WrittenFile::open(for_side(path, "sent"), {}, rate, 1);
+        if (!sent) return fail(sent.error());
+        auto received = WrittenFile::open(for_side(path, "received"), {}, rate, 1);
+        if (!received) return fail(received.error());
+        return std::make_unique<SplitRecorder>(path, std::move(*sent), std::move(*received));
     }
     auto file = WrittenFile::open(path, std::move(fd), rate, 2);
     if (!file) return fail(file.error());

@@ -29,12 +29,15 @@ def environment(extra=None):
 class Offhook(Process):
     """offhook with `args`. plain: the build without sanitizers. raw: stdout goes to a file and is not JSON."""
 
-    def __init__(self, *args, name=None, env=None, plain=False, raw=False, stdin=subprocess.DEVNULL, audio="none"):
+    def __init__(self, *args, name=None, env=None, plain=False, raw=False, stdin=subprocess.DEVNULL, audio="none",
+                 file_limit=None):
         command = [PLAIN if plain else PROGRAM, *map(str, args)]
         if not raw:
             command.append("--json")
         if audio and "--audio" not in command:
             command += ["--audio", audio]
+        if file_limit:  # in units of 512 bytes: a disk that is full early
+            command = ["sh", "-c", f"trap '' XFSZ; ulimit -f {file_limit}; exec \"$@\"", "sh", *command]
         self.events = []
         self._changed = threading.Condition()
         super().__init__(command, name or f"offhook-{args[0]}", env=environment(env), stdin=stdin,

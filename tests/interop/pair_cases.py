@@ -129,6 +129,22 @@ def expect_quality():
     pair("--min-mos", "4.49", "--codecs", "pcmu", "--hangup-after", "1s", exit_code=40)
 
 
+@case("a full disk ends the recording, not the call: exit 31, a valid file")
+def full_disk():
+    tone = write_tone(workdir() / "tone.wav", 440, 10, dbfs=LEVEL)
+    callee, uri = answerer("--play", tone, "--then", "wait", "--timeout", "30s")
+    recording = workdir() / "call.wav"
+    phone = Offhook("call", "--codecs", "pcmu", "--record", recording, "--hangup-after", "4s", "--timeout", "20s", uri,
+                    file_limit=128)
+    failed = phone.wait_event("call.recording", {"on": False})
+    expect("File too large" in failed["error"], f"error: {failed['error']}")
+    phone.ends(31)
+    callee.ends(0)
+    ended = phone.events_named("call.ended")[0]
+    expect(ended["talk_ms"] > 3800, "the call went on")
+    expect_tone(recording, 440, LEVEL, 0.9, side=1)
+
+
 @case("--say speaks")
 def say():
     need("espeak-ng")

@@ -185,6 +185,21 @@ TEST_SUITE("audio") {
         CHECK(wav.samples[1] == sine(1000, -20, 16000, 2.5));
     }
 
+    TEST_CASE("{side} in the name records each side in a file of its own") {
+        const Folder folder;
+        const auto sent = sine(440, -12, 8000, 1.5), received = sine(1000, -20, 8000, 1.5);
+        {
+            auto recorder = open_recorder(folder / "a-{side}.wav", 8000);
+            REQUIRE(recorder);
+            (*recorder)->write(sent, received);
+            CHECK((*recorder)->failure() == nullptr);
+        }
+        CHECK(test::Wav::load(folder / "a-sent.wav").samples.at(0) == sent);
+        CHECK(test::Wav::load(folder / "a-received.wav").samples.at(0) == received);
+        CHECK_FALSE(fs::exists(folder / "a-{side}.wav"));
+        CHECK_FALSE(open_recorder(folder / "none/{side}.wav", 8000));
+    }
+
     TEST_CASE("an unfinished recording can be read at any moment") {
         const Folder folder;
         auto recorder = open_recorder(folder / "a.wav", 8000);
