@@ -42,16 +42,20 @@ Failure refused(std::string_view what, int code) {
 
 class OpusVoiceEncoder : public Encoder {
 public:
-    explicit OpusVoiceEncoder(std::unique_ptr<OpusEncoder, Release> state) : state_(std::move(state)) {}
+    OpusVoiceEncoder(std::unique_ptr<OpusEncoder, Release> state, bool dtx)
+        : state_(std::move(state)), dtx_(dtx) {}
 
     std::span<const std::uint8_t> encode(ConstSamples pcm) override {
         const int length = opus_encode(state_.get(), pcm.data(), static_cast<int>(pcm.size()),
                                        payload_.data(), static_cast<opus_int32>(payload_.size()));
+        constexpr int nothing_to_send = 2; // bytes: what libopus returns in a pause, with DTX
+        if (dtx_ && length <= nothing_to_send) return {};
         return {payload_.data(), static_cast<std::size_t>(std::max(length, 0))};
     }
 
 private:
     std::unique_ptr<OpusEncoder, Release> state_;
+    bool dtx_;
     std::array<std::uint8_t, max_payload> payload_{};
 };
 
@@ -96,7 +100,10 @@ Result<std::unique_ptr<Encoder>> make_opus_encoder(const CodecParams &params) {
     (void)opus_encoder_ctl(encoder, OPUS_SET_SIGNAL(OPUS_SIGNAL_VOICE));
     (void)opus_encoder_ctl(encoder, OPUS_SET_INBAND_FEC(fec));
     (void)opus_encoder_ctl(encoder, OPUS_SET_PACKET_LOSS_PERC(fec != 0 ? expected_loss_percent : 0));
-    return std::make_unique<OpusVoiceEncoder>(std::move(state));
+    const bool dtx =
+        parameter(params.fmtp, "usedtx").value_or(0) == 1; // RFC 7587 §3.1.3: the peer likes pauses
+    (void)opus_encoder_ctl(encoder, OPUS_SET_DTX(dtx ? 1 : 0));
+    return std::make_unique<OpusVoiceEncoder>(std::move(state), dtx);
 }
 
 Result<std::unique_ptr<Decoder>> make_opus_decoder(const CodecParams & /*params*/) {

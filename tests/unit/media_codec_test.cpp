@@ -128,6 +128,23 @@ TEST_SUITE("codec") {
         CHECK(make_decoder(*find_codec("l16"), {}).value()->decode(std::span(junk).first(3), pcm) == 0);
     }
 
+    TEST_CASE("Opus sends nothing in pauses when the peer likes DTX, and comes back with the voice") {
+        for (const bool dtx : {true, false}) {
+            auto encoder = make_encoder(*find_codec("opus"), {.fmtp = dtx ? "usedtx=1" : ""}).value();
+            std::vector<std::int16_t> voice(960), pause(960);
+            for (std::size_t i = 0; i < voice.size(); ++i)
+                voice[i] = static_cast<std::int16_t>(i % 200 * 60);
+            int sent = 0, silent = 0;
+            for (int n = 0; n < 100; ++n)
+                sent += encoder->encode(n < 50 ? voice : pause).empty() ? 0 : 1;
+            for (int n = 0; n < 50; ++n)
+                silent += encoder->encode(pause).empty() ? 0 : 1;
+            CHECK(sent >= 50);
+            CHECK((dtx ? silent <= 6 : silent == 50)); // now and then one, to keep the noise up to date
+            CHECK_FALSE(encoder->encode(voice).empty());
+        }
+    }
+
     TEST_CASE("Opus mends a loss from the packet after it") {
         const CodecInfo &opus = *find_codec("opus");
         auto encoder = make_encoder(opus, {}).value();
