@@ -8,6 +8,7 @@
 
 #include <alsa/asoundlib.h>
 
+#include "media/device_watch.hpp"
 #include "media/pcm.hpp"
 #include "media/ring.hpp"
 
@@ -166,7 +167,8 @@ private:
     // Until the card has samples, or room for them. Errors: as ALSA's; EIO when it is stuck.
     [[nodiscard]] int wait_for_card() {
         const int ready = snd_pcm_wait(card_.pcm.get(), wait_ms);
-        if (ready < 0) return ready;
+        if (ready < 0 && ready != -EIO)
+            return ready; // EIO says no more than "try": the transfer knows better
         return std::chrono::steady_clock::now() - moved_ > stuck_after ? -EIO : 0;
     }
 

@@ -50,18 +50,6 @@ Result<Device> open_files(std::string_view names, std::string_view format) {
 
 } // namespace
 
-void DeviceWatch::report_lost(std::string why) {
-    mailbox_.post([this, why = std::move(why)] {
-        if (lost_++ == 0 && changed) changed(why);
-    });
-}
-
-void DeviceWatch::report_back() {
-    mailbox_.post([this] {
-        if (--lost_ == 0 && changed) changed({});
-    });
-}
-
 Result<std::unique_ptr<Source>> open_stdin_source(std::string_view format) {
     const auto rate = parse_pipe_format(format);
     if (!rate) return fail(rate.error());

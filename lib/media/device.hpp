@@ -1,14 +1,12 @@
 // Where PCM comes from and goes to: sound cards, files, pipes, tones, nothing. Signed 16 bit mono.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/clock.hpp"
-#include "base/loop.hpp"
 #include "base/result.hpp"
 #include "media/codec.hpp"
 
@@ -37,25 +35,13 @@ public:
     [[nodiscard]] virtual Duration delay() { return Duration{0}; }
 };
 
-// A sound card that vanished, and that is back. The threads of its directions report; the owner is told in
-// the loop, once for both directions.
-class DeviceWatch {
-public:
-    // Empty text: it is back.
-    std::function<void(const std::string &lost_because)> changed; // to be set in the loop
-    void report_lost(std::string why);                            // from any thread, once per direction
-    void report_back();
-
-private:
-    LoopMailbox mailbox_;
-    int lost_ = 0; // directions; in the loop
-};
+class DeviceWatch;
 
 struct Device { // both directions; either may be absent
     std::unique_ptr<Source> source;
     std::unique_ptr<Sink> sink;
     std::string name;                   // "none", "alsa:default", …
-    std::shared_ptr<DeviceWatch> watch; // of a device that may vanish
+    std::shared_ptr<DeviceWatch> watch; // of a device that may vanish (device_watch.hpp)
 };
 
 // --audio: "auto", "none", "alsa:NAME", "file:IN,OUT" (either may be empty), "pipe" (stdin/stdout, raw s16le

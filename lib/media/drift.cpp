@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <numbers>
+#include <utility>
 
 #include "media/pcm.hpp"
 #include "media/saturate.hpp"
@@ -13,9 +14,10 @@ namespace offhook::media {
 namespace {
 
 constexpr std::size_t taps = 16, half = taps / 2, phases = 64;
-constexpr double most = 0.005;    // change of speed
-constexpr double settle_s = 8;    // in which a wrong level is put right
-constexpr double averaging_s = 1; // longer than any period of a card
+constexpr double most = 0.005, most_far_off = 0.03;                   // change of speed
+constexpr double wrong_s = 0.004, right_s = 0.0005, far_off_s = 0.03; // of the level
+constexpr double settle_s = 8;                                        // in which a wrong level is put right
+constexpr double averaging_s = 1;                                     // longer than any period of a card
 
 using Row = std::array<float, taps>;
 
@@ -52,7 +54,7 @@ void DriftReader::push(ConstSamples frame) {
     if (count() <= most_samples) return;
     ++counters_.cut;
     at_ = samples_.size() - static_cast<std::size_t>(target.count()) * rate_ / 1000;
-    average_ = static_cast<double>(count());
+    average_ = goal_ = static_cast<double>(count());
 }
 
 // Needs half - 1 samples before at_ and half behind it.
@@ -70,13 +72,14 @@ double DriftReader::interpolate() const noexcept {
     return static_cast<double>(a) * (1 - weight) + static_cast<double>(b) * weight;
 }
 
+// In steps rather than all the time: an echo canceller behind this has to learn every change anew.
 void DriftReader::steer(std::size_t wanted) noexcept {
     const double level = static_cast<double>(count()), seconds = static_cast<double>(wanted) / rate_;
     average_ += (level - average_) * std::min(1.0, seconds / averaging_s);
-    const double error_s = average_ / rate_ - static_cast<double>(target.count()) / 1000;
-    // Nothing within a millisecond of the target: clocks that agree are passed through untouched.
-    speed_ =
-        std::abs(error_s) < 0.001 && fraction_ == 0 ? 1 : 1 + std::clamp(error_s / settle_s, -most, most);
+    const double error_s = (average_ - goal_) / rate_;
+    correcting_ = std::abs(error_s) > (correcting_ ? right_s : wrong_s);
+    const double limit_now = std::abs(error_s) > far_off_s ? most_far_off : most;
+    speed_ = correcting_ ? 1 + std::clamp(error_s / settle_s, -limit_now, limit_now) : 1;
 }
 
 bool DriftReader::pull(Samples frame) {
@@ -84,8 +87,7 @@ bool DriftReader::pull(Samples frame) {
         silence(frame);
         return false;
     }
-    if (!running_) average_ = static_cast<double>(count());
-    running_ = true;
+    if (!std::exchange(running_, true)) average_ = goal_ = static_cast<double>(count());
     steer(frame.size());
     std::size_t done = 0;
     for (; done < frame.size() && count() > half; ++done) {

@@ -1,6 +1,8 @@
 #include "media/dtmf_detector.hpp"
 
 #ifdef HAVE_SPANDSP
+// librem exports functions of the same names (goertzel_init …): its headers cannot be included beside these,
+// and the program must not be linked with it; -Wl,--as-needed keeps it out while nothing of it is used.
 // clang-format off
 #include <spandsp/telephony.h> // first: the others need what it and those before them define
 #include <spandsp/complex.h>

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <optional>
 #include <vector>
 
 #include "media/saturate.hpp"
@@ -22,6 +23,9 @@ namespace offhook::media {
 namespace {
 
 constexpr unsigned blocks_per_second = 100;
+constexpr std::size_t longest_delay_blocks = 60;
+constexpr std::int64_t early_ms = 10; // the echo must never come before its reference
+constexpr unsigned move_ms = 40;
 constexpr float scale = 32768.0F; // its floats are ±1
 
 #if defined(HAVE_WEBRTC_AUDIO_PROCESSING_1)
@@ -54,7 +58,7 @@ Processing make_processing(bool noise, bool gain) {
     if (!made) return made;
     auto *echo = made->echo_cancellation();
     echo->enable_drift_compensation(false);
-    echo->set_suppression_level(webrtc::EchoCancellation::kModerateSuppression);
+    echo->set_suppression_level(webrtc::EchoCancellation::kHighSuppression);
     echo->Enable(true);
     made->high_pass_filter()->Enable(true);
     made->noise_suppression()->set_level(webrtc::NoiseSuppression::kModerate);
@@ -71,22 +75,27 @@ public:
     explicit EchoCanceller(Processing processing) : processing_(std::move(processing)) {}
 
     void playing(Samples far, unsigned rate) override {
-        for (std::size_t at = 0; at + block(rate) <= far.size(); at += block(rate)) {
-            load(far.subspan(at, block(rate)));
-            float *out = out_.data();
-            const float *in = in_.data();
-            (void)processing_->ProcessReverseStream(&in, config(rate), config(rate), &out);
+        if (rate != rate_) {
+            rate_ = rate;
+            reference_.clear();
+            delay_.reset();
         }
+        reference_.insert(reference_.end(), far.begin(), far.end());
+        const std::size_t most = rate / blocks_per_second * longest_delay_blocks;
+        if (reference_.size() > most)
+            reference_.erase(reference_.begin(), reference_.end() - static_cast<std::ptrdiff_t>(most));
     }
 
     void captured(Samples near, unsigned rate, Duration delay) override {
+        if (rate != rate_) return; // nothing was played: there is no echo
+        align(delay);
         for (std::size_t at = 0; at + block(rate) <= near.size(); at += block(rate)) {
+            listen_to_reference(near.size() - at);
             const Samples piece = near.subspan(at, block(rate));
             load(piece);
             float *out = out_.data();
             const float *in = in_.data();
-            (void)processing_->set_stream_delay_ms(
-                static_cast<int>(std::clamp<std::int64_t>(delay.count(), 0, 500)));
+            (void)processing_->set_stream_delay_ms(0);
             if (processing_->ProcessStream(&in, config(rate), config(rate), &out) != 0) continue;
             for (std::size_t i = 0; i < piece.size(); ++i)
                 piece[i] = saturated(static_cast<double>(out_[i] * scale));
@@ -94,6 +103,26 @@ public:
     }
 
 private:
+    // The canceller finds an echo up to about 150 ms behind its reference. So the reference is what is being
+    // played now, not what was handed to the card: kept back as long as the buffers keep it. Moved only when
+    // the buffers have really changed, since each move has to be learnt anew.
+    void align(Duration delay) {
+        const auto wanted =
+            static_cast<std::size_t>(std::max<std::int64_t>(delay.count() - early_ms, 0)) * rate_ / 1000;
+        const std::size_t slack = rate_ * move_ms / 1000;
+        if (!delay_ || (wanted > *delay_ ? wanted - *delay_ : *delay_ - wanted) > slack) delay_ = wanted;
+    }
+    // The block of the reference that belongs to the block `from_end` samples before the end of the tick.
+    void listen_to_reference(std::size_t from_end) {
+        const std::size_t back = *delay_ + from_end;
+        std::vector<std::int16_t> piece(block(rate_), std::int16_t{0});
+        if (back <= reference_.size())
+            std::copy_n(reference_.end() - static_cast<std::ptrdiff_t>(back), piece.size(), piece.begin());
+        load(piece);
+        float *out = out_.data();
+        const float *in = in_.data();
+        (void)processing_->ProcessReverseStream(&in, config(rate_), config(rate_), &out);
+    }
     static std::size_t block(unsigned rate) { return rate / blocks_per_second; }
     static webrtc::StreamConfig config(unsigned rate) { return {static_cast<int>(rate), 1}; }
     void load(ConstSamples piece) {
@@ -104,6 +133,9 @@ private:
     }
 
     Processing processing_;
+    unsigned rate_ = 0;
+    std::vector<std::int16_t> reference_; // what was played last, the newest at the end
+    std::optional<std::size_t> delay_;    // samples
     std::vector<float> in_, out_;
 };
 

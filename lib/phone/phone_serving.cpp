@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "base/text.hpp"
+#include "media/device_watch.hpp"
 #include "phone/phone_self.hpp"
 #include "sip/grammar.hpp"
 

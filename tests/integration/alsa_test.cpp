@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 
 #include "media/call_audio.hpp"
+#include "media/device_watch.hpp"
 #include "media/resample.hpp"
 #include "tests/integration/phone_fixture.hpp"
 #include "tests/support/speech.hpp"
