@@ -451,9 +451,14 @@ void Parser::small_commands() {
     tree.commands.back().words = {"check", "import", "baresip", "pjsua", "linphone", "twinkle"};
     command("accounts", "list the accounts of the configuration", "", "  offhook accounts --json\n");
     command("contacts", "list the contacts of the configuration", "", "  offhook contacts\n");
-    auto &audio_sub = command("audio", "list the sound devices", "list", "  offhook audio list\n");
-    audio_sub.add_option("VERB", audio.verb, "list");
-    tree.commands.back().words = {"list"};
+    auto &audio_sub =
+        command("audio", "list, measure and use the sound devices", "list|test|play FILE|record FILE",
+                "  offhook audio list\n"
+                "  offhook audio test --audio alsa:hw:CARD=Device,DEV=0\n"
+                "  offhook audio record memo.flac --timeout 10s\n");
+    audio_sub.add_option("VERB", audio.verb, "list, test, play or record");
+    audio_sub.add_option("FILE", audio.file, "to play, or to record into");
+    tree.commands.back().words = {"list", "test", "play", "record"};
     auto &completion_sub =
         command("completion", "print a completion script for a shell", "bash|zsh|fish",
                 "  offhook completion bash > ~/.local/share/bash-completion/completions/offhook\n");

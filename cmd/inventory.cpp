@@ -1,4 +1,4 @@
-// What is there: configuration, accounts, contacts, sound devices, completion, help and version.
+// What is there: configuration, accounts, contacts, completion, help and version.
 #include <algorithm>
 
 #include <unistd.h>
@@ -11,7 +11,6 @@
 #include "cmd/libraries.hpp"
 #include "cmd/output.hpp"
 #include "cmd/setup.hpp"
-#include "media/device.hpp"
 
 namespace offhook::cmd {
 
@@ -114,29 +113,6 @@ Result<int> run(const GlobalOptions &global, const ContactsOptions &) {
                             .dump());
         else
             output.text(column(contact.name, 20) + column(contact.uri, 32) + sanitise(contact.account));
-    output.result(0, Json::object());
-    return 0;
-}
-
-Result<int> run(const GlobalOptions &global, const AudioOptions &options) {
-    if (auto good = expect_verb("audio", options.verb, "list", {"test", "play", "record"}); !good)
-        return tl::unexpected(good.error());
-    Output output(global);
-    for (const auto &device : media::list_devices()) {
-        const std::string ways = device.capture && device.playback ? "both"
-                                 : device.capture                  ? "capture"
-                                                                   : "playback";
-        if (global.json)
-            output.text(Json::object()
-                            .add("device", device.name)
-                            .add("description", device.description)
-                            .add("capture", device.capture)
-                            .add("playback", device.playback)
-                            .dump());
-        else
-            output.text(column(device.name, 36) + column(ways, 8) + sanitise(device.description));
-    }
-    if (!global.json) output.text(column("none", 36) + column("both", 8) + "no sound card: silence");
     output.result(0, Json::object());
     return 0;
 }

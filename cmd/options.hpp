@@ -133,7 +133,8 @@ struct ConfigOptions {
     bool force = false;
 };
 struct AudioOptions {
-    std::string verb; // "list"
+    std::string verb; // "list", "test", "play", "record"
+    std::string file; // of play and record
 };
 struct AccountsOptions {};
 struct ContactsOptions {};

@@ -64,7 +64,8 @@ double DriftReader::interpolate() const noexcept {
     const auto phase = static_cast<std::size_t>(place);
     const double weight = place - static_cast<double>(phase);
     const std::int16_t *x = samples_.data() + at_ - (half - 1);
-    float a = 0, b = 0;
+    float a = 0;
+    float b = 0;
     for (std::size_t i = 0; i < taps; ++i) {
         a += filter[phase][i] * static_cast<float>(x[i]);
         b += filter[phase + 1][i] * static_cast<float>(x[i]);
@@ -74,7 +75,8 @@ double DriftReader::interpolate() const noexcept {
 
 // In steps rather than all the time: an echo canceller behind this has to learn every change anew.
 void DriftReader::steer(std::size_t wanted) noexcept {
-    const double level = static_cast<double>(count()), seconds = static_cast<double>(wanted) / rate_;
+    const auto level = static_cast<double>(count());
+    const double seconds = static_cast<double>(wanted) / rate_;
     average_ += (level - average_) * std::min(1.0, seconds / averaging_s);
     const double error_s = (average_ - goal_) / rate_;
     correcting_ = std::abs(error_s) > (correcting_ ? right_s : wrong_s);

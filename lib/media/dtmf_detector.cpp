@@ -1,6 +1,8 @@
 #include "media/dtmf_detector.hpp"
 
 #ifdef HAVE_SPANDSP
+#include "base/shared_library.hpp"
+
 // librem exports functions of the same names (goertzel_init …): its headers cannot be included beside these,
 // and the program must not be linked with it; -Wl,--as-needed keeps it out while nothing of it is used.
 // clang-format off
@@ -36,18 +38,44 @@ dtmf_rx_state_t *receiver(void *state) noexcept {
     return static_cast<dtmf_rx_state_t *>(state);
 }
 
+// Loaded for the first call that listens, like the codec (g722.cpp).
+struct Spandsp {
+    decltype(&dtmf_rx_init) init = nullptr;
+    decltype(&dtmf_rx_free) free = nullptr;
+    decltype(&dtmf_rx_parms) parms = nullptr;
+    decltype(&dtmf_rx_set_realtime_callback) set_callback = nullptr;
+    decltype(&dtmf_rx) rx = nullptr;
+    bool complete = false;
+};
+
+const Spandsp &spandsp() noexcept {
+    static const Spandsp loaded = [] {
+        Spandsp library;
+        SharedLibrary shared("libspandsp.so.2");
+        shared.bind(library.init, "dtmf_rx_init");
+        shared.bind(library.free, "dtmf_rx_free");
+        shared.bind(library.parms, "dtmf_rx_parms");
+        shared.bind(library.set_callback, "dtmf_rx_set_realtime_callback");
+        shared.bind(library.rx, "dtmf_rx");
+        library.complete = shared.complete();
+        return library;
+    }();
+    return loaded;
+}
+
 } // namespace
 
 void DtmfDetector::Release::operator()(void *state) const noexcept {
-    dtmf_rx_free(receiver(state));
+    spandsp().free(receiver(state));
 }
 
 Result<std::unique_ptr<DtmfDetector>> DtmfDetector::make() {
     std::unique_ptr<DtmfDetector> detector(new DtmfDetector);
-    detector->state_.reset(dtmf_rx_init(nullptr, nullptr, nullptr));
+    if (!spandsp().complete) return fail(Errc::not_supported, "hearing DTMF in band needs libspandsp2");
+    detector->state_.reset(spandsp().init(nullptr, nullptr, nullptr));
     if (!detector->state_) return fail(Errc::internal, "cannot start the detector of in-band DTMF");
-    dtmf_rx_parms(receiver(detector->state_.get()), 0, twist_db, reverse_twist_db, quietest_dbm0);
-    dtmf_rx_set_realtime_callback(
+    spandsp().parms(receiver(detector->state_.get()), 0, twist_db, reverse_twist_db, quietest_dbm0);
+    spandsp().set_callback(
         receiver(detector->state_.get()),
         [](void *self, int code, int, int) {
             static_cast<DtmfDetector *>(self)->changed(static_cast<char>(code));
@@ -66,7 +94,7 @@ std::vector<DtmfEvent> DtmfDetector::push(ConstSamples frame, unsigned rate) {
     constexpr std::size_t piece = 80;
     while (!frame.empty()) {
         const auto now = frame.first(std::min(piece, frame.size()));
-        (void)dtmf_rx(receiver(state_.get()), now.data(), static_cast<int>(now.size()));
+        (void)spandsp().rx(receiver(state_.get()), now.data(), static_cast<int>(now.size()));
         samples_ += now.size();
         frame = frame.subspan(now.size());
         if (digit_ != '\0' && !sounding_ && samples_ - ended_ >= shortest_gap) finish();

@@ -72,8 +72,8 @@ bool Receiver::use_codec(std::uint8_t payload_type) {
     if (!decoder) return false;
     decoder_ = std::move(*decoder);
     decoding_ = codec;
-    decoded_.resize(codec->pcm_rate / 1000 * longest_packet_ms);
-    packet_samples_ = codec->pcm_rate / 1000 * agreed_.ptime_ms;
+    decoded_.resize(std::size_t{codec->pcm_rate} / 1000 * longest_packet_ms);
+    packet_samples_ = std::size_t{codec->pcm_rate} / 1000 * agreed_.ptime_ms;
     resampler_ =
         codec->pcm_rate == pcm_rate_ ? nullptr : std::make_unique<Resampler>(codec->pcm_rate, pcm_rate_);
     return true;
@@ -130,7 +130,7 @@ void Receiver::refill(TimePoint now) {
         }
     }
     if (pull.kind == JitterBuffer::Pull::Kind::empty || !decoder_) {
-        ready_.resize(ready_.size() + pcm_rate_ / 1000 * ptime_ms_);
+        ready_.resize(ready_.size() + std::size_t{pcm_rate_} / 1000 * ptime_ms_);
         return;
     }
     const Samples gap = Samples(decoded_).first(packet_samples_);

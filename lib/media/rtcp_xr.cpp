@@ -63,7 +63,8 @@ VoipMetrics read_block(Bytes in) {
 
 void append_voip_metrics(std::vector<std::uint8_t> &compound, std::uint32_t sender_ssrc,
                          const VoipMetrics &metrics) {
-    const std::size_t start = compound.size(), at = start + 8;
+    const std::size_t start = compound.size();
+    const std::size_t at = start + 8;
     compound.resize(at + block_size);
     compound[start] = 0x80;
     compound[start + 1] = packet_type;
@@ -88,7 +89,9 @@ void append_voip_metrics(std::vector<std::uint8_t> &compound, std::uint32_t send
     compound[at + 25] = unknown; // external R factor
     compound[at + 26] = score(metrics.mos_lq);
     compound[at + 27] = score(metrics.mos_cq);
-    constexpr std::uint8_t standard_plc = 3 << 6, adaptive = 3 << 4, fixed = 2 << 4;
+    constexpr std::uint8_t standard_plc = 3 << 6;
+    constexpr std::uint8_t adaptive = 3 << 4;
+    constexpr std::uint8_t fixed = 2 << 4;
     compound[at + 28] = standard_plc | (metrics.adaptive ? adaptive : fixed);
     write_u16(compound, at + 30, ms(metrics.buffer_ms));
     write_u16(compound, at + 32, ms(metrics.buffer_most_ms));
@@ -98,7 +101,7 @@ void append_voip_metrics(std::vector<std::uint8_t> &compound, std::uint32_t send
 std::vector<VoipMetrics> voip_metrics_of(Bytes compound) {
     std::vector<VoipMetrics> out;
     while (compound.size() >= 4) {
-        const std::size_t size = std::min<std::size_t>((read_u16(compound, 2) + 1U) * 4, compound.size());
+        const std::size_t size = std::min<std::size_t>((std::size_t{read_u16(compound, 2)} + 1) * 4, compound.size());
         if (compound[1] == packet_type)
             if (const auto blocks = read_voip_metrics(compound.first(size).subspan(4)))
                 out.insert(out.end(), blocks->begin(), blocks->end());
@@ -112,7 +115,7 @@ std::optional<std::vector<VoipMetrics>> read_voip_metrics(Bytes body) {
     std::vector<VoipMetrics> out;
     for (body = body.subspan(4); !body.empty() && out.size() < most_blocks;) {
         if (body.size() < block_header) return std::nullopt;
-        const std::size_t size = (read_u16(body, 2) + 1U) * 4;
+        const std::size_t size = (std::size_t{read_u16(body, 2)} + 1) * 4;
         if (size > body.size()) return std::nullopt;
         if (body[0] == block_type) {
             if (size != block_size) return std::nullopt;

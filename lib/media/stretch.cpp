@@ -28,9 +28,12 @@ Lag best_lag(ConstSamples pcm, unsigned rate) {
     const std::size_t step = std::max(rate / 8000, 1U);
     Lag best{shortest, -1};
     for (std::size_t lag = shortest; lag <= longest; ++lag) {
-        double product = 0, first = 1, second = 1;
+        double product = 0;
+        double first = 1;
+        double second = 1;
         for (std::size_t i = 0; i < lag; i += step) {
-            const double a = pcm[i], b = pcm[i + lag];
+            const double a = pcm[i];
+            const double b = pcm[i + lag];
             product += a * b;
             first += a * a;
             second += b * b;

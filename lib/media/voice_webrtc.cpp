@@ -14,6 +14,8 @@
 #elif defined(HAVE_WEBRTC_AUDIO_PROCESSING)
 #include <webrtc/common.h>
 #include <webrtc/modules/audio_processing/include/audio_processing.h>
+
+#include "base/shared_library.hpp"
 #endif
 
 namespace offhook::media {
@@ -49,12 +51,26 @@ Processing make_processing(bool noise, bool gain) {
 #else
 
 using Processing = std::unique_ptr<webrtc::AudioProcessing>;
+using Create = webrtc::AudioProcessing *(const webrtc::Config &);
+
+// The one function of the library that is not virtual or in its headers. Loaded for the first call on a sound
+// card.
+Create *create() noexcept {
+    static Create *const loaded = [] {
+        Create *function = nullptr;
+        SharedLibrary("libwebrtc_audio_processing.so.1")
+            .bind(function, "_ZN6webrtc15AudioProcessing6CreateERKNS_6ConfigE");
+        return function;
+    }();
+    return loaded;
+}
 
 Processing make_processing(bool noise, bool gain) {
+    if (create() == nullptr) return {};
     webrtc::Config config; // takes over what it is given
     config.Set<webrtc::ExtendedFilter>(new webrtc::ExtendedFilter(true));
     config.Set<webrtc::DelayAgnostic>(new webrtc::DelayAgnostic(true)); // what the card says is a guess
-    Processing made(webrtc::AudioProcessing::Create(config));
+    Processing made(create()(config));
     if (!made) return made;
     auto *echo = made->echo_cancellation();
     echo->enable_drift_compensation(false);

@@ -5,7 +5,8 @@
 namespace offhook {
 
 namespace {
-constexpr Duration lost_after{4'000}; // and the watch looks every second: told within five
+constexpr Duration lost_after{
+    4'000}; // and the watch begins and looks up to 500 ms late: told within five seconds
 constexpr Duration quality_every{5'000};
 constexpr Duration keys_within{12'000}; // of a DTLS handshake, lost flights included
 
@@ -145,7 +146,7 @@ void CallMedia::stop() {
 
 Duration CallMedia::watch_interval() const {
     const auto limit = host_.settings().rtp_timeout;
-    return limit.count() > 0 ? std::clamp(limit / 8, Duration{20}, Duration{1'000}) : Duration{1'000};
+    return limit.count() > 0 ? std::clamp(limit / 8, Duration{20}, Duration{450}) : Duration{450};
 }
 
 void CallMedia::watch() {
