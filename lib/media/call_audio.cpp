@@ -278,13 +278,6 @@ bool CallAudio::playing() const {
     return self_->file != nullptr;
 }
 
-void CallAudio::set_device(Device *device) {
-    self_->device = device;
-    self_->device_converter.reset();
-    self_->sink_converter = {};
-    self_->source_told = false;
-}
-
 void CallAudio::set_voice(std::unique_ptr<VoiceProcessor> voice) {
     self_->voice = std::move(voice);
 }

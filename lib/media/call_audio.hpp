@@ -45,8 +45,6 @@ public:
     void play(std::unique_ptr<Source> source);
     void stop_play();
     [[nodiscard]] bool playing() const;
-    // Another device, or none: a conference takes the place of the sound card, and gives it back.
-    void set_device(Device *device);
     // For the microphone of the device: echo, noise and level. None: as it comes.
     void set_voice(std::unique_ptr<VoiceProcessor> voice);
     void set_mute(bool mute); // the microphone and played files are sent as silence

@@ -5,8 +5,8 @@
 namespace offhook {
 
 namespace {
-constexpr Duration lost_after{
-    4'000}; // and the watch begins and looks up to 500 ms late: told within five seconds
+// The watch begins and looks up to 450 ms late: told within five seconds.
+constexpr Duration lost_after{4'000};
 constexpr Duration quality_every{5'000};
 constexpr Duration keys_within{12'000}; // of a DTLS handshake, lost flights included
 
@@ -16,6 +16,13 @@ Result<std::vector<const media::CodecInfo *>> codecs_of(const std::vector<std::s
         list += (list.empty() ? "" : ",") + key;
     return media::parse_codec_list(list);
 }
+
+std::unique_ptr<media::VoiceProcessor> voice_for(const media::Device *device,
+                                                 const media::VoiceOptions &options) {
+    if (device == nullptr || !device->source || !device->sink) return nullptr;
+    return media::make_voice_processor(options, device->watch != nullptr).value_or(nullptr);
+}
+
 } // namespace
 
 CallMedia::CallMedia(CallHost &host, CallId call, const AccountSettings &account, Listener &listener)
@@ -75,7 +82,9 @@ media::CallAudio::Events CallMedia::audio_events() {
 
 void CallMedia::use_device(bool use) {
     if (!audio_) return;
-    audio_->set_device(use ? host_.borrow_device(call_) : nullptr);
+    auto *device = use ? host_.borrow_device(call_) : nullptr;
+    audio_->set_voice(voice_for(device, host_.settings().voice));
+    audio_->set_device(device);
     if (!use) host_.return_device(call_);
 }
 
@@ -104,9 +113,7 @@ media::CallAudio &CallMedia::ensure_audio() {
     auto *device = host_.borrow_device(call_);
     audio_ = std::make_unique<media::CallAudio>(host_.loop(), *leg_, device, audio_events());
     if (tone_heard_) audio_->watch_tone(tone_hz_, tone_heard_);
-    if (device != nullptr && device->source && device->sink)
-        if (auto voice = media::make_voice_processor(host_.settings().voice, device->watch != nullptr))
-            audio_->set_voice(std::move(*voice));
+    audio_->set_voice(voice_for(device, host_.settings().voice));
     return *audio_;
 }
 
