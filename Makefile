@@ -36,6 +36,10 @@ cxxflags := -std=c++20 -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wno
 ldflags  := $(if $(SAN),-fsanitize=$(SAN)) -pie -Wl,-z,relro,-z,now -Wl,--as-needed
 # Echo cancellation: 1.x (Debian 13) or 0.3 (Debian 12, loaded when it is needed). Only one file includes it.
 webrtc   := $(firstword $(foreach p,webrtc-audio-processing-1 webrtc-audio-processing,$(if $(shell pkg-config --exists $(p) 2>/dev/null && echo y),$(p))))
+ifeq ($(webrtc),webrtc-audio-processing)
+# Options of 0.3 are known by the addresses of these statics, which program and library must share.
+ldflags  += '-Wl,--export-dynamic-symbol=_ZZN6webrtc6Config10identifier*14id_placeholder'
+endif
 libs     := $(shell pkg-config --libs $(pkgs) $(have) $(filter %-1,$(webrtc)) 2>/dev/null) -pthread
 # Linked in, because a process pays for each shared library before it does anything; the rarely needed ones are loaded
 # when they are (base/shared_library.hpp). Sanitizers want the shared libstdc++.
