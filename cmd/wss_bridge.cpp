@@ -100,6 +100,7 @@ Result<bridge::Settings> settings_for(const GlobalOptions &global, const WssBrid
         settings = std::move(report.settings);
     }
     if (auto applied = apply(global, options, settings); !applied) return tl::unexpected(applied.error());
+    if (settings.web.empty()) settings.web = {{sip::TransportKind::wss, Address::any(AF_INET, 8443)}};
     if (settings.sip.empty())
         settings.sip = {{sip::TransportKind::udp, Address::any(AF_INET, 5060)},
                         {sip::TransportKind::tcp, Address::any(AF_INET, 5060)}};

@@ -187,6 +187,8 @@ Location::Answer Location::process(const sip::Message &request, const sip::Flow 
         std::erase_if(bindings, [&](const Binding &b) { return !b.reachable; });
         if (bindings.size() > user.devices) return {refuse(request, 403, "Too many devices"), {}};
     }
+    for (const auto &binding : bindings)
+        if (binding.flow.connection != 0) connections_[binding.flow.connection] = user.name;
     users_[user.name] = bindings;
     return {listing(request, bindings, now), std::move(changes)};
 }
@@ -242,16 +244,21 @@ std::vector<Change> Location::expire(TimePoint now) {
 }
 
 void Location::flow_lost(const sip::Flow &flow) {
-    for (auto &entry : users_)
-        for (auto &binding : entry.second)
-            if (same_flow(binding.flow, flow)) binding.reachable = false;
+    const auto owner = connections_.find(flow.connection);
+    if (owner == connections_.end()) return;
+    for (auto &binding : users_[owner->second])
+        if (same_flow(binding.flow, flow)) binding.reachable = false;
+    connections_.erase(owner);
 }
 
 const Binding *Location::by_flow(const sip::Flow &flow) const {
-    for (const auto &entry : users_)
-        for (const auto &binding : entry.second)
-            if (same_flow(binding.flow, flow)) return &binding;
-    return nullptr;
+    const auto owner = connections_.find(flow.connection);
+    if (flow.connection == 0 || owner == connections_.end()) return nullptr;
+    const auto user = users_.find(owner->second);
+    if (user == users_.end()) return nullptr;
+    const auto found =
+        std::ranges::find_if(user->second, [&](const Binding &b) { return same_flow(b.flow, flow); });
+    return found == user->second.end() ? nullptr : &*found;
 }
 
 void Location::restore(Binding binding) {

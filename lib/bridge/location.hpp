@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "bridge/settings.hpp"
@@ -51,7 +52,7 @@ public:
     // A live binding with this very Contact (an in-domain URI that only its owner could make).
     [[nodiscard]] const Binding *by_contact(const sip::Uri &uri) const;
     [[nodiscard]] const Binding *by_device(const std::string &device) const; // the newest
-    [[nodiscard]] const Binding *by_flow(const sip::Flow &flow) const;
+    [[nodiscard]] const Binding *by_flow(const sip::Flow &flow) const;       // of a connection
     std::vector<Change> expire(TimePoint now);
     void flow_lost(const sip::Flow &flow);
     void restore(Binding binding);
@@ -73,6 +74,7 @@ private:
 
     const Settings &settings_;
     std::map<std::string, Bindings> users_;
+    std::unordered_map<std::uint64_t, std::string> connections_; // whose they are
 };
 
 // The URI of a Contact element as written, without <>.

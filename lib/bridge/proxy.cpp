@@ -16,6 +16,8 @@ using sip::HeaderId;
 using sip::Method;
 
 constexpr std::size_t most_calls = 20'000, most_connections = 20'000;
+constexpr std::size_t most_proved = 10'000;
+constexpr Duration proof_lasts{3'600'000};
 constexpr std::size_t most_visits = 3; // of one request to us
 
 bool has_to_tag(const sip::Message &request) {
@@ -32,7 +34,8 @@ std::string allow() {
 
 Proxy::Proxy(Loop &loop, const Settings &settings, MediaPlane &media)
     : settings_(settings), web_(settings, {[this] { return metrics(); }}),
-      core_(loop, *this, settings, media, random_u32()), sweep_(loop), save_(loop) {}
+      core_(loop, *this, settings, media, random_u32()), flood_({50, 200, 1'000, 2'000}), sweep_(loop),
+      save_(loop) {}
 
 Proxy::~Proxy() {
     calls_.clear();
@@ -90,8 +93,33 @@ void Proxy::on_request(const sip::Message &request, const sip::Flow &flow, sip::
         return server.respond(bad.add("Unsupported", request.value(HeaderId::proxy_require)));
     }
     if (has_to_tag(request)) return in_dialog(request, flow, server);
+    if (!admit(request, flow, server)) return;
     if (request.method() == Method::register_) return register_(request, flow, server);
     out_of_dialog(request, flow, server);
+}
+
+bool Proxy::admit(const sip::Message &request, const sip::Flow &flow, const sip::ServerTransaction &server) {
+    const auto now = core_.loop.now();
+    const auto known = proved_.find(flow.remote.with_port(0));
+    if (known != proved_.end() && now - known->second < proof_lasts) return true;
+    if (upstream_ && upstream_->trusts(flow)) return true;
+    switch (flood_.admit(flow.remote, now)) {
+    case sip::FloodGuard::Verdict::pass:
+        return true;
+    case sip::FloodGuard::Verdict::refuse:
+        ++counters_.refused;
+        server.respond(sip::Draft::response(request, 503, {}, sip::random_token(8)).add("Retry-After", "10"));
+        return false;
+    default:
+        ++counters_.refused;
+        server.drop();
+        return false;
+    }
+}
+
+void Proxy::proved(const sip::Flow &flow) {
+    if (proved_.size() >= most_proved) proved_.clear(); // they prove it again
+    proved_[flow.remote.with_port(0)] = core_.loop.now();
 }
 
 Proxy::CallPtr Proxy::call_of(const sip::Message &request) const {
@@ -206,6 +234,7 @@ std::optional<Proxy::Origin> Proxy::origin(const sip::Message &request, const si
     const auto verdict = core_.gate.judge(request, true, name, source, core_.loop.now());
     switch (verdict.outcome) {
     case Gatekeeper::Outcome::ok: {
+        proved(flow);
         Origin out;
         out.user = verdict.user;
         out.party = {is_web(flow.kind), flow, {}, name, {}, {}};

@@ -11,6 +11,7 @@
 #include "bridge/core.hpp"
 #include "bridge/upstream.hpp"
 #include "bridge/web.hpp"
+#include "sip/flood_guard.hpp"
 
 namespace offhook::bridge {
 
@@ -72,6 +73,9 @@ private:
     void refuse(const sip::ServerTransaction &server, unsigned status, const std::string &why,
                 const std::string &source);
     void device_back(const std::string &device);
+    // Strangers may ask only so often; who has proved a password lately is none.
+    bool admit(const sip::Message &request, const sip::Flow &flow, const sip::ServerTransaction &server);
+    void proved(const sip::Flow &flow);
     void sweep();
     void load_state();
     void save_state();
@@ -83,6 +87,8 @@ private:
     Counters counters_;
     std::unordered_multimap<std::string, CallPtr> calls_; // by Call-ID
     unsigned next_call_ = 1;
+    sip::FloodGuard flood_;
+    std::unordered_map<Address, TimePoint> proved_; // by address without port
     Timer sweep_, save_;
     TimePoint started_ = std::chrono::steady_clock::now();
 };

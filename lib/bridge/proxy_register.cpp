@@ -86,6 +86,7 @@ void Proxy::register_(const sip::Message &request, const sip::Flow &flow,
         return server.respond(
             core_.gate.challenge(request, false, name, verdict.outcome == Gatekeeper::Outcome::stale, now));
     }
+    proved(flow);
     auto answer = core_.location.process(request, flow, *verdict.user, now);
     server.respond(answer.response);
     registered(answer.changes);

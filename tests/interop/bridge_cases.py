@@ -1,6 +1,7 @@
 """wss-bridge between a real browser (Chromium with JsSIP) and real phones, at its own registrar."""
 
 import os
+import socket
 import urllib.request
 
 from bridge import USERS, Bridge
@@ -183,6 +184,23 @@ def attacks():
     bridge.wait_event("bridge.locked", {"user": "anna"})
     Offhook("register", "--once", *bridge.account("anna"), name="right").ends(14)
     Offhook("register", "--once", *bridge.account("ben"), name="ben").ends(0)
+    # A flood from one stranger: most of it is dropped, and others register as ever.
+    host, port = bridge.udp.rsplit(":", 1)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.bind(("127.0.0.2", 0))
+        for number in range(1000):
+            stranger.sendto(f"OPTIONS sip:{bridge.udp} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.2:{stranger.getsockname()[1]}"
+                            f";branch=z9hG4bKf{number};rport\r\nFrom: <sip:x@y>;tag=1\r\nTo: <sip:{bridge.udp}>\r\n"
+                            f"Call-ID: flood{number}\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n".encode(), (host, int(port)))
+        Offhook("register", "--once", *bridge.account("ben"), name="meanwhile").ends(0)
+        stranger.setblocking(False)
+        answers = 0
+        try:
+            while stranger.recv(4096):
+                answers += 1
+        except BlockingIOError:
+            pass
+    expect(100 <= answers <= 400, f"{answers} of 1000 requests of a stranger were answered")
     # No open relay: neither for strangers nor for users.
     stranger = Offhook("call", "--listen", "udp:127.0.0.1:0", "--timeout", "10s", f"sip:ben@{bridge.udp}",
                        name="stranger")
