@@ -58,7 +58,7 @@ def phone_to_browser():
     tone = write_tone(workdir() / "tone.wav", 440, 60, 8000, dbfs=LEVEL)
     recording = workdir() / "ben.record.wav"
     phone = Offhook("call", "--play", tone, "--record", recording, "--do",
-                    "wait answer; wait 4s; hold; wait 3s; resume; wait 3s; dtmf 5; wait 25s; hangup",
+                    "wait answer; wait dtmf 8 20s; hold; wait 3s; resume; wait 3s; dtmf 5; wait 25s; hangup",
                     *bridge.account("ben"), "--timeout", "80s", "sip:anna@house.test", name="ben")
     phone.wait_event("call.answered", timeout=20)
     page.event("confirmed")
