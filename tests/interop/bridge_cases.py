@@ -80,9 +80,11 @@ def phone_to_browser():
     # Digits of the page as INFO, which the bridge turns into telephone-events.
     page.do(0, 'sendDTMF("7", {transportType: "INFO"})')
     phone.wait_event("call.dtmf", {"digit": "7", "sent": False, "method": "rfc4733"})
+    page.window.run("new Promise(r => setTimeout(r, 1500))")
     page.do(0, "terminate()")
     phone.wait_event("call.ended", {"by": "remote"})
-    expect_tone(recording, 700, -13.5, 2.0, side=1)
+    phone.exit_code(20)
+    expect_tone(recording, 700, -13.5, 1.0, side=1)
     browser.quit()
     bridge.stop()
 
