@@ -34,11 +34,11 @@ struct Nudge {
     void give() {
         if (std::exchange(given, true)) return;
         const std::uint64_t one = 1;
-        (void)!write(fd, &one, sizeof one);
+        static_cast<void>(write(fd, &one, sizeof one) < 0); // full: it wakes all the same
     }
     void take() {
         std::uint64_t count = 0;
-        (void)!read(fd, &count, sizeof count);
+        static_cast<void>(read(fd, &count, sizeof count) < 0);
         given = false;
     }
 };

@@ -160,7 +160,9 @@ std::optional<MutableBytes> unprotect_rtcp(srtp_ctx_t_ &context, MutableBytes pa
     const auto inner = packet.first(packet.size() - index_size - tag_size);
     const auto trailer = packet.subspan(inner.size() + (cipher.aead() ? tag_size : 0), index_size);
     const auto tag = packet.subspan(inner.size() + (cipher.aead() ? 0 : index_size), tag_size);
-    const std::uint32_t word = read_32(trailer, 0), index = word & last_index, ssrc = read_32(packet, 4);
+    const std::uint32_t word = read_32(trailer, 0);
+    const std::uint32_t index = word & last_index;
+    const std::uint32_t ssrc = read_32(packet, 4);
     if ((word & encrypted) == 0) return std::nullopt; // nobody agreed to that (RFC 4568 §6.3.2)
     static const SrtpWindow nothing_seen;
     const Source *known = context.find(ssrc);

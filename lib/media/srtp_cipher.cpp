@@ -150,7 +150,8 @@ bool SrtpCipher::seal(ConstBytes associated, ConstBytes more, MutableBytes text,
 bool SrtpCipher::open(ConstBytes associated, ConstBytes more, MutableBytes text, std::uint32_t ssrc,
                       std::uint64_t index, ConstBytes tag) noexcept {
     int length = 0;
-    Tag wanted{}, rest{};
+    Tag wanted{};
+    Tag rest{};
     std::ranges::copy(tag, wanted.begin());
     return begin(associated, more, ssrc, index, false) &&
            EVP_CipherUpdate(cipher_.get(), text.data(), &length, text.data(),
