@@ -419,3 +419,28 @@ def video():
     anna.event("ended", {"index": 0})
     browser.quit()
     bridge.stop()
+
+
+@case("bridge: an attended transfer between three browsers", timeout=90)
+def attended():
+    bridge, pages, browser = Bridge(), Pages(), Chromium()
+    anna = web_phone(browser, pages, bridge, "anna", hz=500, answer=True, refer=True)
+    carl = web_phone(browser, pages, bridge, "carl", hz=1200, answer=True)
+    ben = web_phone(browser, pages, bridge, "ben", hz=800)
+    first = ben.call("sip:anna@house.test")
+    ben.event("confirmed", {"index": first})
+    second = ben.call("sip:carl@house.test")
+    ben.event("confirmed", {"index": second})
+    carl.hears(800)
+    ben.window.run(f'(phone.sessions[{first}].refer("sip:carl@house.test", {{replaces: phone.sessions[{second}], '
+                   'eventHandlers: {accepted: () => phone.note("transferred")}}), null)')
+    ben.event("transferred")
+    anna.hears(1200)
+    carl.hears(500)
+    ben.event("ended", {"index": second})
+    ben.do(first, "terminate()")
+    anna.event("ended", {"index": 0})
+    anna.do(1, "terminate()")
+    carl.event("ended", {"index": 1})
+    browser.quit()
+    bridge.stop()
