@@ -3,11 +3,11 @@
 
 #ifdef HAVE_SPANDSP
 
-#include "base/shared_library.hpp"
-
 // clang-format off: g722.h needs what telephony.h defines
 #include <spandsp/g722.h>
 #include <spandsp/telephony.h>
+
+#include "base/shared_library.hpp"
 // clang-format on
 
 namespace offhook::media {
