@@ -3,12 +3,13 @@
 
 #ifdef HAVE_SPANDSP
 
-// clang-format off: g722.h needs what telephony.h defines
-#include <spandsp/g722.h>
+// g722.h needs what telephony.h defines.
+// clang-format off
 #include <spandsp/telephony.h>
+#include <spandsp/g722.h>
+// clang-format on
 
 #include "base/shared_library.hpp"
-// clang-format on
 
 namespace offhook::media {
 
