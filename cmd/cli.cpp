@@ -177,12 +177,12 @@ void Parser::account_globals() {
     value(app, "--aor", global.aor, parse_sip_uri, "URI", "call as this address, sip:alice@example.com");
     value(app, "--registrar", global.registrar, parse_sip_uri, "URI",
           "registrar, if it is not the address's domain");
-    value(app, "--proxy", global.proxy, parse_proxy, "URI",
-          "send everything through this proxy, or wss://HOST[:PORT][/PATH]");
+    repeated(app, "--proxy", global.proxies, parse_proxy, "URI",
+             "send everything through this proxy, or wss://HOST[:PORT][/PATH]; repeatable, in order");
     text_option(app, "--auth-user", global.auth_user, "NAME", "user name for authentication");
     text_option(app, "--password-file", global.password_file, "FILE",
                 "its first line is the password; - is standard input");
-    choice(app, "--transport", global.transport, "udp|tcp|tls|ws|wss", "transport to the server");
+    choice(app, "--transport", global.transport, "udp|tcp|tls|ws|wss|dtls", "transport to the server");
     text_option(app, "--codecs", global.codecs, "LIST",
                 "codecs in order of preference: opus,g722,pcma,pcmu,l16");
     text_option(app, "--public-address", global.public_address, "IP", "address to show outside of a NAT");

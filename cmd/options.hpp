@@ -24,7 +24,8 @@ struct GlobalOptions {
     std::string audio; // empty: the configuration's
     std::optional<Duration> timeout;
     // The account that exists only for this command.
-    std::string aor, registrar, proxy, auth_user, transport, codecs, public_address, password_file;
+    std::vector<std::string> proxies;
+    std::string aor, registrar, auth_user, transport, codecs, public_address, password_file;
     std::string tls_ca, tls_certificate;
     bool tls_insecure = false;
     std::string srtp, stun, turn;

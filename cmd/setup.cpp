@@ -68,7 +68,7 @@ Result<> choose_account(const GlobalOptions &options, const FileSettings &file, 
 }
 
 bool changes_account(const GlobalOptions &o) {
-    return !o.registrar.empty() || !o.proxy.empty() || !o.auth_user.empty() || !o.transport.empty() ||
+    return !o.registrar.empty() || !o.proxies.empty() || !o.auth_user.empty() || !o.transport.empty() ||
            !o.public_address.empty() || !o.srtp.empty() || !o.stun.empty() || !o.turn.empty() || o.ice;
 }
 
@@ -112,7 +112,7 @@ Result<> override_accounts(const GlobalOptions &o, Setup &setup) {
     for (auto &account : setup.phone.accounts) {
         if (!setup.account.empty() && account.name != setup.account) continue;
         if (!o.registrar.empty()) account.registrar = o.registrar;
-        if (!o.proxy.empty()) account.proxy = o.proxy;
+        if (!o.proxies.empty()) account.proxies = o.proxies;
         if (!o.auth_user.empty()) account.auth_user = o.auth_user;
         if (!o.public_address.empty()) account.public_address = o.public_address;
         if (auto done = override_media(o, account); !done) return done;
@@ -206,6 +206,10 @@ const AccountSettings *account_for(const Setup &setup, const std::string &target
     if (!setup.account.empty()) return named(setup.account);
     for (const auto &contact : setup.phone.contacts)
         if (sip::iequals(contact.name, target) && !contact.account.empty()) return named(contact.account);
+    for (const auto &account : accounts)
+        if (std::ranges::any_of(account.targets,
+                                [&](const auto &pattern) { return glob_match(pattern, target); }))
+            return &account;
     if (const auto uri = sip::Uri::parse(target))
         for (const auto &account : accounts) {
             const auto aor = sip::Uri::parse(account.aor);

@@ -7,7 +7,7 @@ build="g++ make pkg-config git libre-dev librem-dev libssl-dev libopus-dev libsp
 libasound2-dev libncurses-dev libsrtp2-dev libspandsp-dev libwebrtc-audio-processing-dev libcli11-dev libtomlplusplus-dev \
 nlohmann-json3-dev libexpected-dev libexpat1-dev doctest-dev"
 test="python3 openssl baresip-core sip-tester kamailio kamailio-tls-modules kamailio-presence-modules \
-kamailio-websocket-modules coturn espeak-ng mandoc tcpdump \
+kamailio-websocket-modules kamailio-outbound-modules coturn espeak-ng mandoc tcpdump \
 chromium chromium-driver rtpengine-daemon"
 
 bench="baresip-core libsofia-sip-ua-dev kamailio rtpengine-daemon"

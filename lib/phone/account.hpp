@@ -16,7 +16,7 @@
 
 namespace offhook {
 
-class Account final : private sip::Registration::Listener {
+class Account final {
 public:
     // Errors: Errc::config (an AOR, registrar or proxy that is no SIP URI).
     static Result<std::unique_ptr<Account>> open(CallHost &host, AccountSettings settings);
@@ -46,29 +46,54 @@ public:
     // tells.
     void remove_bindings();
     void unregister(std::function<void()> done); // `done` always comes, at once when there is nothing to do
-    [[nodiscard]] bool registered() const { return registration_ && registration_->registered(); }
+    [[nodiscard]] bool registered() const;       // by one flow at least
     void query(std::function<void(Result<std::vector<std::string>>)> done);
     void link_changed();
     void flow_failed(const sip::Flow &flow);
 
 private:
     Account(CallHost &host, AccountSettings settings);
+    // One registration of the address by a flow of its own (RFC 5626 §4.2.1).
+    struct AccountFlow final : sip::Registration::Listener {
+        AccountFlow(Account &of, unsigned number) : account(of), reg_id(number) {}
+        void on_registering() override { account.on_registering(*this); }
+        void on_registered(const sip::Registration::Outcome &outcome) override {
+            account.on_registered(*this, outcome);
+        }
+        void on_failed(const Error &error, std::optional<Duration> retry_in) override {
+            account.on_failed(*this, error, retry_in);
+        }
+        void on_unregistered() override { account.on_unregistered(); }
+
+        Account &account;
+        unsigned reg_id;
+        bool trying = false; // its first attempt is not over
+        std::unique_ptr<sip::Registration> registration;
+    };
+
+    Result<> open_proxies();
     void ensure_registration();
+    [[nodiscard]] sip::Registration::Options registration_options(unsigned reg_id) const;
+    [[nodiscard]] sip::Registration *first() const; // a registered one if there is one
     void resolve_servers();
+    void add_registered(sip::InviteSession::Options &options) const;
     [[nodiscard]] std::string contact_user() const;
     [[nodiscard]] sip::SessionTimer::Options session_timer() const;
+    [[nodiscard]] const OutboundProxy *proxy() const {
+        return proxies_.empty() ? nullptr : &proxies_.front();
+    }
 
-    void on_registering() override;
-    void on_registered(const sip::Registration::Outcome &outcome) override;
-    void on_failed(const Error &error, std::optional<Duration> retry_in) override;
-    void on_unregistered() override;
+    void on_registering(AccountFlow &flow);
+    void on_registered(AccountFlow &flow, const sip::Registration::Outcome &outcome);
+    void on_failed(AccountFlow &flow, const Error &error, std::optional<Duration> retry_in);
+    void on_unregistered();
 
     CallHost &host_;
     AccountSettings settings_;
     sip::Uri aor_, registrar_;
-    std::optional<OutboundProxy> proxy_;
+    std::vector<OutboundProxy> proxies_; // in order of preference
     std::shared_ptr<sip::Authenticator> authenticator_;
-    std::unique_ptr<sip::Registration> registration_;
+    std::vector<std::unique_ptr<AccountFlow>> flows_;
     std::vector<std::unique_ptr<sip::Resolver::Query>> queries_;
     std::vector<Address> servers_;
 };

@@ -54,6 +54,7 @@ struct AccountRegistering {
 struct AccountRegistered {
     std::string account, aor, contact, transport;
     std::int64_t expires_s = 0;
+    unsigned flow = 1; // which of several (RFC 5626 reg-id)
 };
 struct AccountFailed {
     std::string account, aor;

@@ -50,6 +50,7 @@ struct Members {
     void operator()(const event::AccountRegistered &e) const {
         account(e.account, e.aor);
         line.add("contact", e.contact).add("transport", e.transport).add("expires_ms", e.expires_s * 1000);
+        line.add("flow", e.flow);
     }
     void operator()(const event::AccountFailed &e) const {
         account(e.account, e.aor);

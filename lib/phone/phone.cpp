@@ -317,7 +317,7 @@ std::string Phone::audio_name() const {
 std::vector<std::string> Phone::listening() const {
     using Kind = sip::TransportKind;
     std::vector<std::string> sockets;
-    for (const auto kind : {Kind::udp, Kind::tcp, Kind::tls, Kind::ws, Kind::wss})
+    for (const auto kind : {Kind::udp, Kind::tcp, Kind::tls, Kind::ws, Kind::wss, Kind::dtls})
         for (const auto &address : self_->ua_.transports().local_addresses(kind))
             sockets.push_back(std::string(sip::uri_token(kind)) + ":" + address.to_string());
     return sockets;

@@ -27,10 +27,14 @@ struct AccountSettings {
     std::string display_name; // From
     bool registers = true;    // register it when the phone runs
     std::string registrar;    // URI; empty: sip:DOMAIN of the AOR
-    std::string proxy;        // outbound proxy: URI (a Route with lr) or wss:// URL; empty: none
-    std::string auth_user;    // empty: user of the AOR
-    std::string password;     // already resolved from password_file or password_command
-    std::string realm;        // empty: whatever the account's own servers ask for
+    // Outbound proxies in order of preference: URIs (a Route with lr) or wss:// URLs; empty: none.
+    std::vector<std::string> proxies;
+    unsigned flows = 1;               // registrations kept at once, each by another of them (RFC 5626), 1..4
+    bool gruu = false;                // use the public GRUU as Contact of calls (RFC 5627)
+    std::vector<std::string> targets; // patterns of targets that are called with this account
+    std::string auth_user;            // empty: user of the AOR
+    std::string password;             // already resolved from password_file or password_command
+    std::string realm;                // empty: whatever the account's own servers ask for
     std::optional<sip::TransportKind> transport;
     Duration expires{600'000};
     std::string public_address;      // IP for Contact and SDP

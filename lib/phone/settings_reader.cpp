@@ -53,7 +53,8 @@ private:
     Take text(std::string &into);
     Take flag(bool &into);
     Take uri(std::string &into);
-    Take proxy(std::string &into);
+    Take proxies(std::vector<std::string> &into);
+    Take patterns(std::vector<std::string> &into);
     Take ip(std::string &into);
     Take duration(Duration &into);
     Take number(std::int64_t low, std::int64_t high, std::function<void(std::int64_t)> into);
@@ -119,11 +120,34 @@ Reader::Take Reader::uri(std::string &into) {
     return [this, &into](const ConfigMember &member) { parsed(member, into, parse_uri); };
 }
 
-Reader::Take Reader::proxy(std::string &into) {
+// One, or a list in order of preference.
+Reader::Take Reader::proxies(std::vector<std::string> &into) {
     return [this, &into](const ConfigMember &member) {
-        parsed(member, into, [](const std::string &text) {
-            return parse_outbound_proxy(text).map([&](const OutboundProxy &) { return text; });
-        });
+        const auto take = [&](const ConfigMember &one) {
+            std::string text;
+            parsed(one, text, [](const std::string &value) {
+                return parse_outbound_proxy(value).map([&](const OutboundProxy &) { return value; });
+            });
+            if (!text.empty()) into.push_back(text);
+        };
+        const auto *list = std::get_if<ConfigArray>(&member.value.value);
+        if (list == nullptr) return take(member);
+        for (const auto &item : *list)
+            take({member.key, member.origin, item});
+    };
+}
+
+Reader::Take Reader::patterns(std::vector<std::string> &into) {
+    return [this, &into](const ConfigMember &member) {
+        const auto *list = as<ConfigArray>(member, "a list of patterns such as [\"0*\", \"*@example.com\"]");
+        if (list == nullptr) return;
+        for (const auto &item : *list)
+            if (const auto *pattern = std::get_if<std::string>(&item.value);
+                pattern != nullptr && !pattern->empty())
+                into.push_back(*pattern);
+            else
+                error(item.origin,
+                      member.key + " must be a list of patterns such as [\"0*\", \"*@example.com\"]");
     };
 }
 
@@ -225,30 +249,34 @@ void Reader::account(const ConfigMember &member) {
     const auto stun = [this, &out](const ConfigMember &m) { parsed(m, out.stun, parse_stun_uri); };
     const auto turn = [this, &out](const ConfigMember &m) { parsed(m, out.turn, parse_turn_uri); };
     const auto srtp = [this, &out](const ConfigMember &m) { parsed(m, out.srtp, parse_srtp); };
-    members(*table, " in [account." + sanitise(member.key) + "]",
-            {{"aor", uri(out.aor)},
-             {"display_name", text(out.display_name)},
-             {"register", flag(out.registers)},
-             {"registrar", uri(out.registrar)},
-             {"proxy", proxy(out.proxy)},
-             {"auth_user", text(out.auth_user)},
-             {"password", text(source.password)},
-             {"password_file", text(source.file)},
-             {"password_command", words(source.command)},
-             {"realm", text(out.realm)},
-             {"transport", transport},
-             {"expires", duration(out.expires)},
-             {"public_address", ip(out.public_address)},
-             {"codecs", codecs(out.codecs)},
-             {"session_expires", duration(out.session_expires)},
-             {"anonymous", flag(out.anonymous)},
-             {"srtp", srtp},
-             {"ice", flag(out.ice)},
-             {"relay_only", flag(out.relay_only)},
-             {"stun", stun},
-             {"turn", turn},
-             {"turn_user", text(out.turn_user)},
-             {"turn_password", text(out.turn_password)}});
+    members(
+        *table, " in [account." + sanitise(member.key) + "]",
+        {{"aor", uri(out.aor)},
+         {"display_name", text(out.display_name)},
+         {"register", flag(out.registers)},
+         {"registrar", uri(out.registrar)},
+         {"proxy", proxies(out.proxies)},
+         {"flows", number(1, 4, [&out](std::int64_t value) { out.flows = static_cast<unsigned>(value); })},
+         {"gruu", flag(out.gruu)},
+         {"targets", patterns(out.targets)},
+         {"auth_user", text(out.auth_user)},
+         {"password", text(source.password)},
+         {"password_file", text(source.file)},
+         {"password_command", words(source.command)},
+         {"realm", text(out.realm)},
+         {"transport", transport},
+         {"expires", duration(out.expires)},
+         {"public_address", ip(out.public_address)},
+         {"codecs", codecs(out.codecs)},
+         {"session_expires", duration(out.session_expires)},
+         {"anonymous", flag(out.anonymous)},
+         {"srtp", srtp},
+         {"ice", flag(out.ice)},
+         {"relay_only", flag(out.relay_only)},
+         {"stun", stun},
+         {"turn", turn},
+         {"turn_user", text(out.turn_user)},
+         {"turn_password", text(out.turn_password)}});
     if (out.relay_only && !(out.ice && out.turn.given()))
         error(member.origin, "relay_only needs ice = true and a TURN server (turn = \"turn:HOST\")");
     if (find(*table, "aor") == nullptr)

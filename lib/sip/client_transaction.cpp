@@ -11,7 +11,7 @@ namespace {
 Transaction machine_for(const Draft &request, const Flow &flow) {
     const bool invite = parse_method(request.method) == Method::invite;
     return {invite ? TransactionKind::invite_client : TransactionKind::non_invite_client,
-            is_stream(flow.kind)};
+            is_reliable(flow.kind)};
 }
 
 } // namespace

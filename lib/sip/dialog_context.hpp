@@ -16,14 +16,15 @@ struct DialogContext {
     std::shared_ptr<Authenticator> authenticator;
     bool trusted = false; // the route begins at the account's own server
     Flow flow;            // by which the peer was heard last
+    std::string gruu;     // as in InviteSession::Options
 
     // A request with Contact and its way, ready for UserAgent::request(). CSeq grows.
     ClientRequest::Options request(UserAgent &ua, std::string_view method);
 };
 
-// Where requests of the peer reach us: the flow's listening address, or the public one (a whole Contact
-// value).
+// Where requests of the peer reach us, as a whole Contact value: `gruu`, else the flow's listening address,
+// else the public one (host, or host:port).
 std::string contact_value(UserAgent &ua, const Flow &flow, const std::string &user,
-                          const std::string &public_address);
+                          const std::string &public_address, const std::string &gruu = {});
 
 } // namespace offhook::sip

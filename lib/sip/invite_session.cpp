@@ -44,13 +44,13 @@ void InviteSession::set_dialog(Dialog dialog) {
 }
 
 std::string InviteSession::contact_for(const Flow &flow) const {
-    return contact_value(ua_, flow, options_.contact_user, options_.public_address);
+    return contact_value(ua_, flow, options_.contact_user, options_.public_address, options_.gruu);
 }
 
 DialogContext InviteSession::context() const {
     return {
         *dialog_, options_.contact_user, options_.public_address, options_.authenticator, options_.trusted,
-        flow_};
+        flow_,    options_.gruu};
 }
 
 ClientRequest::Options InviteSession::other_request(std::string_view method) {

@@ -60,6 +60,8 @@ public:
         std::string contact_user;       // user part of Contact
         std::string public_address;     // host for Contact instead of the flow's; may be empty
         std::vector<std::string> route; // Route values before the dialog's own: outbound proxy, Service-Route
+        std::vector<Uri> alternatives;  // to the next hop, as in ClientRequest::Options
+        std::string gruu;               // our Contact, when it is not to be the flow's address (RFC 5627)
         std::optional<Uri> next_hop;    // send there instead of to the first Route or the target
         std::optional<TransportKind> transport;
         std::optional<Flow> flow; // send on this one (registered flow)

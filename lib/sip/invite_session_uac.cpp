@@ -69,6 +69,7 @@ void InviteSession::start_invite(Draft draft) {
     ClientRequest::Options request;
     request.next_hop = next_hop_;
     request.draft = std::move(draft);
+    request.alternatives = options_.alternatives;
     request.transport = options_.transport;
     request.flow = options_.flow;
     request.authenticator = options_.authenticator;

@@ -17,6 +17,16 @@ std::optional<std::uint32_t> expires_of(const NameAddr &contact) {
     return seconds ? std::optional(*seconds) : std::nullopt;
 }
 
+std::optional<NameAddr> own_contact(const Message &response, const Uri &own) {
+    const auto contacts = response.addresses(HeaderId::contact);
+    if (!contacts) return {};
+    auto ours = std::find_if(contacts->begin(), contacts->end(),
+                             [&](const NameAddr &contact) { return same_binding(contact.uri, own); });
+    // A registrar or gateway on the way that rewrites addresses leaves one binding that can only be ours.
+    if (ours == contacts->end() && contacts->size() == 1) ours = contacts->begin();
+    return ours == contacts->end() ? std::nullopt : std::optional(*ours);
+}
+
 std::string registrar_uri(const Registration::Options &options) {
     Uri uri = options.registrar;
     if (uri.host.empty()) {
@@ -48,7 +58,7 @@ Draft make_register(const Registration::Options &options, const RegisterIdentity
     const std::string aor = address_of_record(options);
     draft.add("From", aor + ";tag=" + identity.from_tag).add("To", aor);
     draft.add("Call-ID", identity.call_id).add("CSeq", std::to_string(identity.cseq) + " REGISTER");
-    draft.add("Supported", options.instance_id.empty() ? "path" : "path, outbound");
+    draft.add("Supported", options.instance_id.empty() ? "path" : "path, outbound, gruu");
     for (const auto &[header, value] : options.headers)
         draft.add(header, value);
     return draft;
@@ -79,14 +89,21 @@ std::string contact_value(const Registration::Options &options, const std::strin
 std::uint32_t granted_expires(const Message &response, const Uri &own, std::uint32_t asked) {
     const auto header = parse_delta_seconds(response.value(HeaderId::expires));
     const std::uint32_t fallback = header ? *header : asked;
-    const auto contacts = response.addresses(HeaderId::contact);
-    if (!contacts) return fallback;
-    auto ours = std::find_if(contacts->begin(), contacts->end(),
-                             [&](const NameAddr &contact) { return same_binding(contact.uri, own); });
-    // A registrar or gateway on the way that rewrites addresses leaves one binding that can only be ours.
-    if (ours == contacts->end() && contacts->size() == 1) ours = contacts->begin();
-    if (ours == contacts->end()) return fallback;
-    return expires_of(*ours).value_or(fallback);
+    const auto ours = own_contact(response, own);
+    return ours ? expires_of(*ours).value_or(fallback) : fallback;
+}
+
+std::string public_gruu(const Message &response, const Uri &own) {
+    const auto ours = own_contact(response, own);
+    if (!ours) return {};
+    const auto gruu = Uri::parse(ours->params.get("pub-gruu"));
+    return gruu && gruu->is_sip() && gruu->headers.empty() ? gruu->encode() : std::string();
+}
+
+bool requires_outbound(const Message &response) {
+    const auto tags = response.list(HeaderId::require);
+    return std::any_of(tags.begin(), tags.end(),
+                       [](std::string_view tag) { return iequals(tag, "outbound"); });
 }
 
 std::optional<Address> seen_address(const Message &response, const std::vector<Address> &local) {

@@ -30,6 +30,12 @@ std::string contact_value(const Registration::Options &options, const std::strin
 // comparison), else the Expires header, else what was asked for.
 std::uint32_t granted_expires(const Message &response, const Uri &own, std::uint32_t asked);
 
+// The public GRUU it gave our own Contact (RFC 5627 §4.2), when that is a SIP URI. Empty: none.
+std::string public_gruu(const Message &response, const Uri &own);
+
+// The registrar keeps the flow of this registration (RFC 5626 §6).
+bool requires_outbound(const Message &response);
+
 // Our address as the registrar saw it, when it is neither of `local`.
 std::optional<Address> seen_address(const Message &response, const std::vector<Address> &local);
 

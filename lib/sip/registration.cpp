@@ -17,7 +17,7 @@ using namespace std::chrono_literals;
 constexpr Duration unregister_patience = 5s;
 
 Duration default_keep_alive(TransportKind kind) {
-    return is_stream(kind) ? 110s : 25s; // RFC 5626 §4.4: TCP 95 to 120 s, UDP 24 to 29 s
+    return is_reliable(kind) ? 110s : 25s; // RFC 5626 §4.4: TCP 95 to 120 s, UDP 24 to 29 s
 }
 
 Error refusal(const Uri &registrar, const Message &response, bool authenticated) {
@@ -54,7 +54,8 @@ struct Registration::Self : std::enable_shared_from_this<Self> {
     void apply(RegistrationEvent event, const Error &error = {});
     void send();
     void answered(const ClientRequest::Outcome &outcome, std::uint32_t asked);
-    void accepted(const Message &response, const Flow &way, std::uint32_t asked);
+    void accepted(const Message &response, const Flow &over, std::uint32_t asked);
+    bool correct_contact(const Message &response, const Flow &over);
     void removed(const ClientRequest::Outcome &outcome);
     ClientRequest::Options request_options(Draft draft) const;
     void unregister(bool all);
@@ -79,12 +80,18 @@ struct Registration::Self : std::enable_shared_from_this<Self> {
     std::optional<Flow> last_good; // for when names cannot be resolved
     std::optional<Address> public_address;
     std::vector<std::string> service_route;
-    bool bound = false; // the registrar has our Contact
+    std::string gruu;
+    std::string old_contact;            // to be removed with the next REGISTER
+    std::optional<Address> nat_contact; // what our Contact says, behind a NAT
+    std::optional<Uri> answering;       // the next hop that answered last
+    bool bound = false;                 // the registrar has our Contact
     bool resolve_failed = false;
     std::minstd_rand random{std::random_device{}()};
 };
 
 std::string Registration::Self::contact_for(const Flow &way) const {
+    if (nat_contact && way.kind == TransportKind::udp)
+        return sip::contact_uri(options, way.kind, nat_contact->to_string());
     return sip::contact_uri(options, way.kind, layer.transports().sent_by(way));
 }
 
@@ -110,6 +117,16 @@ ClientRequest::Options Registration::Self::request_options(Draft draft) const {
     ClientRequest::Options out;
     out.draft = std::move(draft);
     out.next_hop = register_next_hop(options);
+    out.alternatives = options.alternatives;
+    if (answering) { // the one that works, then the others in their order
+        std::erase_if(out.alternatives, [&](const Uri &uri) { return uri.encode() == answering->encode(); });
+        if (answering->encode() != out.next_hop.encode()) {
+            if (out.draft.get("Route") == "<" + out.next_hop.encode() + ">")
+                out.draft.erase_first("Route").prepend("Route", "<" + answering->encode() + ">");
+            out.alternatives.insert(out.alternatives.begin(), out.next_hop);
+            out.next_hop = *answering;
+        }
+    }
     out.transport = options.transport;
     out.authenticator = options.authenticator;
     if (flow)
@@ -126,8 +143,10 @@ void Registration::Self::send() {
     const std::uint32_t asked = policy.expires;
     draft.add("Expires", std::to_string(asked));
     auto prepared = request_options(std::move(draft));
-    prepared.prepare = [this](Draft &out, const Flow &way) {
-        out.set("Contact", contact_value(options, contact_for(way)));
+    prepared.prepare = [this](Draft &out, const Flow &over) {
+        std::string contacts = contact_value(options, contact_for(over));
+        if (!old_contact.empty()) contacts += ", <" + old_contact + ">;expires=0";
+        out.set("Contact", contacts);
     };
     request = std::make_unique<ClientRequest>(
         layer, resolver, loop, std::move(prepared), nullptr,
@@ -143,6 +162,7 @@ void Registration::Self::take_cseq() {
 void Registration::Self::answered(const ClientRequest::Outcome &outcome, std::uint32_t asked) {
     const auto keep = shared_from_this();
     take_cseq();
+    answering = outcome.response && request ? std::optional(request->next_hop()) : std::nullopt;
     bound = bound && outcome.response && outcome.response->status() / 100 == 2;
     if (!outcome.response) {
         const Error error = outcome.response.error();
@@ -165,8 +185,21 @@ void Registration::Self::answered(const ClientRequest::Outcome &outcome, std::ui
     apply(event, refusal(register_next_hop(options), response, outcome.authenticated));
 }
 
-void Registration::Self::accepted(const Message &response, const Flow &way, std::uint32_t asked) {
-    const auto own = Uri::parse(contact_for(way));
+// Behind a NAT, and the registrar keeps no flows: only the address that the NAT gave us can be reached. True
+// when that is being registered.
+bool Registration::Self::correct_contact(const Message &response, const Flow &over) {
+    const bool outbound = requires_outbound(response) && !options.instance_id.empty();
+    if (over.kind != TransportKind::udp || outbound || options.once || !public_address) return false;
+    if (nat_contact == public_address) return false;
+    old_contact = contact_for(over);
+    nat_contact = public_address;
+    send();
+    return true;
+}
+
+void Registration::Self::accepted(const Message &response, const Flow &over, std::uint32_t asked) {
+    const bool corrected = !std::exchange(old_contact, {}).empty();
+    const auto own = Uri::parse(contact_for(over));
     RegistrationEvent event{Kind::accepted};
     event.granted = own ? granted_expires(response, *own, asked) : asked;
     if (event.granted == 0) {
@@ -174,16 +207,18 @@ void Registration::Self::accepted(const Message &response, const Flow &way, std:
         return apply(event,
                      {Errc::rejected, "the registrar accepted the registration for 0 s", response.status()});
     }
-    if (flow && !(*flow == way)) layer.transports().keep_alive(*flow, Duration(0));
-    flow = last_good = way;
+    if (flow && !(*flow == over)) layer.transports().keep_alive(*flow, Duration(0));
+    flow = last_good = over;
     bound = true;
-    public_address = seen_address(response, {layer.transports().contact_address(way), way.local});
+    public_address = seen_address(response, {layer.transports().contact_address(over), over.local});
+    gruu = own ? public_gruu(response, *own) : "";
     service_route.clear();
     for (const auto value : response.list(HeaderId::service_route))
         service_route.emplace_back(value);
     keep_flow(response);
+    if (!corrected && correct_contact(response, over)) return;
     Outcome outcome{std::chrono::seconds(event.granted),
-                    response.addresses(HeaderId::contact).value_or(std::vector<NameAddr>{}), way};
+                    response.addresses(HeaderId::contact).value_or(std::vector<NameAddr>{}), over};
     apply(event);
     if (listener != nullptr) listener->on_registered(outcome);
 }
@@ -195,13 +230,14 @@ void Registration::Self::keep_flow(const Message &response) {
         response.find("Flow-Timer"); // RFC 5626 §4.4: what the registrar waits for pings
     if (const auto due = parse_delta_seconds(flow_timer != nullptr ? flow_timer->value : "");
         due && *due > 0 && interval.count() > 0)
-        interval = std::min<Duration>(interval, std::chrono::seconds(*due) * 9 / 10);
-    layer.transports().keep_alive(*flow, interval);
+        interval = std::min<Duration>(interval, Duration(std::chrono::seconds(*due)) * 9 / 10);
+    layer.transports().keep_alive(*flow, interval, requires_outbound(response));
 }
 
 void Registration::Self::drop_flow() {
     request.reset();
     bound = false;
+    nat_contact.reset(); // another NAT, perhaps
     if (!flow) return;
     layer.transports().keep_alive(*flow, Duration(0));
     layer.transports().abandon(*flow);
@@ -305,6 +341,14 @@ std::optional<Address> Registration::public_address() const {
 
 std::vector<std::string> Registration::service_route() const {
     return self_->service_route;
+}
+
+Uri Registration::next_hop() const {
+    return self_->answering.value_or(register_next_hop(self_->options));
+}
+
+std::string Registration::gruu() const {
+    return self_->gruu;
 }
 
 std::string Registration::contact_uri(const Flow &flow) const {

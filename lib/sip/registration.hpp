@@ -24,6 +24,7 @@ public:
         std::vector<Uri> route;      // outbound proxies in order (loose routing); may be empty
         std::optional<Uri> next_hop; // send there instead of to the first of them or the registrar
         std::chrono::seconds expires{600};
+        std::vector<Uri> alternatives; // other outbound proxies, for when the first cannot be reached
         std::shared_ptr<Authenticator> authenticator; // may be null
         std::optional<TransportKind> transport;       // the account's preference
         std::string instance_id;                      // "urn:uuid:…": RFC 5626 outbound; empty: none
@@ -72,6 +73,8 @@ public:
     // Our address as the registrar sees it, when it differs from the local one (Via received, rport).
     [[nodiscard]] std::optional<Address> public_address() const;
     [[nodiscard]] std::vector<std::string> service_route() const; // Route values for requests (RFC 3608)
+    [[nodiscard]] Uri next_hop() const;                           // the proxy or registrar in use
+    [[nodiscard]] std::string gruu() const; // public GRUU of this instance (RFC 5627); empty: none was given
     // The Contact URI registered by `flow`, for requests and dialogs of this account.
     [[nodiscard]] std::string contact_uri(const Flow &flow) const;
 

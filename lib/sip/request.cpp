@@ -37,6 +37,7 @@ struct ClientRequest::Self : std::enable_shared_from_this<Self> {
     void resolve();
     void resolved_to(Result<std::vector<Hop>> hops);
     void next();
+    void next_alternative();
     bool try_way();
     bool prefer_stream(const Flow &over);
     void on_response(const Message &response, const Flow &way);
@@ -102,7 +103,10 @@ void ClientRequest::Self::drop_query() {
 void ClientRequest::Self::resolved_to(Result<std::vector<Hop>> hops) {
     drop_query();
     if (done) return;
-    if (!hops) return conclude(fail(hops.error()));
+    if (!hops) {
+        last_error = hops.error();
+        return next();
+    }
     for (auto &hop : *hops)
         ways.push_back({std::move(hop), {}});
     next();
@@ -117,7 +121,17 @@ void ClientRequest::Self::next() {
     // The connection was lost: its peer may be reached by another.
     if (!resolved && options.flow && is_stream(options.flow->kind) && last_error.code != Errc::timeout)
         return resolve();
+    if (!options.alternatives.empty()) return next_alternative();
     conclude(fail(last_error));
+}
+
+void ClientRequest::Self::next_alternative() {
+    const std::string old = "<" + options.next_hop.encode() + ">";
+    options.next_hop = std::move(options.alternatives.front());
+    options.alternatives.erase(options.alternatives.begin());
+    if (draft.get("Route") == old)
+        draft.erase_first("Route").prepend("Route", "<" + options.next_hop.encode() + ">");
+    resolve();
 }
 
 bool ClientRequest::Self::try_way() {
@@ -172,7 +186,7 @@ void ClientRequest::Self::on_final(const Message &response) {
         return;
     }
     if ((status == 401 || status == 407) && retry(response)) return;
-    if (status == 503 && !cancelled && !ways.empty()) return next();
+    if (status == 503 && !cancelled && !(ways.empty() && options.alternatives.empty())) return next();
     conclude(response);
 }
 
@@ -262,6 +276,10 @@ ClientRequest::~ClientRequest() {
 
 void ClientRequest::cancel(std::string_view reason_header) {
     self_->cancel(reason_header);
+}
+
+const Uri &ClientRequest::next_hop() const {
+    return self_->options.next_hop;
 }
 
 const Draft &ClientRequest::draft() const {

@@ -49,8 +49,11 @@ private:
 class ClientRequest {
 public:
     struct Options {
-        Draft draft;                                  // without Via; Contact may be set by `prepare`
-        Uri next_hop;                                 // first Route or Request-URI
+        Draft draft;  // without Via; Contact may be set by `prepare`
+        Uri next_hop; // first Route or Request-URI
+        // Where to go when there is no way to next_hop, in order. A Route that names next_hop names them
+        // instead.
+        std::vector<Uri> alternatives;
         std::optional<TransportKind> transport;       // the account's preference
         std::optional<Flow> flow;                     // use this live flow instead of resolving
         std::shared_ptr<Authenticator> authenticator; // may be null
@@ -75,7 +78,8 @@ public:
     ClientRequest &operator=(const ClientRequest &) = delete;
 
     void cancel(std::string_view reason_header = {});
-    [[nodiscard]] const Draft &draft() const; // as last sent (CSeq, Authorization)
+    [[nodiscard]] const Draft &draft() const;  // as last sent (CSeq, Authorization)
+    [[nodiscard]] const Uri &next_hop() const; // the one in use: next_hop, or an alternative
 
 private:
     struct Self;

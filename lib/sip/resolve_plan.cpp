@@ -13,6 +13,7 @@ std::optional<TransportKind> service_transport(std::string_view service) {
     if (iequals(service, "SIP+D2U")) return TransportKind::udp;
     if (iequals(service, "SIP+D2T")) return TransportKind::tcp;
     if (iequals(service, "SIPS+D2T")) return TransportKind::tls;
+    if (iequals(service, "SIPS+D2U")) return TransportKind::dtls; // draft-jennings-sip-dtls
     return std::nullopt;
 }
 
@@ -24,6 +25,8 @@ std::string srv_name(TransportKind kind, const std::string &host) {
         return "_sip._tcp." + host;
     case TransportKind::tls:
         return "_sips._tcp." + host;
+    case TransportKind::dtls:
+        return "_sips._udp." + host;
     default:
         return ""; // WebSocket servers are found by their URI (RFC 7118 §8)
     }
@@ -47,6 +50,8 @@ Result<std::optional<TransportKind>> wanted_transport(const Uri &uri,
     case TransportKind::ws:
     case TransportKind::wss:
         return TransportKind::wss;
+    case TransportKind::dtls:
+        return TransportKind::dtls;
     default:
         return TransportKind::tls; // transport=tcp on sips is TLS (RFC 3261 §26.2.2)
     }

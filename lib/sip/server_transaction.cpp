@@ -10,7 +10,7 @@ namespace {
 Transaction machine_for(const Message &request, const Flow &flow) {
     const bool invite = request.method() == Method::invite;
     return {invite ? TransactionKind::invite_server : TransactionKind::non_invite_server,
-            is_stream(flow.kind)};
+            is_reliable(flow.kind)};
 }
 
 } // namespace

@@ -1,5 +1,6 @@
 #include "sip/stream_connection.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <utility>
@@ -32,7 +33,8 @@ bool try_again(int err) {
 
 Result<std::shared_ptr<StreamConnection>> StreamConnection::connect(Loop &loop, Listener &listener, Peer peer,
                                                                     Limits limits) {
-    Fd fd(socket(peer.remote.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    const int type = peer.kind == TransportKind::dtls ? SOCK_DGRAM : SOCK_STREAM;
+    Fd fd(socket(peer.remote.family(), type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (!fd) return fail_errno(Errc::network, errno, "connect to " + peer.remote.to_string());
     std::shared_ptr<StreamConnection> result(
         new StreamConnection(loop, listener, std::move(peer), limits, std::move(fd), false));
@@ -53,7 +55,8 @@ Result<std::shared_ptr<StreamConnection>> StreamConnection::accept(Loop &loop, L
 StreamConnection::StreamConnection(Loop &loop, Listener &listener, Peer peer, Limits limits, Fd fd,
                                    bool incoming)
     : loop_(loop), listener_(listener), limits_(limits), fd_(std::move(fd)), tls_(std::move(peer.tls)),
-      framing_(std::move(peer.framing)), incoming_(incoming), deadline_(loop), breaking_(loop) {
+      framing_(std::move(peer.framing)), incoming_(incoming), deadline_(loop), breaking_(loop),
+      resend_(loop) {
     flow_ = {peer.kind, {}, peer.remote, peer.id};
     if (!framing_) framing_ = std::make_unique<SipFraming>();
     set_options(fd_.get());
@@ -95,6 +98,28 @@ void StreamConnection::connected() {
     deadline(limits_.handshake, "the TLS handshake took too long");
     if (auto started = tls_->start(); !started) return fail_later(started.error());
     collect_output();
+    watch_handshake();
+}
+
+void StreamConnection::begin_with(std::string_view first) {
+    if (first.empty()) return;
+    const auto self = shared_from_this();
+    decrypt(first);
+    if (state_ == State::closed || broken_) return;
+    if (auto flushed = flush(); !flushed) close(flushed.error());
+}
+
+// DTLS sends a flight again that was lost (RFC 6347 §4.2.4).
+void StreamConnection::watch_handshake() {
+    const auto again = tls_->resend_in();
+    if (!again) return resend_.cancel();
+    resend_.start(*again, [this] {
+        if (auto sent = tls_->resend(); !sent)
+            return close({sent.error().code, where() + ": " + sent.error().what});
+        collect_output();
+        watch_handshake();
+        if (auto flushed = flush(); !flushed) close(flushed.error());
+    });
 }
 
 void StreamConnection::established() {
@@ -171,9 +196,10 @@ bool StreamConnection::receive_once() {
         return false;
     }
     if (state_ == State::draining) {
-        if (size == 0) close(end_);
+        if (size == 0 && !datagrams()) close(end_);
         return size > 0;
     }
+    if (size == 0 && datagrams()) return true; // nobody's good-bye
     if (size == 0) {
         close({Errc::network, where() + ": connection closed by the peer"});
         return false;
@@ -183,7 +209,7 @@ bool StreamConnection::receive_once() {
         decrypt({bytes.data(), bytes.size()});
     else
         deliver(bytes);
-    return bytes.size() == buffer.size(); // less: there is no more for now
+    return datagrams() || bytes.size() == buffer.size(); // less of a stream: there is no more for now
 }
 
 void StreamConnection::decrypt(std::string_view bytes) {
@@ -193,6 +219,7 @@ void StreamConnection::decrypt(std::string_view bytes) {
         (void)flush(); // the alert
         return close({received.error().code, where() + ": " + received.error().what});
     }
+    if (state_ == State::handshaking) watch_handshake();
     if (state_ == State::handshaking && tls_->established()) established();
     if (!received->plaintext.empty()) deliver(received->plaintext);
     if (received->closed && state_ != State::closed)
@@ -284,7 +311,7 @@ Result<> StreamConnection::send_wire(std::string wire) {
 Result<> StreamConnection::flush() {
     const std::size_t before = out_.size() - sent_;
     while (sent_ < out_.size()) {
-        const ssize_t size = ::send(fd_.get(), out_.data() + sent_, out_.size() - sent_, MSG_NOSIGNAL);
+        const ssize_t size = ::send(fd_.get(), out_.data() + sent_, next_piece(), MSG_NOSIGNAL);
         if (size < 0 && !try_again(errno)) return fail_errno(Errc::network, errno, where());
         if (size < 0) break;
         sent_ += static_cast<std::size_t>(size);
@@ -296,6 +323,18 @@ Result<> StreamConnection::flush() {
     }
     if (state_ == State::draining && moved) deadline_.start(linger, [this] { close(end_); });
     return watch();
+}
+
+// A stream takes what it can; of DTLS each record goes in a datagram of its own (RFC 6347 §4.1: its length
+// stands at its eleventh byte).
+std::size_t StreamConnection::next_piece() const {
+    constexpr std::size_t header = 13, length_at = 11;
+    const std::size_t rest = out_.size() - sent_;
+    if (!datagrams() || rest <= header) return rest;
+    const auto byte = [&](std::size_t at) {
+        return static_cast<std::size_t>(static_cast<unsigned char>(out_[sent_ + at]));
+    };
+    return std::min(rest, header + (byte(length_at) << 8U | byte(length_at + 1)));
 }
 
 void StreamConnection::finish(Error error) {
@@ -341,6 +380,7 @@ void StreamConnection::close(const Error &error) {
     state_ = State::closed;
     deadline_.cancel();
     breaking_.cancel();
+    resend_.cancel();
     watch_.stop();
     fd_.reset();
     listener_.on_closed(*this, error);

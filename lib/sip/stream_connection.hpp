@@ -1,6 +1,6 @@
-// One TCP connection, with TLS and WebSocket on it or not: connects, frames, queues, keeps its deadlines. Own
-// sockets rather than libre's:
-// its listener spins when accept() runs out of descriptors, and on Debian 13 it sets SO_REUSEPORT.
+// One TCP connection, with TLS and WebSocket on it or not, or one DTLS association on a UDP socket of its
+// own: connects, frames, queues, keeps its deadlines. Own sockets rather than libre's: its listener spins
+// when accept() runs out of descriptors, and on Debian 13 it sets SO_REUSEPORT.
 #pragma once
 
 #include <cstdint>
@@ -62,6 +62,8 @@ public:
 
     Result<> send(std::string_view message);
     Result<> ping(); // which the peer answers with an item of kind pong
+    // What an accepted DTLS peer began with; may end the connection.
+    void begin_with(std::string_view first);
     // Sends what waits, then ends the connection with `error`; nothing more is read from it.
     void finish(Error error);
     void abort(const Error &error) { close(error); } // at once; on_closed() comes from inside
@@ -89,6 +91,9 @@ private:
     void watch_silence(Duration delay);
     void silent();
     void too_slow(const char *why);
+    [[nodiscard]] bool datagrams() const { return flow_.kind == TransportKind::dtls; }
+    [[nodiscard]] std::size_t next_piece() const;
+    void watch_handshake();
     void collect_output();
     Result<> flush();
     void drained();
@@ -115,7 +120,7 @@ private:
     std::uint8_t unanswered_ = 0; // pings
     TimePoint heard_at_{};
     Error end_; // why a draining connection ends
-    Timer deadline_, breaking_;
+    Timer deadline_, breaking_, resend_;
     FdWatch watch_;
 };
 

@@ -1,5 +1,6 @@
 #include "sip/stream_listener.hpp"
 
+#include <array>
 #include <cerrno>
 
 #include <netinet/in.h>
@@ -13,6 +14,22 @@ constexpr int backlog = 128;
 constexpr int accepts_per_wakeup = 32;
 constexpr Duration out_of_descriptors{500};
 
+// SO_REUSEPORT lets the connected sockets of DTLS peers share the port; other users' programs cannot join.
+Fd new_socket(int family, bool datagrams) {
+    Fd fd(socket(family, (datagrams ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    const int yes = 1;
+    if (!fd) return fd;
+    (void)setsockopt(fd.get(), SOL_SOCKET, datagrams ? SO_REUSEPORT : SO_REUSEADDR, &yes, sizeof yes);
+    if (family == AF_INET6) (void)setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof yes);
+    return fd;
+}
+
+// A DTLS handshake record that begins a ClientHello; anything else from a stranger is noise (RFC 6347
+// §4.3.2).
+bool is_client_hello(std::string_view datagram) {
+    return datagram.size() > 25 && datagram[0] == 22 && datagram[1] == '\xfe' && datagram[13] == 1;
+}
+
 } // namespace
 
 Result<std::unique_ptr<StreamListener>> StreamListener::open(Loop &loop, TransportKind kind,
@@ -22,14 +39,13 @@ Result<std::unique_ptr<StreamListener>> StreamListener::open(Loop &loop, Transpo
         return fail_errno(Errc::network, err,
                           "listen on " + std::string(uri_token(kind)) + ":" + bind.to_string());
     };
-    Fd fd(socket(bind.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    const bool datagrams = kind == TransportKind::dtls;
+    Fd fd = new_socket(bind.family(), datagrams);
     if (!fd) return failed();
-    const int yes = 1;
-    (void)setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-    if (bind.family() == AF_INET6) (void)setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof yes);
     sockaddr_storage bound{};
     socklen_t length = sizeof bound;
-    if (::bind(fd.get(), bind.sockaddr_ptr(), bind.sockaddr_len()) != 0 || ::listen(fd.get(), backlog) != 0 ||
+    if (::bind(fd.get(), bind.sockaddr_ptr(), bind.sockaddr_len()) != 0 ||
+        (!datagrams && ::listen(fd.get(), backlog) != 0) ||
         getsockname(fd.get(), reinterpret_cast<sockaddr *>(&bound), &length) != 0)
         return failed();
     const Address address = Address::from_sockaddr(reinterpret_cast<const sockaddr *>(&bound));
@@ -48,8 +64,8 @@ Result<> StreamListener::watch() {
 }
 
 void StreamListener::accept_some() {
-    for (int i = 0; i < accepts_per_wakeup && accept_one(); ++i) {
-    }
+    for (int i = 0; i < accepts_per_wakeup; ++i)
+        if (!(kind_ == TransportKind::dtls ? accept_peer() : accept_one())) return;
 }
 
 bool StreamListener::accept_one() {
@@ -57,15 +73,43 @@ bool StreamListener::accept_one() {
     socklen_t length = sizeof peer;
     Fd fd(accept4(fd_.get(), reinterpret_cast<sockaddr *>(&peer), &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (fd) {
-        accepted_(*this, std::move(fd), Address::from_sockaddr(reinterpret_cast<const sockaddr *>(&peer)));
+        accepted_(*this, std::move(fd), Address::from_sockaddr(reinterpret_cast<const sockaddr *>(&peer)),
+                  {});
         return true;
     }
-    const bool exhausted = errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM;
-    if (!exhausted) return errno == ECONNABORTED || errno == EINTR;
+    const int err = errno;
+    return !out_of_descriptors_now(err) && (err == ECONNABORTED || err == EINTR);
+}
+
+bool StreamListener::accept_peer() {
+    std::array<char, 2048> buffer; // NOLINT(cppcoreguidelines-pro-type-member-init): filled by recvfrom()
+    sockaddr_storage peer{};
+    socklen_t length = sizeof peer;
+    const ssize_t size =
+        recvfrom(fd_.get(), buffer.data(), buffer.size(), 0, reinterpret_cast<sockaddr *>(&peer), &length);
+    if (size < 0) return errno == EINTR || errno == ECONNREFUSED;
+    const std::string_view first(buffer.data(), static_cast<std::size_t>(size));
+    if (!is_client_hello(first)) return true;
+    const Address remote = Address::from_sockaddr(reinterpret_cast<const sockaddr *>(&peer));
+    if (Fd fd = connected_socket(remote)) accepted_(*this, std::move(fd), remote, first);
+    return true; // without a socket the peer tries again
+}
+
+// The kernel hands what this peer sends from now on to the socket that is connected to it.
+Fd StreamListener::connected_socket(const Address &remote) const {
+    Fd fd = new_socket(remote.family(), true);
+    if (!fd || ::bind(fd.get(), address_.sockaddr_ptr(), address_.sockaddr_len()) != 0 ||
+        ::connect(fd.get(), remote.sockaddr_ptr(), remote.sockaddr_len()) != 0)
+        return {};
+    return fd;
+}
+
+bool StreamListener::out_of_descriptors_now(int err) {
+    if (err != EMFILE && err != ENFILE && err != ENOBUFS && err != ENOMEM) return false;
     // The connection stays in the backlog and the descriptor stays readable: look again in a while.
     watch_.stop();
     pause_.start(out_of_descriptors, [this] { (void)watch(); });
-    return false;
+    return true;
 }
 
 } // namespace offhook::sip

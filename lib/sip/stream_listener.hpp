@@ -1,4 +1,5 @@
-// A listening TCP socket. Running out of descriptors pauses it instead of spinning.
+// A listening TCP socket, or for DTLS a UDP socket that gives each new peer a connected one. Running out of
+// descriptors pauses it instead of spinning.
 #pragma once
 
 #include <functional>
@@ -13,7 +14,9 @@ namespace offhook::sip {
 
 class StreamListener {
 public:
-    using Accepted = std::function<void(StreamListener &listener, Fd fd, const Address &remote)>;
+    // `first`: the datagram that DTLS peers begin with, already read; else empty.
+    using Accepted =
+        std::function<void(StreamListener &listener, Fd fd, const Address &remote, std::string_view first)>;
 
     // Errors: Errc::network.
     static Result<std::unique_ptr<StreamListener>> open(Loop &loop, TransportKind kind, const Address &bind,
@@ -30,6 +33,9 @@ private:
     Result<> watch();
     void accept_some();
     bool accept_one();
+    bool accept_peer();
+    [[nodiscard]] Fd connected_socket(const Address &remote) const;
+    bool out_of_descriptors_now(int err);
 
     TransportKind kind_;
     Fd fd_;

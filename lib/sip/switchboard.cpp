@@ -10,6 +10,7 @@
 #include "sip/headers.hpp"
 #include "sip/response_route.hpp"
 #include "sip/screen.hpp"
+#include "sip/stun_ping.hpp"
 #include "sip/websocket_framing.hpp"
 
 namespace offhook::sip {
@@ -34,6 +35,11 @@ std::string stateless_tag(const Message &request) {
     return std::to_string(std::hash<std::string>{}(text));
 }
 
+// Content-Length alone says where a message ends; WebSocket and DTLS messages have bounds of their own.
+bool is_byte_stream(TransportKind kind) {
+    return kind == TransportKind::tcp || kind == TransportKind::tls;
+}
+
 bool only_line_ends(std::string_view bytes) {
     return bytes.find_first_not_of(line_ends) == std::string_view::npos;
 }
@@ -53,7 +59,8 @@ void Transports::Self::set_tls(TlsOptions options) {
     tls = TlsContext(std::move(options));
     // Connections made under other rules live on for their dialogs, but are not offered for anything new.
     std::erase_if(reusable_, [](const auto &entry) {
-        return entry.first.starts_with("tls ") || entry.first.starts_with("wss ");
+        return entry.first.starts_with("tls ") || entry.first.starts_with("wss ") ||
+               entry.first.starts_with("dtls ");
     });
 }
 
@@ -66,10 +73,10 @@ Result<Address> Transports::Self::listen_udp(const Address &bind) {
 
 Result<Address> Transports::Self::listen_stream(TransportKind kind, const Address &bind) {
     if (is_secure(kind))
-        if (auto ready = tls.prepare_server(); !ready) return fail(ready.error());
-    auto opened =
-        StreamListener::open(loop, kind, bind, [this](StreamListener &from, Fd fd, const Address &remote) {
-            accepted(from, std::move(fd), remote);
+        if (auto ready = tls.prepare_server(kind); !ready) return fail(ready.error());
+    auto opened = StreamListener::open(
+        loop, kind, bind, [this](StreamListener &from, Fd fd, const Address &remote, std::string_view first) {
+            accepted(from, std::move(fd), remote, first);
         });
     if (!opened) return fail(opened.error());
     listeners.push_back(std::move(*opened));
@@ -88,11 +95,11 @@ bool Transports::Self::make_room(const Address &remote) {
     return true;
 }
 
-void Transports::Self::accepted(StreamListener &from, Fd fd, const Address &remote) {
+void Transports::Self::accepted(StreamListener &from, Fd fd, const Address &remote, std::string_view first) {
     if (!make_room(remote)) return;
     StreamConnection::Peer peer{next_connection_++, from.kind(), remote, nullptr, nullptr};
     if (is_secure(from.kind())) {
-        auto session = tls.server();
+        auto session = tls.server(from.kind());
         if (!session) return;
         peer.tls = std::move(*session);
     }
@@ -107,7 +114,8 @@ void Transports::Self::accepted(StreamListener &from, Fd fd, const Address &remo
     auto connection = StreamConnection::accept(loop, *this, std::move(peer), of_connection, std::move(fd));
     if (!connection) return;
     half_open_.accepted(remote, id, loop.now());
-    connections.emplace(id, std::move(*connection));
+    connections.emplace(id, *connection);
+    (*connection)->begin_with(first);
 }
 
 UdpSocket *Transports::Self::socket_of(const Address &local) const {
@@ -161,7 +169,7 @@ Result<Flow> Transports::Self::open_stream(const Hop &hop) {
     if (connections.size() >= limits.connections) return fail(Errc::network, "too many connections");
     StreamConnection::Peer peer{next_connection_++, hop.kind, hop.address, nullptr, client_framing(named)};
     if (is_secure(hop.kind)) {
-        auto session = tls.client(named.host);
+        auto session = tls.client(hop.kind, named.host);
         if (!session) return fail(session.error());
         peer.tls = std::move(*session);
     }
@@ -231,13 +239,14 @@ Result<> Transports::Self::send(const Flow &flow, std::string_view bytes) const 
             return fail(Errc::network, "udp:" + flow.local.to_string() + ": no such socket");
         sent = socket->send(flow.local, flow.remote, bytes);
     }
-    if (sent && tap && !only_line_ends(bytes)) tap(flow, true, bytes);
+    if (sent && tap && !only_line_ends(bytes) && !is_stun(bytes)) tap(flow, true, bytes);
     return sent;
 }
 
 void Transports::Self::on_datagram(UdpSocket &socket, std::string_view bytes, const Address &local,
                                    const Address &remote) {
     if (only_line_ends(bytes)) return; // keep-alives, also the empty datagram
+    if (is_stun(bytes)) return keep_alive.stun(local.is_set() ? local : socket.address(), remote, bytes);
     const Flow flow{TransportKind::udp, local.is_set() ? local : socket.address(), remote, 0};
     received(std::string(bytes), flow);
 }
@@ -280,6 +289,10 @@ void Transports::Self::on_closed(StreamConnection &connection, const Error &erro
 }
 
 void Transports::Self::keep_alive_failed(const Flow &flow) const {
+    if (!is_stream(flow.kind))
+        return listener.on_flow_failed(flow,
+                                       {Errc::network, "udp:" + flow.remote.to_string() +
+                                                           ": the keep-alive was not answered as before"});
     if (StreamConnection *connection = find(flow.connection))
         connection->abort({Errc::network, connection->where() + ": the keep-alive was not answered"});
 }
@@ -289,12 +302,11 @@ void Transports::Self::received(std::string bytes, const Flow &flow) {
     auto parsed = Message::parse(std::move(bytes));
     StreamConnection *connection = find(flow.connection);
     if (!parsed) {
-        if (connection != nullptr && !is_websocket(flow.kind)) // there the next message is not lost
+        if (connection != nullptr && is_byte_stream(flow.kind)) // elsewhere the next message is not lost
             connection->finish({Errc::parse, connection->where() + ": " + parsed.error().what});
         return;
     }
-    // A WebSocket message has bounds of its own, like a datagram.
-    const Screening screening = screen(*parsed, is_stream(flow.kind) && !is_websocket(flow.kind));
+    const Screening screening = screen(*parsed, is_byte_stream(flow.kind));
     Message message = std::move(*parsed);
     if (message.is_request() && (screening.verdict == Verdict::pass || screening.status != 0)) {
         auto stamped = stamp_source(message, flow.remote);

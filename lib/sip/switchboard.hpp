@@ -53,7 +53,7 @@ private:
     void on_item(StreamConnection &connection, Framing::Item item) override;
     void on_closed(StreamConnection &connection, const Error &error) override;
 
-    void accepted(StreamListener &from, Fd fd, const Address &remote);
+    void accepted(StreamListener &from, Fd fd, const Address &remote, std::string_view first);
     bool make_room(const Address &remote);
     [[nodiscard]] std::unique_ptr<Framing> client_framing(const Hop &hop) const;
     void ping(const Flow &flow, std::string_view bytes) const;

@@ -18,11 +18,11 @@ Failure cannot(const std::string &doing) {
     return fail(Errc::tls, doing + ": " + last_reason());
 }
 
-Result<std::shared_ptr<SSL_CTX>> make(const SSL_METHOD *method) {
+Result<std::shared_ptr<SSL_CTX>> make(const SSL_METHOD *method, bool dtls) {
     ERR_clear_error();
     std::shared_ptr<SSL_CTX> context(SSL_CTX_new(method), SSL_CTX_free);
     if (!context) return cannot("set up TLS");
-    SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
+    SSL_CTX_set_min_proto_version(context.get(), dtls ? DTLS1_2_VERSION : TLS1_2_VERSION);
     SSL_CTX_set_options(context.get(), SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
     SSL_CTX_set_mode(context.get(), SSL_MODE_RELEASE_BUFFERS);
     return context;
@@ -38,9 +38,10 @@ Result<> use_certificate(SSL_CTX *context, const std::string &file) {
 
 } // namespace
 
-Result<> TlsContext::prepare_client() {
-    if (client_) return {};
-    auto context = make(TLS_client_method());
+Result<> TlsContext::prepare_client(TransportKind kind) {
+    if (client_of(kind)) return {};
+    const bool dtls = kind == TransportKind::dtls;
+    auto context = make(dtls ? DTLS_client_method() : TLS_client_method(), dtls);
     if (!context) return fail(context.error());
     const int trusted =
         options_.ca_file.empty()
@@ -51,29 +52,30 @@ Result<> TlsContext::prepare_client() {
                       (options_.ca_file.empty() ? std::string("of the system") : options_.ca_file));
     if (!options_.certificate.empty())
         if (auto used = use_certificate(context->get(), options_.certificate); !used) return used;
-    client_ = std::move(*context);
+    client_of(kind) = std::move(*context);
     return {};
 }
 
-Result<> TlsContext::prepare_server() {
-    if (server_) return {};
+Result<> TlsContext::prepare_server(TransportKind kind) {
+    if (server_of(kind)) return {};
     if (options_.certificate.empty())
         return fail(Errc::tls, "listening on TLS needs a certificate (a PEM file with chain and key)");
-    auto context = make(TLS_server_method());
+    const bool dtls = kind == TransportKind::dtls;
+    auto context = make(dtls ? DTLS_server_method() : TLS_server_method(), dtls);
     if (!context) return fail(context.error());
     if (auto used = use_certificate(context->get(), options_.certificate); !used) return used;
-    server_ = std::move(*context);
+    server_of(kind) = std::move(*context);
     return {};
 }
 
-Result<std::unique_ptr<TlsSession>> TlsContext::client(const std::string &host) {
-    if (auto ready = prepare_client(); !ready) return fail(ready.error());
-    return TlsSession::client(client_.get(), host, options_.insecure);
+Result<std::unique_ptr<TlsSession>> TlsContext::client(TransportKind kind, const std::string &host) {
+    if (auto ready = prepare_client(kind); !ready) return fail(ready.error());
+    return TlsSession::client(client_of(kind).get(), host, options_.insecure);
 }
 
-Result<std::unique_ptr<TlsSession>> TlsContext::server() {
-    if (auto ready = prepare_server(); !ready) return fail(ready.error());
-    return TlsSession::server(server_.get());
+Result<std::unique_ptr<TlsSession>> TlsContext::server(TransportKind kind) {
+    if (auto ready = prepare_server(kind); !ready) return fail(ready.error());
+    return TlsSession::server(server_of(kind).get());
 }
 
 } // namespace offhook::sip

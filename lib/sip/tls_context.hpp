@@ -17,15 +17,19 @@ public:
 
     // Made when first asked for, so that a missing file is reported by the call that needed it.
     // Errors: Errc::tls ("read the certificate /etc/x.pem: …").
-    Result<std::unique_ptr<TlsSession>> client(const std::string &host);
-    Result<std::unique_ptr<TlsSession>> server();
-    Result<> prepare_server();
+    // `kind` dtls: DTLS, any other: TLS.
+    Result<std::unique_ptr<TlsSession>> client(TransportKind kind, const std::string &host);
+    Result<std::unique_ptr<TlsSession>> server(TransportKind kind);
+    Result<> prepare_server(TransportKind kind);
 
 private:
-    Result<> prepare_client();
+    using Context = std::shared_ptr<ssl_ctx_st>;
+    Result<> prepare_client(TransportKind kind);
+    Context &client_of(TransportKind kind) { return kind == TransportKind::dtls ? dtls_client_ : client_; }
+    Context &server_of(TransportKind kind) { return kind == TransportKind::dtls ? dtls_server_ : server_; }
 
     TlsOptions options_;
-    std::shared_ptr<ssl_ctx_st> client_, server_;
+    Context client_, server_, dtls_client_, dtls_server_;
 };
 
 } // namespace offhook::sip

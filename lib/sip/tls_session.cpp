@@ -14,6 +14,7 @@ namespace offhook::sip {
 namespace {
 
 constexpr std::size_t record_size = 16 * 1024;
+constexpr long dtls_mtu = 1200; // fits every path there is
 
 struct FreeNames {
     void operator()(GENERAL_NAMES *names) const noexcept { GENERAL_NAMES_free(names); }
@@ -89,6 +90,9 @@ void TlsSession::Free::operator()(ssl_st *ssl) const noexcept {
 TlsSession::TlsSession(ssl_st *ssl) : ssl_(ssl) {
     SSL_set_bio(ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
     SSL_set_app_data(ssl, this);
+    if (SSL_is_dtls(ssl) == 0) return;
+    SSL_set_options(ssl, SSL_OP_NO_QUERY_MTU);
+    SSL_set_mtu(ssl, dtls_mtu);
 }
 
 TlsSession::~TlsSession() = default;
@@ -203,6 +207,20 @@ Result<> TlsSession::send(std::string_view plaintext) {
 void TlsSession::shut_down() {
     ERR_clear_error();
     if (established_) (void)SSL_shutdown(ssl_.get());
+}
+
+std::optional<Duration> TlsSession::resend_in() const {
+    timeval left{};
+    if (SSL_is_dtls(ssl_.get()) == 0 || established_ || DTLSv1_get_timeout(ssl_.get(), &left) != 1)
+        return std::nullopt;
+    return std::chrono::ceil<Duration>(std::chrono::seconds(left.tv_sec) +
+                                       std::chrono::microseconds(left.tv_usec));
+}
+
+Result<> TlsSession::resend() {
+    ERR_clear_error();
+    if (DTLSv1_handle_timeout(ssl_.get()) < 0) return fail(describe_failure());
+    return {};
 }
 
 std::string TlsSession::take_output() {

@@ -1,11 +1,14 @@
-// One TLS connection without I/O: bytes in, bytes out. OpenSSL over memory BIOs rather than libre's TLS,
-// which in 1.1.0 verifies nothing and sends no SNI; so both Debian releases behave alike.
+// One TLS or DTLS connection without I/O: bytes in, bytes out (of DTLS one datagram in, records out). OpenSSL
+// over memory BIOs rather than libre's TLS, which in 1.1.0 verifies nothing and sends no SNI; so both Debian
+// releases behave alike.
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
+#include "base/clock.hpp"
 #include "base/result.hpp"
 
 struct ssl_st;
@@ -38,6 +41,9 @@ public:
     void shut_down();                          // queues close_notify
     [[nodiscard]] std::string take_output();
     [[nodiscard]] bool established() const noexcept { return established_; }
+    // DTLS: when the flight under way has to be sent again, unless an answer comes before; absent: never.
+    [[nodiscard]] std::optional<Duration> resend_in() const;
+    Result<> resend(); // that time is over; take_output() has the flight. Errors: Errc::tls, tried too often
 
 private:
     struct Free {

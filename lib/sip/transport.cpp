@@ -49,9 +49,9 @@ void Transports::set_tap(Tap tap) {
     self_->tap = std::move(tap);
 }
 
-void Transports::keep_alive(const Flow &flow, Duration interval) {
+void Transports::keep_alive(const Flow &flow, Duration interval, bool stun) {
     if (interval > Duration(0) && !alive(flow)) return;
-    self_->keep_alive.set(flow, interval);
+    self_->keep_alive.set(flow, interval, stun);
 }
 
 Result<Flow> Transports::open(const Hop &hop) {

@@ -1,5 +1,5 @@
-// SIP transports: sockets and connections, nothing about transactions. UDP, TCP, TLS, WS and WSS; SCTP and
-// DTLS fit behind the same interface.
+// SIP transports: sockets and connections, nothing about transactions. UDP, TCP, TLS, WS, WSS and DTLS; SCTP
+// fits behind the same interface.
 #pragma once
 
 #include <cstdint>
@@ -17,14 +17,15 @@
 
 namespace offhook::sip {
 
-enum class TransportKind : std::uint8_t { udp, tcp, tls, ws, wss };
+enum class TransportKind : std::uint8_t { udp, tcp, tls, ws, wss, dtls };
 
 std::optional<TransportKind> parse_transport(std::string_view token) noexcept; // without case
 std::string_view via_token(TransportKind kind) noexcept;                       // "UDP"
 std::string_view uri_token(TransportKind kind) noexcept;                       // "udp"
 std::string_view
-contact_token(TransportKind kind) noexcept; // in our own URIs: "ws" for WSS too (RFC 7118 §5.5)
-bool is_stream(TransportKind kind) noexcept;
+contact_token(TransportKind kind) noexcept;    // in our own URIs: "ws" for WSS too (RFC 7118 §5.5)
+bool is_stream(TransportKind kind) noexcept;   // has connections: all but UDP
+bool is_reliable(TransportKind kind) noexcept; // loses nothing: all but UDP and DTLS
 bool is_secure(TransportKind kind) noexcept;
 bool is_websocket(TransportKind kind) noexcept;
 std::uint16_t default_port(TransportKind kind) noexcept; // 5060, 5061, 80, 443
@@ -104,8 +105,9 @@ public:
     void set_websocket_path(const std::string &host, std::uint16_t port, std::string path);
     void set_tap(Tap tap);
     // RFC 5626 §3.5: CRLFCRLF on streams, a ping on WebSocket (pong due within 10 s), CRLF on UDP, every
-    // `interval`; 0 ends it.
-    void keep_alive(const Flow &flow, Duration interval);
+    // `interval`; 0 ends it. With `stun` a Binding request goes with the CRLF (§3.5.2); a server that has
+    // answered one must go on answering, always with the same mapped address, else the flow has failed.
+    void keep_alive(const Flow &flow, Duration interval, bool stun = false);
 
     // Finds or makes the way to `hop`; streams are reused by (kind, address, host) and connect in the
     // background. Errors at once: no local address or socket of that family, no route.

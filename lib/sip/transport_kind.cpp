@@ -11,16 +11,17 @@ namespace {
 struct Row {
     TransportKind kind;
     std::string_view via, uri;
-    bool stream, secure;
+    bool stream, reliable, secure;
     std::uint16_t port; // RFC 3261 §19.1.2, RFC 7118 §5.4
 };
 
 constexpr std::array rows{
-    Row{TransportKind::udp, "UDP", "udp", false, false, 5060},
-    Row{TransportKind::tcp, "TCP", "tcp", true, false, 5060},
-    Row{TransportKind::tls, "TLS", "tls", true, true, 5061},
-    Row{TransportKind::ws, "WS", "ws", true, false, 80},
-    Row{TransportKind::wss, "WSS", "wss", true, true, 443},
+    Row{TransportKind::udp, "UDP", "udp", false, false, false, 5060},
+    Row{TransportKind::tcp, "TCP", "tcp", true, true, false, 5060},
+    Row{TransportKind::tls, "TLS", "tls", true, true, true, 5061},
+    Row{TransportKind::ws, "WS", "ws", true, true, false, 80},
+    Row{TransportKind::wss, "WSS", "wss", true, true, true, 443},
+    Row{TransportKind::dtls, "DTLS-UDP", "dtls", true, false, true, 5061}, // draft-jennings-sip-dtls
 };
 
 const Row &row(TransportKind kind) noexcept {
@@ -49,6 +50,10 @@ std::string_view contact_token(TransportKind kind) noexcept {
 
 bool is_stream(TransportKind kind) noexcept {
     return row(kind).stream;
+}
+
+bool is_reliable(TransportKind kind) noexcept {
+    return row(kind).reliable;
 }
 
 bool is_secure(TransportKind kind) noexcept {

@@ -54,4 +54,38 @@ TEST_SUITE("transport") {
         CHECK(sent.back() == "\r\n"); // the stream's pings ended, those of UDP did not
     }
 
+    TEST_CASE_FIXTURE(Fixture,
+                      "keep-alive: a STUN server that has answered must go on, with the same address") {
+        KeepAlive patient{loop, [this](const Flow &, std::string_view bytes) { sent.emplace_back(bytes); },
+                          [this](const Flow &flow) { failed.push_back(flow); }, Duration(500)};
+        const auto answer = [&](char port) { // XOR-MAPPED-ADDRESS 192.0.2.1, to the last request
+            std::string out = sent.back();
+            out[0] = 1;
+            out[3] = 12;
+            out += std::string("\0\x20\0\x08\0\x01\xa1", 7) + port + std::string("\xe1\x12\xa6\x43", 4);
+            patient.stun(here, there, out);
+        };
+        patient.set(datagram, Duration(10), true);
+        run(Duration(60)); // never answered: a server without STUN
+        CHECK(failed.empty());
+        CHECK(sent.back().size() == 20);
+        CHECK(sent[sent.size() - 2] == "\r\n");
+        answer('\x47');
+        run(Duration(5));
+        answer('\x47'); // twice the same is nothing new, and its ID is the old one
+        CHECK(failed.empty());
+        run(Duration(12));
+        answer('\x48');
+        REQUIRE(failed.size() == 1); // another address
+        CHECK(failed.front() == datagram);
+        const std::size_t before = sent.size();
+        run(Duration(30));
+        CHECK(sent.size() == before);
+        patient.set(datagram, Duration(10), true);
+        run(Duration(15));
+        answer('\x47');
+        run(Duration(700));
+        CHECK(failed.size() == 2); // no answer any more
+    }
+
 } // TEST_SUITE

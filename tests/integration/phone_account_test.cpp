@@ -12,7 +12,7 @@ PhoneSettings with_account(const Address &registrar, const std::string &password
     account.name = "home";
     account.aor = "sip:alice@example.com";
     account.registrar = "sip:" + registrar.to_string();
-    account.proxy = account.registrar;
+    account.proxies = {account.registrar};
     account.password = password;
     settings.accounts.push_back(account);
     return settings;

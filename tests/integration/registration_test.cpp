@@ -231,6 +231,49 @@ TEST_SUITE("registration") {
         REQUIRE(phone.until(2));
         REQUIRE(registration.public_address().has_value());
         CHECK(registration.public_address()->to_string() == "203.0.113.9:40000");
+        // What the NAT cannot deliver is replaced at once by what it can.
+        REQUIRE(registrar.requests.size() == 2);
+        const auto first = registrar.requests[0].addresses(HeaderId::contact).value();
+        const auto second = registrar.requests[1].addresses(HeaderId::contact).value();
+        REQUIRE(second.size() == 2);
+        CHECK(second[0].uri.host_port() == "203.0.113.9:40000");
+        CHECK(second[1].uri.host_port() == first[0].uri.host_port());
+        CHECK(second[1].params.get("expires") == "0");
+        CHECK(phone.events == Events{"registering", "registered 60"});
+        registration.refresh_now();
+        REQUIRE(phone.until(3));
+        CHECK(registrar.requests.size() == 4); // another NAT, perhaps: found out anew
+    }
+
+    TEST_CASE("an outbound proxy that is down is replaced by the next, which is kept while it works") {
+        Loop loop;
+        Registrar registrar(loop, fast_timers);
+        registrar.intercept = [](const Message &m, const Flow &, const ServerTransaction &t) {
+            t.respond(
+                Draft::response(m, 200, {}, "r")
+                    .add("Require", "outbound")
+                    .add("Contact", std::string(m.value(HeaderId::contact)) +
+                                        ";expires=60;pub-gruu=\"sip:alice@example.com;gr=urn:uuid:0\""));
+            return true;
+        };
+        const Address to = registrar.listen(TransportKind::tcp);
+        const Address dead = std::make_unique<Registrar>(loop, fast_timers)->listen(TransportKind::tcp);
+        Phone phone(loop);
+        phone.base.instance_id = "urn:uuid:0";
+        phone.base.route = {Uri::parse("sip:" + dead.to_string() + ";transport=tcp;lr").value()};
+        phone.base.alternatives = {Uri::parse("sip:" + to.to_string() + ";transport=tcp;lr").value()};
+        auto &registration = phone.at(to, TransportKind::tcp);
+        registration.start();
+        REQUIRE(phone.until(2));
+        CHECK(phone.events == Events{"registering", "registered 60"});
+        CHECK(registration.next_hop().port == to.port());
+        CHECK(registration.gruu() == "sip:alice@example.com;gr=urn:uuid:0");
+        const std::string route = "<sip:" + to.to_string() + ";transport=tcp;lr>";
+        CHECK(registrar.requests.back().value(HeaderId::route) == route);
+        registration.refresh_now();
+        REQUIRE(phone.until(3));
+        CHECK(registrar.requests.size() == 2);
+        CHECK(registrar.requests.back().value(HeaderId::route) == route);
     }
 
     TEST_CASE("the user may destroy the registration from its callbacks, and unregistering a dead one ends") {

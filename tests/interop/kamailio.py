@@ -34,6 +34,7 @@ loadmodule "auth.so"
 {presence_modules}
 {tls_module}
 {websocket_modules}
+{outbound_modules}
 modparam("auth", "algorithm", "{algorithm}")
 modparam("auth", "nonce_expire", 300)
 modparam("usrloc", "db_mode", 0)
@@ -46,6 +47,7 @@ modparam("rr", "enable_full_lr", 1)
 request_route {{
     xlog("L_ERR", "SEEN $rm from $si:$sp $proto\\n");
 {websocket_request}
+{outbound_request}
     if (!mf_process_maxfwd_header("10")) {{ sl_send_reply("483", "Too Many Hops"); exit; }}
     if (is_method("CANCEL")) {{ if (t_check_trans()) t_relay(); exit; }}
     {presence_route}
@@ -115,16 +117,24 @@ PRESENCE_ROUTE = """if (is_method("PUBLISH")) { handle_publish(); exit; }
     if (is_method("SUBSCRIBE")) { handle_subscribe(); exit; }"""
 TABLES = pathlib.Path("/usr/share/kamailio/dbtext/kamailio")
 
+# RFC 5626 and RFC 5627, with STUN on the SIP ports.
+OUTBOUND = dict(
+    outbound_modules="""loadmodule "stun.so"
+loadmodule "outbound.so"
+modparam("registrar", "outbound_mode", 1)
+modparam("registrar", "flow_timer", 1)""",
+    outbound_request="""    if (has_totag() && is_gruu()) lookup("location");""")
+
 
 class Kamailio:
     """The registrar of realm and domain 127.0.0.1:PORT; every user's password is `password`. stop() and start()
     keep the port; the bindings are in memory only and are lost."""
 
     def __init__(self, password="secret", algorithm="MD5", challenge_calls=True, certificate=None, min_expires=1,
-                 websocket=False, presence=False, path=False):
+                 websocket=False, presence=False, path=False, outbound=False):
         self.password, self.algorithm = password, algorithm
         self.challenge_calls, self.certificate, self.min_expires = challenge_calls, certificate, min_expires
-        self.websocket = websocket
+        self.websocket, self.outbound = websocket, outbound
         self.presence, self.path = presence, path
         self.realm = "loopback.test"
         self.process, self._seen = None, []
@@ -155,6 +165,7 @@ class Kamailio:
                       path=PATH if self.path else "",
                       challenge_calls=1 if self.challenge_calls else "$rU == \"\"")
         values.update({key: text if self.websocket else "" for key, text in WEBSOCKET.items()})
+        values.update({key: text if self.outbound else "" for key, text in OUTBOUND.items()})
         return CONFIG.format(**values)
 
     def start(self):

@@ -108,13 +108,13 @@ def call_through():
         expect_tone(recording, 660, -15, 1.0, side=1)
 
 
-@case("offhook calls offhook over WS and WSS without a server between, and the callee hangs up")
+@case("offhook calls offhook over WS, WSS and DTLS without a server between, and the callee hangs up")
 def peer_to_peer():
     certificate, ca = make_certificate()
-    for transport in ("ws", "wss"):
+    for transport in ("ws", "wss", "dtls"):
         bob = Offhook("answer", "--auto", "--hangup-after", "500ms", "--timeout", "30s", "--listen",
                       f"{transport}:127.0.0.1:0", "--tls-certificate", certificate, name=f"bob-{transport}")
-        port = bound_port(bob, "tcp")
+        port = bound_port(bob, "udp" if transport == "dtls" else "tcp")
         alice = Offhook("call", "--then", "wait", "--timeout", "20s", "--tls-ca", ca,
                         f"sip:bob@127.0.0.1:{port};transport={transport}", name=f"alice-{transport}")
         expect_equal(alice.ends(0).get("code"), 200, "code")

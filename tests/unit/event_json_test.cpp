@@ -71,7 +71,7 @@ TEST_SUITE("event_json") {
                  R"("account":"home","aor":"sip:a@b","code":401,"reason":"Unauthorized","exit":14,"retry_ms":null})"},
             {event::AccountRegistered{"home", "sip:a@b", "sip:a@h", "udp", 600},
              head("account.registered") +
-                 R"("account":"home","aor":"sip:a@b","contact":"sip:a@h","transport":"udp","expires_ms":600000})"},
+                 R"("account":"home","aor":"sip:a@b","contact":"sip:a@h","transport":"udp","expires_ms":600000,"flow":1})"},
             {event::CallDtmf{a_call(), '#', false, "info", 160},
              head("call.dtmf") + common + R"(,"digit":"#","sent":false,"method":"info","length_ms":160})"},
             {event::CallRemoteHold{a_call(), true}, head("call.remote-hold") + common + R"(,"on":true})"},

@@ -63,7 +63,7 @@ TEST_SUITE("registration messages") {
         options.reg_id = 2;
         CHECK(contact_uri(options, TransportKind::udp, v4.to_string()) == "sip:a1@192.0.2.1:5062;ob");
         CHECK(contact_value(options, "sip:a1@h") == "<sip:a1@h>;+sip.instance=\"<urn:uuid:0>\";reg-id=2");
-        CHECK(make_register(options, {"c", "t", 1}).get("Supported") == "path, outbound");
+        CHECK(make_register(options, {"c", "t", 1}).get("Supported") == "path, outbound, gruu");
     }
 
     TEST_CASE("granted seconds come from our own Contact, then Expires, then what was asked") {

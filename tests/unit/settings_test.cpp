@@ -97,7 +97,7 @@ allow_direct = false
             {"[media]\nrtp_ports = \"9-10\"",
              "x.toml:2:13: rtp_ports must be a range such as \"10000-10100\" within 1024-65535"},
             {"[account.a]\naor = \"sip:a@b\"\ntransport = \"tsl\"",
-             "x.toml:3:13: transport: \"tsl\" is no transport (expected udp, tcp, tls, ws, wss) (did you "
+             "x.toml:3:13: transport: \"tsl\" is no transport (expected udp, tcp, tls, ws, wss, dtls) (did you "
              "mean \"tls\"?)"},
             {"[account.a]\naor = \"sip:a@b\"\nproxy = \"wss://b:99999/ws\"",
              "x.toml:3:9: proxy: expected wss://HOST[:PORT][/PATH]"},

@@ -118,7 +118,7 @@ int main(int argc, char **argv) {
     }
     Loop loop;
     std::unordered_map<int, std::unique_ptr<Connection>> connections;
-    const auto accepted = [&](StreamListener &, Fd fd, const Address &) {
+    const auto accepted = [&](StreamListener &, Fd fd, const Address &, std::string_view) {
         const int key = fd.get();
         auto connection = std::make_unique<Connection>(std::move(fd));
         auto gone = [&connections, &loop, key] {
