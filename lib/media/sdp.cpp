@@ -49,6 +49,9 @@ public:
     Result<> line(std::string_view text) {
         if (text.size() < 2 || text[1] != '=') return {}; // not a line of SDP: skipped
         const std::string_view value = text.substr(2);
+        // A NUL would not be written again, and the line in our answer would lack a word.
+        if ((text[0] == 'm' || text[0] == 'c') && text.find('\0') != std::string_view::npos)
+            return broken(text);
         switch (text[0]) {
         case 'v':
             seen_version_ = true;

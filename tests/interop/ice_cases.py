@@ -81,7 +81,7 @@ def talk(caller_options, callee_options, srtp="off", seconds="2500ms", exit_code
     one, other = tones()
     here, there = workdir() / "here.wav", workdir() / "there.wav"
     callee, uri = answerer(*callee_options, "--play", other, "--record", there, "--then", "wait", "--timeout", "45s",
-                           name="callee", env=env)
+                           name="callee", env=env, host=keywords.get("host", "127.0.0.1"))
     caller = Offhook("call", "--codecs", "pcmu", *caller_options, "--play", one, "--record", here, "--hangup-after",
                      seconds, "--timeout", "40s", keywords.get("target", lambda u: u)(uri), name="caller", env=env)
     caller.ends(exit_code)
@@ -108,13 +108,24 @@ def ice_hosts():
         here, there = pairs(caller)[-1], pairs(callee)[-1]
         expect_equal(here, there[::-1], "both use the same pair")
         expect(here[0].startswith("127.0.0.1:"), f"a host candidate: {here}")
+    caller, _ = talk(("--ice", "--srtp", "dtls"), ("--ice", "--srtp", "dtls"), GCM, "2s", host="::1")
+    expect(pairs(caller)[-1][0].startswith("[::1]:"), f"IPv6: {pairs(caller)}")
 
 
 @case("ICE on one side only: plain RTP as before")
 def ice_one_side():
     caller, callee = talk(("--ice",), ())
-    caller2, callee2 = talk(("--srtp", "dtls"), ("--ice", "--srtp", "dtls"), GCM)
+    talk(("--srtp", "dtls"), ("--ice", "--srtp", "dtls"), GCM)
     expect(not pairs(callee), "a pair without ICE")
+
+
+@case("--stun without ICE: the mapped address, or a warning and the call all the same")
+def stun_alone():
+    server = Coturn()
+    caller, _ = talk(("--stun", server.stun()), ())
+    expect(not any("STUN" in e["text"] for e in caller.events_named("log")), "no warning")
+    caller, _ = talk(("--stun", "stun:127.0.0.1:9"), ())
+    expect(any("does not answer" in e["text"] for e in caller.events_named("log")), "a warning")
 
 
 RELAY = """[account.relay]

@@ -90,6 +90,7 @@ TEST_SUITE("sdp") {
                  std::string("hello"),
                  std::string("\r\n\r\n"),
                  std::string(1000, '\0'),
+                 std::string("v=0\r\nm=audio 5000 \0 0\r\n", 23),
                  std::string("v=1\r\nm=audio 4000 RTP/AVP 0\r\n"),
                  std::string("v=0\r\nm=audio\r\n"),
                  std::string("v=0\r\nm=audio x RTP/AVP 0\r\n"),
