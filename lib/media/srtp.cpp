@@ -14,7 +14,7 @@ namespace offhook::media {
 namespace {
 
 constexpr std::size_t rtp_header = 12, rtcp_header = 8, index_size = 4;
-constexpr std::size_t most_sources = 64; // only who has the key can add one
+constexpr std::size_t most_sources = 1024; // only who has the key can add one; a PBX may change it often
 constexpr std::uint32_t encrypted = 0x80000000U, last_index = 0x7FFFFFFFU;
 
 std::uint32_t read_32(ConstBytes bytes, std::size_t at) noexcept {
