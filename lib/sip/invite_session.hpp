@@ -238,6 +238,7 @@ private:
     std::unique_ptr<ClientRequest> refresh_request_;
     Timer success_timer_, success_limit_, retry_timer_, bye_limit_;
     Timer provisional_timer_, refresh_timer_, expiry_timer_;
+    std::shared_ptr<char> alive_ = std::make_shared<char>();
 };
 
 } // namespace offhook::sip

@@ -215,7 +215,9 @@ void InviteSession::acknowledge(const Message &response, const Flow &flow, std::
     for (const char *name : {"Authorization", "Proxy-Authorization"})
         if (const std::string_view value = invite.get(name); !value.empty()) ack.add(name, value);
     if (!sdp.empty()) ack.set_body("application/sdp", sdp);
-    ua_.send_ack(std::move(ack), *next_hop, flow, [this](const std::string &bytes, const Flow &way) {
+    const std::weak_ptr<char> here = alive_; // the next hop may be looked up first, and we be gone by then
+    ua_.send_ack(std::move(ack), *next_hop, flow, [this, here](const std::string &bytes, const Flow &way) {
+        if (here.expired()) return;
         ack_bytes_ = bytes;
         ack_flow_ = way;
     });
