@@ -173,9 +173,24 @@ Address IceTransport::default_address(unsigned component) const {
     return options_.public_ip.empty() ? mapped(component).value_or(socket) : socket;
 }
 
+void IceTransport::leave_out_the_silent() {
+    for (auto &query : queries_) {
+        if (!query->stun.next_tick()) continue;
+        query->stun.give_up();
+        events_.trouble("the STUN server " + query->server.to_string() + " does not answer");
+    }
+    for (auto &relay : relays_) {
+        if (relay->settled) continue;
+        relay->settled = true;
+        (void)relay->client.stop(loop_.now());
+        events_.trouble("the TURN server " + relay->server.address.to_string() + " does not answer");
+    }
+}
+
 void IceTransport::finish_gathering() {
     if (gathered_) return;
     gathered_ = true;
+    leave_out_the_silent();
     if (options_.ice) make_agent();
     if (done_) std::exchange(done_, nullptr)();
 }

@@ -103,6 +103,7 @@ private:
     void bind_selected();
     void look_whether_gathered();
     void finish_gathering();
+    void leave_out_the_silent();
     void make_agent();
     void offer(std::string foundation, unsigned component, IceCandidateType type, const Address &address,
                const Address &related);

@@ -100,6 +100,7 @@ public:
     Step start(TimePoint now);
     Step received(Bytes datagram);
     Step tick(TimePoint now);
+    void give_up() noexcept { done_ = true; }
     [[nodiscard]] std::optional<TimePoint> next_tick() const;
     [[nodiscard]] const std::optional<Address> &mapped() const noexcept { return mapped_; }
 

@@ -97,18 +97,18 @@ def plain_peer():
     phone.stop()
 
 
-def spray(address, seconds_of_forgeries=400):
+def spray(address, count=150):
     """RTP and RTCP of any SSRC and number, to a leg's socket, from the address it trusts."""
     host, port = address.rsplit(":", 1)
     forger = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    for n in range(seconds_of_forgeries):
+    for n in range(count):
         for ssrc in (n, 0xFFFFFFFF - n):
-            forger.sendto(struct.pack("!BBHII", 0x80, 0, n * 163 & 0xFFFF, n, ssrc) + os.urandom(170),
+            forger.sendto(struct.pack("!BBHII", 0x80, 0, n * 437 & 0xFFFF, n, ssrc) + os.urandom(170),
                           (host, int(port)))
         forger.sendto(struct.pack("!BBHI", 0x81, 203, 1, n) + os.urandom(14), (host, int(port)))
         for size in (0, 1, n % 40):
             forger.sendto(os.urandom(size), (host, int(port)))
-        time.sleep(0.001)  # or the kernel's buffer overflows, and real packets go with it
+        time.sleep(0.005)  # or the kernel's buffer overflows, and real packets go with it
 
 
 @case("SDES between two; forged packets do no harm")
