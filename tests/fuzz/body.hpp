@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <source_location>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -21,10 +20,9 @@ struct Body {
 };
 std::vector<Body> &bodies();
 
-inline void require(bool holds, std::source_location where = std::source_location::current()) {
+inline void require(bool holds, const char *file = __builtin_FILE(), int line = __builtin_LINE()) {
     if (holds) return;
-    (void)std::fprintf(stderr, "%s:%u: does not hold\n", where.file_name(),
-                       static_cast<unsigned>(where.line()));
+    (void)std::fprintf(stderr, "%s:%d: does not hold\n", file, line);
     std::abort(); // not assert(): never compiled out
 }
 

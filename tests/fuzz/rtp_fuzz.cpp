@@ -16,7 +16,7 @@ Negotiated agreed() {
     call.codec = find_codec("pcmu");
     call.receivable = {
         {0, find_codec("pcmu")}, {8, find_codec("pcma")}, {96, find_codec("opus")}, {11, find_codec("l16")}};
-    call.receive_event_payload_type = 101;
+    call.receive_events = {{101, 8000}, {102, 48000}};
     return call;
 }
 
