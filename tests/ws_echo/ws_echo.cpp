@@ -3,6 +3,7 @@
 //     make build/ws-echo && build/ws-echo 127.0.0.1:9001
 //     wstest -m fuzzingclient -s spec.json        (Autobahn; "url": "ws://127.0.0.1:9001")
 // No subprotocol, no extensions, messages of up to 64 MiB.
+#include <csignal>
 #include <cstdio>
 #include <memory>
 #include <unordered_map>
