@@ -56,6 +56,34 @@ struct Descriptor {
     }
 };
 
+// Where a character that is not ASCII stands outside of quotes and comments, where TOML knows none:
+// toml++ 3.0 runs into undefined behaviour there (is_non_ascii_horizontal_whitespace). npos where there is
+// none.
+std::size_t unquoted_non_ascii(std::string_view text) noexcept {
+    constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
+    char quote = 0; // '"', '\'' or '#' for a comment
+    bool multi_line = false;
+    for (std::size_t i = text.starts_with(byte_order_mark) ? byte_order_mark.size() : 0; i < text.size();
+         ++i) {
+        const char c = text[i];
+        const bool triple = (c == '"' || c == '\'') && text.substr(i, 3) == std::string(3, c);
+        if (quote == 0) {
+            if (static_cast<unsigned char>(c) >= 0x80) return i;
+            if (c != '#' && c != '"' && c != '\'') continue;
+            quote = c;
+            multi_line = triple;
+            if (triple) i += 2;
+        } else if (quote == '"' && c == '\\') {
+            ++i;
+        } else if (c == '\n' ? !multi_line : c == quote && quote != '#' && (triple || !multi_line)) {
+            if (multi_line) i += 2;
+            quote = 0;
+            multi_line = false;
+        }
+    }
+    return std::string_view::npos;
+}
+
 } // namespace
 
 std::string ConfigOrigin::message(std::string_view file, std::string_view text) const {
@@ -76,6 +104,13 @@ const ConfigMember *find(const ConfigTable &table, std::string_view key) noexcep
 }
 
 Result<ConfigTable> parse_config(std::string_view text, std::string_view file) {
+    if (const auto at = unquoted_non_ascii(text); at != std::string_view::npos) {
+        const auto row = text.substr(0, at);
+        const auto start = row.rfind('\n') + 1; // npos + 1 is 0
+        const ConfigOrigin origin{static_cast<unsigned>(std::count(row.begin(), row.end(), '\n')) + 1,
+                                  static_cast<unsigned>(at - start) + 1};
+        return fail(Errc::config, origin.message(file, "a character beyond ASCII needs quotes around it"));
+    }
     const toml::parse_result parsed = toml::parse(text, std::string(file));
     if (!parsed) {
         const auto &error = parsed.error();

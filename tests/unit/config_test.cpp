@@ -30,6 +30,18 @@ TEST_SUITE("config") {
         CHECK(root.error().what.starts_with("x.toml:2:"));
     }
 
+    TEST_CASE("letters beyond ASCII are welcome in quotes and comments, and refused elsewhere") {
+        CHECK(parse_config("# \xc3\xa4\na = \"M\xc3\xbcller \\\" \xc3\xa4\" # \xc3\xa4\nb = '\xc3\xa4'\n"
+                           "c = \"\"\"\n\xc3\xa4\"\n\"\"\"\nd = \'\'\'\n\xc3\xa4\'\'\'\n\"\xc3\xa4\" = 1\n",
+                           "x.toml"));
+        CHECK(parse_config("\xef\xbb\xbf"
+                           "a = 1\n",
+                           "x.toml"));
+        CHECK(parse_config("a = 1\nb\xc3\xa4 = 2\n", "x.toml").error().what ==
+              "x.toml:2:2: a character beyond ASCII needs quotes around it");
+        CHECK_FALSE(parse_config("a = 'x'\xe3\x80\x80\n", "x.toml"));
+    }
+
     TEST_CASE("a file that is not there or a directory is one clear line") {
         CHECK(load_config("/nonexistent/x.toml").error().what ==
               "/nonexistent/x.toml: No such file or directory");

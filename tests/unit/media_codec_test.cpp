@@ -132,11 +132,13 @@ TEST_SUITE("codec") {
         for (const bool dtx : {true, false}) {
             auto encoder = make_encoder(*find_codec("opus"), {.fmtp = dtx ? "usedtx=1" : ""}).value();
             std::vector<std::int16_t> voice(960), pause(960);
-            for (std::size_t i = 0; i < voice.size(); ++i)
-                voice[i] = static_cast<std::int16_t>(i % 200 * 60);
             int sent = 0, silent = 0;
-            for (int n = 0; n < 100; ++n)
+            for (std::size_t n = 0; n < 100; ++n) {
+                // A pitch and a loudness that change, as a steady tone passes for background noise.
+                for (std::size_t i = 0; i < voice.size(); ++i)
+                    voice[i] = static_cast<std::int16_t>(i % (180 + n % 7 * 40) * (30 + n % 5 * 20));
                 sent += encoder->encode(n < 50 ? voice : pause).empty() ? 0 : 1;
+            }
             for (int n = 0; n < 50; ++n)
                 silent += encoder->encode(pause).empty() ? 0 : 1;
             CHECK(sent >= 50);
