@@ -5,6 +5,11 @@
 #include "sip/invite_session.hpp"
 #include "sip/session_description.hpp"
 
+// g++ 12 at -O2 takes the element moved into a vector for the local variable that it came from.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wreturn-local-addr"
+#endif
+
 namespace offhook::sip {
 
 namespace {
