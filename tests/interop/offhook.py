@@ -87,7 +87,8 @@ class Offhook(Process):
 
     @property
     def result(self):
-        """The last line, which a one-shot command makes its result."""
+        """The last line, which a one-shot command makes its result. For a program that has ended."""
+        self._reader.join(5)
         if not self.events or self.events[-1].get("event") != "result":
             raise Failure(f"{self.name}: the last line is not the result: {self.events[-1:]}")
         return self.events[-1]
