@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "base/text.hpp"
+#include "cmd/column.hpp"
 #include "cmd/commands.hpp"
 #include "cmd/output.hpp"
 #include "cmd/setup.hpp"
@@ -19,12 +20,6 @@ namespace {
 constexpr int exit_interrupted = 130, exit_timeout = 124, exit_audio = 31;
 constexpr Duration tick{20}, drain{300}; // drain: what the card still has when a file has ended
 constexpr unsigned record_rate = 48000;
-
-std::string column(const std::string &text, std::size_t width) {
-    const std::string safe = sanitise(text);
-    const std::size_t used = display_width(safe);
-    return safe + std::string(used < width ? width - used + 2 : 2, ' ');
-}
 
 int list(const GlobalOptions &global, Output &output) {
     for (const auto &device : media::list_devices()) {

@@ -7,6 +7,7 @@
 #include "base/version.hpp"
 #include "bridge/settings_reader.hpp"
 #include "cmd/cli.hpp"
+#include "cmd/column.hpp"
 #include "cmd/commands.hpp"
 #include "cmd/libraries.hpp"
 #include "cmd/output.hpp"
@@ -36,12 +37,6 @@ Result<FileSettings> configured(const GlobalOptions &global) {
     auto report = read_settings(**file);
     if (!report.errors.empty()) return fail(Errc::config, report.errors.front());
     return std::move(report.settings);
-}
-
-std::string column(const std::string &text, std::size_t width) {
-    const std::string safe = sanitise(text);
-    const std::size_t used = display_width(safe);
-    return safe + std::string(used < width ? width - used + 2 : 2, ' ');
 }
 
 } // namespace
