@@ -9,6 +9,7 @@
 #include "base/log.hpp"
 #include "sip/digest.hpp"
 #include "sip/headers.hpp"
+#include "sip/socket_address.hpp"
 
 namespace offhook::bridge {
 
@@ -77,10 +78,7 @@ public:
 
     Result<> start(const std::vector<std::string> &nodes) {
         for (const auto &text : nodes) {
-            const auto colon = text.rfind(':');
-            const auto port = sip::parse_number(text.substr(colon + 1));
-            const auto address =
-                Address::parse(text.substr(0, colon), static_cast<std::uint16_t>(port.value_or(0)));
+            const auto address = sip::parse_socket(text);
             if (!address)
                 return fail(Errc::config, "rtpengine:" + text + ": expected a numeric address and a port");
             nodes_.push_back({*address, text, true});

@@ -2,6 +2,7 @@
 
 #include "base/clock.hpp"
 #include "sip/headers.hpp"
+#include "sip/line.hpp"
 
 namespace offhook::sip {
 
@@ -43,15 +44,6 @@ std::string mask_credentials(std::string_view line) {
         first = false;
     }
     return masked;
-}
-
-// A header with its continuation lines, as one string without line ends.
-std::string_view take_line(std::string_view &rest) {
-    const auto end = rest.find('\n');
-    std::string_view line = rest.substr(0, end);
-    rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
-    if (line.ends_with('\r')) line.remove_suffix(1);
-    return line;
 }
 
 bool continues(std::string_view rest) {

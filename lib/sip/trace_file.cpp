@@ -3,34 +3,18 @@
 #include <ctime>
 
 #include "sip/headers.hpp"
+#include "sip/line.hpp"
+#include "sip/socket_address.hpp"
 
 namespace offhook::sip {
 
 namespace {
-
-std::string_view take_line(std::string_view &rest) {
-    const auto end = rest.find('\n');
-    std::string_view line = rest.substr(0, end);
-    rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
-    if (line.ends_with('\r')) line.remove_suffix(1);
-    return line;
-}
 
 std::string_view take_word(std::string_view &rest) {
     const auto end = rest.find(' ');
     const auto word = rest.substr(0, end);
     rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
     return word;
-}
-
-// "192.0.2.1:5060", "[2001:db8::1]:5060"
-std::optional<Address> parse_socket(std::string_view text) {
-    const auto colon = text.rfind(':');
-    if (colon == std::string_view::npos) return std::nullopt;
-    const auto port = parse_number(text.substr(colon + 1));
-    if (!port || *port > 65535) return std::nullopt;
-    const auto address = Address::parse(text.substr(0, colon), static_cast<std::uint16_t>(*port));
-    return address ? std::optional(*address) : std::nullopt;
 }
 
 // "2026-11-22T05:13:00.123Z"
