@@ -6,8 +6,10 @@
 #include <initializer_list>
 #include <set>
 
+#include "base/config_reader.hpp"
 #include "base/text.hpp"
 #include "sip/headers.hpp"
+#include "sip/socket_address.hpp"
 
 namespace offhook::bridge {
 
@@ -18,32 +20,14 @@ Failure bad(std::string_view text, std::string_view expected) {
                 "\"" + sanitise(text) + "\" cannot be used (expected " + std::string(expected) + ")");
 }
 
-// "192.0.2.1:5060", "[::]:5060"
-std::optional<Address> numeric_socket(std::string_view text) {
-    const auto colon = text.rfind(':');
-    if (colon == std::string_view::npos || colon == 0) return {};
-    const auto port = sip::parse_number(text.substr(colon + 1));
-    auto address = Address::parse(text.substr(0, colon));
-    if (!port || *port > 65535 || !address) return {};
-    return address->with_port(static_cast<std::uint16_t>(*port));
-}
-
-class Reader {
+class Reader : ConfigReader {
 public:
-    Reader(const ConfigFile &file, Settings settings) : file_(file) {
+    Reader(const ConfigFile &file, Settings settings) : ConfigReader(file, report_.errors) {
         report_.settings = std::move(settings);
     }
     SettingsReport read();
 
 private:
-    using Take = std::function<void(const ConfigMember &)>;
-    using Keys = std::initializer_list<std::pair<const char *, Take>>;
-
-    void error(const ConfigOrigin &origin, std::string_view text) {
-        report_.errors.push_back(origin.message(file_.path, text));
-    }
-    void members(const ConfigTable &table, std::string_view where, const Keys &keys);
-    Take text(std::string &into);
     Take flag(bool &into);
     Take whole(std::int64_t low, std::int64_t high, std::function<void(std::int64_t)> into);
     Take words(std::vector<std::string> &into);
@@ -56,35 +40,8 @@ private:
     void secret(UserSettings &user, const std::string &path, const ConfigOrigin &origin);
     void device(const ConfigTable &table, const ConfigOrigin &origin);
 
-    const ConfigFile &file_;
     SettingsReport report_;
 };
-
-void Reader::members(const ConfigTable &table, std::string_view where, const Keys &keys) {
-    for (const auto &member : table) {
-        const auto found =
-            std::ranges::find_if(keys, [&](const auto &key) { return member.key == key.first; });
-        if (found != keys.end()) {
-            found->second(member);
-            continue;
-        }
-        std::vector<std::string> known;
-        for (const auto &key : keys)
-            known.emplace_back(key.first);
-        error(member.origin, "unknown key \"" + sanitise(member.key) + "\"" + std::string(where) +
-                                 suggestion(member.key, known));
-    }
-}
-
-Reader::Take Reader::text(std::string &into) {
-    return [this, &into](const ConfigMember &member) {
-        if (const auto *value = std::get_if<std::string>(&member.value.value))
-            into = *value;
-        else
-            error(member.value.origin,
-                  member.key + " must be a string, not " + std::string(member.value.type_name()));
-    };
-}
 
 Reader::Take Reader::flag(bool &into) {
     return [this, &into](const ConfigMember &member) {
@@ -281,7 +238,7 @@ Result<SocketSettings> parse_web_socket(std::string_view text) {
     for (const auto kind : {sip::TransportKind::wss, sip::TransportKind::ws}) {
         const std::string prefix = std::string(sip::uri_token(kind)) + "://";
         if (!text.starts_with(prefix)) continue;
-        if (const auto address = numeric_socket(text.substr(prefix.size())))
+        if (const auto address = sip::parse_socket(text.substr(prefix.size())))
             return SocketSettings{kind, *address};
     }
     return bad(text, "wss://ADDRESS:PORT or ws://ADDRESS:PORT");
@@ -291,7 +248,7 @@ Result<SocketSettings> parse_sip_socket(std::string_view text) {
     for (const auto kind : {sip::TransportKind::udp, sip::TransportKind::tcp, sip::TransportKind::tls}) {
         const std::string prefix = std::string(sip::uri_token(kind)) + ":";
         if (!text.starts_with(prefix)) continue;
-        if (const auto address = numeric_socket(text.substr(prefix.size())))
+        if (const auto address = sip::parse_socket(text.substr(prefix.size())))
             return SocketSettings{kind, *address};
     }
     return bad(text, "udp:ADDRESS:PORT, tcp:ADDRESS:PORT or tls:ADDRESS:PORT");

@@ -5,6 +5,7 @@
 #include <initializer_list>
 #include <utility>
 
+#include "base/config_reader.hpp"
 #include "base/text.hpp"
 #include "media/codec.hpp"
 #include "phone/outbound_proxy.hpp"
@@ -15,30 +16,12 @@ namespace offhook {
 
 namespace {
 
-class Reader {
+class Reader : ConfigReader {
 public:
-    explicit Reader(const ConfigFile &file) : file_(file) {}
+    explicit Reader(const ConfigFile &file) : ConfigReader(file, report_.errors) {}
     SettingsReport read();
 
 private:
-    using Take = std::function<void(const ConfigMember &)>;
-    using Keys = std::initializer_list<std::pair<const char *, Take>>;
-
-    void error(const ConfigOrigin &origin, std::string_view text) {
-        report_.errors.push_back(origin.message(file_.path, text));
-    }
-    // Gives every member of `table` to the function of its key.
-    void members(const ConfigTable &table, std::string_view where, const Keys &keys);
-    void wrong_type(const ConfigMember &member, std::string_view expected) {
-        error(member.value.origin, member.key + " must be " + std::string(expected) + ", not " +
-                                       std::string(member.value.type_name()));
-    }
-    template <class T>
-    const T *as(const ConfigMember &member, std::string_view expected) {
-        const auto *value = std::get_if<T>(&member.value.value);
-        if (value == nullptr) wrong_type(member, expected);
-        return value;
-    }
     // A string (or for durations a number) handed to `parse`; its error gets the place.
     template <class T, class Parse>
     void parsed(const ConfigMember &member, T &into, Parse parse) {
@@ -50,7 +33,6 @@ private:
             error(member.value.origin, member.key + ": " + value.error().what);
     }
 
-    Take text(std::string &into);
     Take flag(bool &into);
     Take uri(std::string &into);
     Take proxies(std::vector<std::string> &into);
@@ -75,7 +57,6 @@ private:
     void rtp_ports(const ConfigMember &member);
     void listen(const ConfigMember &member);
 
-    const ConfigFile &file_;
     SettingsReport report_;
     std::string public_address_;
 };
@@ -86,28 +67,6 @@ Result<std::string> parse_uri(const std::string &text) {
     if (!uri->is_sip() && uri->scheme != "tel")
         return fail(Errc::config, "\"" + sanitise(text) + "\" is no SIP URI (expected sip:, sips: or tel:)");
     return text;
-}
-
-void Reader::members(const ConfigTable &table, std::string_view where, const Keys &keys) {
-    for (const auto &member : table) {
-        const Take *take = nullptr;
-        std::vector<std::string> known;
-        for (const auto &[key, function] : keys) {
-            known.emplace_back(key);
-            if (member.key == key) take = &function;
-        }
-        if (take != nullptr)
-            (*take)(member);
-        else
-            error(member.origin, "unknown key \"" + sanitise(member.key) + "\"" + std::string(where) +
-                                     suggestion(member.key, known));
-    }
-}
-
-Reader::Take Reader::text(std::string &into) {
-    return [this, &into](const ConfigMember &member) {
-        if (const auto *value = as<std::string>(member, "a string")) into = *value;
-    };
 }
 
 Reader::Take Reader::flag(bool &into) {
