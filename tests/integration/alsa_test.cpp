@@ -7,12 +7,12 @@
 #include <fstream>
 
 #include <doctest/doctest.h>
-#include <sys/resource.h>
 
 #include "media/call_audio.hpp"
 #include "media/device_watch.hpp"
 #include "media/resample.hpp"
 #include "tests/integration/phone_fixture.hpp"
+#include "tests/support/cpu_time.hpp"
 #include "tests/support/speech.hpp"
 #include "tests/support/wav.hpp"
 
@@ -159,15 +159,6 @@ double with_tone(const std::vector<std::int16_t> &samples, double hz, std::size_
     return all == 0 ? 0 : static_cast<double>(good) / static_cast<double>(all);
 }
 
-double cpu_ms() {
-    struct rusage used {};
-    ::getrusage(RUSAGE_SELF, &used);
-    const auto ms = [](const timeval &t) {
-        return static_cast<double>(t.tv_sec) * 1e3 + static_cast<double>(t.tv_usec) / 1e3;
-    };
-    return ms(used.ru_utime) + ms(used.ru_stime);
-}
-
 } // namespace
 
 TEST_SUITE("alsa") {
@@ -194,9 +185,9 @@ TEST_SUITE("alsa") {
             Call call(Card::open());
             call.tape.source = std::make_unique<Record>(sine(1000, 4));
             call.start();
-            const double before = cpu_ms();
+            const double before = test::cpu_ms();
             call.run(Duration(2000));
-            CHECK(cpu_ms() - before < 600); // with sanitizers; a spin takes 2000
+            CHECK(test::cpu_ms() - before < 600); // with sanitizers; a spin takes 2000
             CHECK(call.changes.empty());
             CHECK(with_tone(call.heard, 400, rate / 2) > 0.5);
             std::size_t quiet = 0, longest = 0;
@@ -219,10 +210,10 @@ TEST_SUITE("alsa") {
         call.run(Duration(1200));
         REQUIRE(call.changes.size() == 1);
         CHECK(call.changes[0] == "No such device");
-        const double before = cpu_ms();
+        const double before = test::cpu_ms();
         const std::size_t lost_from = call.heard.size();
         call.run(Duration(900));
-        CHECK(cpu_ms() - before < 350);                    // nothing spins while it is away
+        CHECK(test::cpu_ms() - before < 350);              // nothing spins while it is away
         REQUIRE(call.heard.size() > lost_from + rate / 2); // the call goes on, in silence
         CHECK(level_dbfs(ConstSamples(call.heard).subspan(lost_from, rate / 2)) == -96);
         call.run(Duration(2300));

@@ -4,9 +4,9 @@
 #include <thread>
 
 #include <doctest/doctest.h>
-#include <sys/resource.h>
 
 #include "media/call_audio.hpp"
+#include "tests/support/cpu_time.hpp"
 #include "tests/support/wav.hpp"
 
 using namespace offhook;
@@ -104,15 +104,6 @@ Sound recent(const std::vector<std::int16_t> &samples, unsigned rate = 16000) {
     const std::size_t count = std::min<std::size_t>(samples.size(), rate / 2);
     const std::vector<std::int16_t> last(samples.end() - static_cast<std::ptrdiff_t>(count), samples.end());
     return {test::strongest_hz(last, rate), level_dbfs(last)};
-}
-
-double cpu_ms() {
-    struct rusage used {};
-    ::getrusage(RUSAGE_SELF, &used);
-    const auto ms = [](const timeval &t) {
-        return static_cast<double>(t.tv_sec) * 1e3 + static_cast<double>(t.tv_usec) / 1e3;
-    };
-    return ms(used.ru_utime) + ms(used.ru_stime);
 }
 
 } // namespace
@@ -372,9 +363,9 @@ TEST_SUITE("call-audio") {
         call.bob.device.source = make_tone_source(440);
         call.connect();
         call.start();
-        const double before = cpu_ms();
+        const double before = test::cpu_ms();
         call.run(Duration(1000));
-        CHECK(cpu_ms() - before < 400);
+        CHECK(test::cpu_ms() - before < 400);
         CHECK(call.alice.packets >= 49);
         CHECK(call.alice.packets <= 52);
         CHECK(level_dbfs(call.alice.wire) == -96);
