@@ -1,4 +1,4 @@
-// A shared library that is loaded when it is first needed, not at every start: a call without files or SRTP
+// A shared library that is loaded when it is first needed, not at every start: a call without files or G.722
 // does not pay for the formats of libsndfile or the fax half of libspandsp. Never unloaded.
 #pragma once
 

@@ -45,34 +45,30 @@ struct Source { // of one SSRC
 
 } // namespace
 
-} // namespace offhook::media
-
-// One direction of one master key. (The name is declared in srtp.hpp.)
-struct srtp_ctx_t_ {
-    using Cipher = offhook::media::SrtpCipher;
-    srtp_ctx_t_(const offhook::media::SrtpKey &key, bool encrypts)
+// One direction of one master key.
+struct SrtpContext {
+    using Cipher = SrtpCipher;
+    SrtpContext(const SrtpKey &key, bool encrypts)
         : rtp(key, Cipher::Protocol::rtp, encrypts), rtcp(key, Cipher::Protocol::rtcp, encrypts) {}
 
-    offhook::media::Source *find(std::uint32_t ssrc) {
+    Source *find(std::uint32_t ssrc) {
         const auto found = sources.find(ssrc);
         return found != sources.end() ? &found->second : nullptr;
     }
     // After a packet of it was authentic.
-    offhook::media::Source *remember(std::uint32_t ssrc) {
+    Source *remember(std::uint32_t ssrc) {
         if (auto *source = find(ssrc)) return source;
-        if (sources.size() >= offhook::media::most_sources) return nullptr;
+        if (sources.size() >= most_sources) return nullptr;
         return &sources[ssrc];
     }
 
     Cipher rtp, rtcp;
-    std::unordered_map<std::uint32_t, offhook::media::Source> sources;
+    std::unordered_map<std::uint32_t, Source> sources;
 };
-
-namespace offhook::media {
 
 namespace {
 
-std::optional<MutableBytes> protect_rtp(srtp_ctx_t_ &context, MutableBytes buffer, std::size_t size) {
+std::optional<MutableBytes> protect_rtp(SrtpContext &context, MutableBytes buffer, std::size_t size) {
     const auto packet = buffer.first(size);
     const std::size_t header = header_of(packet);
     if (header == 0) return std::nullopt;
@@ -97,7 +93,7 @@ std::optional<MutableBytes> protect_rtp(srtp_ctx_t_ &context, MutableBytes buffe
     return buffer.first(size + tag.size());
 }
 
-std::optional<MutableBytes> unprotect_rtp(srtp_ctx_t_ &context, MutableBytes packet) {
+std::optional<MutableBytes> unprotect_rtp(SrtpContext &context, MutableBytes packet) {
     auto &cipher = context.rtp;
     if (packet.size() < rtp_header + cipher.tag_size()) return std::nullopt;
     const auto inner = packet.first(packet.size() - cipher.tag_size());
@@ -128,7 +124,7 @@ std::optional<MutableBytes> unprotect_rtp(srtp_ctx_t_ &context, MutableBytes pac
 
 // RFC 3711 §3.4: the index with its E bit behind the text (and, of GCM, the tag: RFC 7714 §9.2), then the
 // tag.
-std::optional<MutableBytes> protect_rtcp(srtp_ctx_t_ &context, MutableBytes buffer, std::size_t size) {
+std::optional<MutableBytes> protect_rtcp(SrtpContext &context, MutableBytes buffer, std::size_t size) {
     const auto packet = buffer.first(size);
     const std::uint32_t ssrc = read_32(packet, 4);
     Source *source = context.remember(ssrc);
@@ -153,7 +149,7 @@ std::optional<MutableBytes> protect_rtcp(srtp_ctx_t_ &context, MutableBytes buff
     return buffer.first(size + tag + index_size);
 }
 
-std::optional<MutableBytes> unprotect_rtcp(srtp_ctx_t_ &context, MutableBytes packet) {
+std::optional<MutableBytes> unprotect_rtcp(SrtpContext &context, MutableBytes packet) {
     auto &cipher = context.rtcp;
     const std::size_t tag_size = cipher.tag_size();
     if (packet.size() < rtcp_header + index_size + tag_size) return std::nullopt;
@@ -184,12 +180,12 @@ std::optional<MutableBytes> unprotect_rtcp(srtp_ctx_t_ &context, MutableBytes pa
 
 } // namespace
 
-void SrtpStream::Free::operator()(srtp_ctx_t_ *context) const noexcept {
+void SrtpStream::Free::operator()(SrtpContext *context) const noexcept {
     delete context;
 }
 
 Result<SrtpStream> SrtpStream::open(const SrtpKey &key, Way way) {
-    Context context(new srtp_ctx_t_(key, way == Way::outbound));
+    Context context(new SrtpContext(key, way == Way::outbound));
     if (!context->rtp.usable() || !context->rtcp.usable())
         return fail(Errc::not_supported,
                     "OpenSSL cannot do " + std::string(info(key.suite()).sdes_name) + " on this system");

@@ -9,9 +9,9 @@
 #include "media/rtp.hpp"
 #include "media/srtp_suite.hpp"
 
-struct srtp_ctx_t_;
-
 namespace offhook::media {
+
+struct SrtpContext;
 
 // Bytes that protecting may add to a packet: the tag, and the index of an SRTCP packet.
 constexpr std::size_t srtp_room = 16 + 4;
@@ -37,9 +37,9 @@ public:
 
 private:
     struct Free {
-        void operator()(srtp_ctx_t_ *context) const noexcept;
+        void operator()(SrtpContext *context) const noexcept;
     };
-    using Context = std::unique_ptr<srtp_ctx_t_, Free>;
+    using Context = std::unique_ptr<SrtpContext, Free>;
 
     SrtpStream(SrtpSuite suite, Context context) : suite_(suite), context_(std::move(context)) {}
 
