@@ -25,7 +25,7 @@ bindir  = $(PREFIX)/bin
 mandir  = $(PREFIX)/share/man
 compdir = $(PREFIX)/share
 
-pkgs     := libre librem openssl libsrtp2 opus speexdsp sndfile alsa expat
+pkgs     := libre librem openssl opus speexdsp sndfile alsa expat
 optional := spandsp
 have     := $(foreach p,$(optional),$(if $(shell pkg-config --exists $(p) 2>/dev/null && echo y),$(p)))
 cppflags := -Ilib -I. $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(pkgs) $(have) 2>/dev/null)) \
@@ -41,6 +41,8 @@ ifeq ($(webrtc),webrtc-audio-processing)
 ldflags  += '-Wl,--export-dynamic-symbol=_ZZN6webrtc6Config10identifier*14id_placeholder'
 endif
 libs     := $(shell pkg-config --libs $(pkgs) $(have) $(filter %-1,$(webrtc)) 2>/dev/null) -pthread
+# The reference that our SRTP is compared with.
+test_libs := $(shell pkg-config --libs libsrtp2 2>/dev/null)
 # Linked in, because a process pays for each shared library before it does anything; the rarely needed ones are loaded
 # when they are (base/shared_library.hpp). Sanitizers want the shared libstdc++.
 ifeq ($(SAN),)
@@ -73,7 +75,7 @@ $(build)/libasound_module_pcm_pace.so: tests/support/alsa_pace.c
 
 $(build)/offhook-tests: | $(build)/libasound_module_pcm_pace.so
 $(build)/offhook-tests: $(test_obj) $(filter-out $(build)/cmd/main.o,$(cmd_obj)) $(obj)
-	$(if $(V),,@echo '  LD   $@';)$(CXX) $(ldflags) $(LDFLAGS) $^ $(libs) -o $@
+	$(if $(V),,@echo '  LD   $@';)$(CXX) $(ldflags) $(LDFLAGS) $^ $(libs) $(test_libs) -o $@
 
 $(build)/%.o: %.cpp
 	@mkdir -p $(@D)
