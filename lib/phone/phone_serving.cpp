@@ -74,7 +74,9 @@ Result<> Phone::Self::open_audio() {
     std::string warning;
     auto device = media::open_device(settings_.audio, settings_.pipe_format, warning);
     if (!device) return fail(device.error());
-    if (const auto voice = media::make_voice_processor(settings_.voice, true); !voice)
+    // Only what was asked for by name can fail; `auto` waits for a call on a card, as the canceller is a
+    // library to load.
+    if (const auto voice = media::make_voice_processor(settings_.voice, false); !voice)
         return fail(Errc::config, "echo_cancellation: " + voice.error().what);
     device_ = std::move(*device);
     if (device_.watch)
