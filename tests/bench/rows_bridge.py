@@ -136,7 +136,7 @@ def start_bridge(kind):
     config.write_text(f'[tls]\ncertificate = "{pem}"\n[bridge]\ndomain = "{DOMAIN}"\n{users}')
     os.chmod(config, 0o600)
     port, sip = free_port(), free_port()
-    argv = [PROGRAM, "wss-bridge", "-c", config, "--listen", f"{kind}:127.0.0.1:{port}", "--sip",
+    argv = [PROGRAM, "wss-bridge", "-c", config, "--listen", f"{kind}://127.0.0.1:{port}", "--sip",
             f"udp:127.0.0.1:{sip}", "--origin", "*"]
     process = Phone(argv, "offhook-wss-bridge")
     if listens(process, port) == "ended":
