@@ -181,9 +181,7 @@ tidy:  ## clang-tidy over the library and commands
 format:  ## clang-format in place
 	clang-format -i $(shell git ls-files --cached --others --exclude-standard '*.cpp' '*.hpp')
 
-instquiet     = $(if $(V),,@echo '  CXX  $@';)
-
-all: $(build)/offhook  ## install below $(DESTDIR)$(PREFIX)
+install: $(build)/offhook  ## install below $(DESTDIR)$(PREFIX)
 	install -D -m 755 $< $(DESTDIR)$(bindir)/offhook
 	for p in $(man_pages); do install -D -m 644 $$p $(DESTDIR)$(mandir)/man$${p##*.}/$${p##*/} || exit 1; done
 	install -d $(DESTDIR)$(compdir)/bash-completion/completions $(DESTDIR)$(compdir)/zsh/vendor-completions \
