@@ -2,9 +2,12 @@
 
 import os
 
+from browser import WebPhone
 from offhook import Offhook
 from processes import workdir
+from tone import write_tone
 
+LEVEL = -15.0  # of the tones that phones sing
 USERS = {"anna": "rose-17", "ben": "lily-23", "carl": "iris-42"}
 
 
@@ -55,3 +58,35 @@ class Bridge(Offhook):
     def stop(self):
         self.popen.terminate()
         return self.ends(0)
+
+
+def web_phone(browser, pages, bridge, user, **options):
+    """The JsSIP page, registered as `user`."""
+    return WebPhone(browser, pages, bridge.web, user, USERS[user], **options).registered()
+
+
+def answering(bridge, user, *args, hz=440, **options):
+    """offhook registered as `user`, answering with a tone."""
+    tone = write_tone(workdir() / f"{user}.wav", hz, 30, 8000, dbfs=LEVEL)
+    phone = Offhook("answer", "--auto", "--play", tone, "--then", "wait", *bridge.account(user), *args, name=user,
+                    **options)
+    bridge.registered(user)
+    return phone
+
+
+def edge(registrar, *args, name="edge", extra="", **options):
+    """A bridge in front of `registrar` (Kamailio)."""
+    path = workdir() / f"{name}.toml"
+    path.write_text(f'[bridge]\ndomain = "{registrar.realm}"\n{extra}')
+    return Bridge("--upstream", f"sip:127.0.0.1:{registrar.port}", *args, name=name, config=path, **options)
+
+
+def log_in(window, user):
+    """Logs in to the built-in page."""
+    window.wait("config !== null", "the page has its configuration")
+    window.run(f"""(() => {{
+        document.getElementById("user").value = {user!r};
+        document.getElementById("password").value = {USERS[user]!r};
+        document.querySelector("#login button").click();
+    }})()""")
+    window.wait('document.getElementById("status").dataset.state === "on"', f"{user} is logged in")

@@ -4,25 +4,10 @@ import os
 import socket
 import urllib.request
 
-from bridge import USERS, Bridge
+from bridge import LEVEL, USERS, Bridge, answering, edge, log_in, web_phone
 from browser import Chromium, Pages, WebPhone
 from harness import (Baresip, Kamailio, Offhook, Process, case, expect, expect_equal, expect_tone, free_port, need,
                      wait_until, workdir, write_tone)
-
-LEVEL = -15.0
-
-
-def web_phone(browser, pages, bridge, user, **options):
-    return WebPhone(browser, pages, bridge.web, user, USERS[user], **options).registered()
-
-
-def answering(bridge, user, *args, hz=440, **options):
-    """offhook registered as `user`, answering with a tone."""
-    tone = write_tone(workdir() / f"{user}.wav", hz, 30, 8000, dbfs=LEVEL)
-    phone = Offhook("answer", "--auto", "--play", tone, "--then", "wait", *bridge.account(user), *args, name=user,
-                    **options)
-    bridge.registered(user)
-    return phone
 
 
 @case("bridge: a browser calls a phone, heard both ways", timeout=90)
@@ -213,16 +198,6 @@ def attacks():
     bridge.stop()
 
 
-def log_in(window, user):
-    window.wait("config !== null", "the page has its configuration")
-    window.run(f"""(() => {{
-        document.getElementById("user").value = {user!r};
-        document.getElementById("password").value = {USERS[user]!r};
-        document.querySelector("#login button").click();
-    }})()""")
-    window.wait('document.getElementById("status").dataset.state === "on"', f"{user} is logged in")
-
-
 def click(window, selector):
     window.run(f"document.querySelector({selector!r}).click()")
 
@@ -296,13 +271,6 @@ def built_in_phone():
     target.wait_event("call.ended")
     browser.quit()
     bridge.stop()
-
-
-def edge(registrar, *args, name="edge"):
-    """A bridge in front of `registrar` (Kamailio)."""
-    path = workdir() / f"{name}.toml"
-    path.write_text(f'[bridge]\ndomain = "{registrar.realm}"\n')
-    return Bridge("--upstream", f"sip:127.0.0.1:{registrar.port}", *args, name=name, config=path)
 
 
 @case("bridge: in front of Kamailio, by Path and by Contact", timeout=150)

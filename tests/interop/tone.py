@@ -22,6 +22,18 @@ def write_tone(path, hz, seconds, rate=8000, channels=1, dbfs=-12.0):
     return path
 
 
+def pcmu_tone(hz, samples, dbfs=-15.0):
+    """A sine as G.711 mu-law bytes, for what plays raw payloads; repeats without a click for whole periods."""
+    peak = 32124 * math.sqrt(2) * 10 ** (dbfs / 20)
+    out = bytearray()
+    for n in range(samples):
+        value = int(peak * math.sin(2 * math.pi * hz * n / 8000))
+        size = min(abs(value), 32635) + 132
+        exponent = size.bit_length() - 8
+        out.append(~((0x80 if value < 0 else 0) | exponent << 4 | size >> exponent + 3 & 15) & 255)
+    return bytes(out)
+
+
 def read(path, side=0):
     """(rate, samples) of one channel, scaled to ±1."""
     with wave.open(str(path), "rb") as f:
