@@ -104,7 +104,8 @@ void Courier::go(const sip::Flow &flow) {
             const auto self = weak.lock();
             if (!self) return;
             const bool timeout = error.code == Errc::timeout;
-            self->failed({error.code, error.what, timeout ? 408U : 503U});
+            // A page that was closed is one device less, not a service that is down (RFC 5626 §5.3.1).
+            self->failed({error.code, error.what, timeout ? 408U : self->order_.to.web ? 430U : 503U});
         });
 }
 
