@@ -39,6 +39,7 @@ public:
     void add_branch(unsigned branch, bool web, const Address &remote) override;
     void offer(End from, unsigned branch, const std::string &sdp, Done done) override;
     void answer(End from, unsigned branch, const std::string &sdp, Done done) override;
+    std::optional<std::string> restart(End from, unsigned branch, const std::string &sdp) override;
     void roll_back(unsigned branch) override;
     void settle(unsigned branch) override;
     void release(unsigned branch) override;
@@ -199,6 +200,11 @@ void AnchorSession::answer(End from, unsigned branch, const std::string &sdp, Do
         configure(branch);
     }
     done(std::move(out));
+}
+
+std::optional<std::string> AnchorSession::restart(End from, unsigned branch, const std::string &sdp) {
+    Branch *known = find(branch); // the relay takes checks of any candidate pair and stays with the last
+    return known == nullptr ? std::nullopt : known->interwork->restart(from, sdp);
 }
 
 Relay::Way way_of(const Line &line, End from) {

@@ -242,7 +242,7 @@ void Call::respond(unsigned index, sip::Draft draft) {
 void Call::establish(unsigned index) {
     timer_c_.cancel();
     if (std::exchange(winner_, index) == index) return;
-    answered_ = core_.loop.now();
+    answered_ = refreshed_ = core_.loop.now();
     if (media_) media_->settle(index);
     if (!invite_) {
         linger_.start(subscription_linger, [this] { over("expired"); });

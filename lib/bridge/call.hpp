@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "bridge/core.hpp"
@@ -88,8 +89,10 @@ private:
     [[nodiscard]] unsigned branch_of(const sip::Message &request, End from) const;
     [[nodiscard]] bool belongs_to(Party &party, const sip::Flow &flow);
     void forward_ack(const sip::Message &ack, End from, unsigned branch);
+    [[nodiscard]] std::string contact_beyond(const Exchange &exchange) const;
     bool serve_here(const ExchangePtr &exchange); // answered by the bridge itself
     bool take_digit(const ExchangePtr &exchange);
+    bool restart_ice(const ExchangePtr &exchange);
     void forward(const ExchangePtr &exchange);
     void send(const ExchangePtr &exchange, sip::Draft draft);
     void on_reply(const ExchangePtr &exchange, const sip::Message &response, const sip::Flow &flow);
@@ -118,9 +121,10 @@ private:
     std::optional<unsigned> winner_;
     bool early_answer_sent_ = false, ack_answers_ = false, over_ = false;
     End ack_answer_from_ = End::caller;
+    std::optional<std::pair<End, std::uint32_t>> own_answer_; // a re-INVITE that we answered: its ACK ends here
     std::uint32_t caller_cseq_ = 0, callee_cseq_ = 0;
     Timer timer_c_, linger_;
-    TimePoint started_, answered_;
+    TimePoint started_, answered_, refreshed_;
 };
 
 } // namespace offhook::bridge

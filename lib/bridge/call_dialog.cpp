@@ -14,6 +14,9 @@ namespace {
 using sip::HeaderId;
 using sip::Method;
 
+// A re-INVITE refreshes the session too: not all of them may end here (fix_timers_towards_phone()).
+constexpr std::chrono::minutes refresh_at_least{10};
+
 std::string tag_in(const Result<sip::NameAddr> &address) {
     return address ? std::string(address->tag()) : std::string();
 }
@@ -95,6 +98,7 @@ void Call::in_dialog(const sip::Message &request, const sip::Flow &flow,
 }
 
 void Call::forward_ack(const sip::Message &ack, End from, unsigned branch) {
+    if (own_answer_ == std::pair(from, number_of(ack))) return;
     auto draft = forwardable(
         ack, [this](const sip::Uri &uri) { return core_.is_ours(uri); }, core_.realm());
     const Party to = party(other(from), branch);
@@ -121,6 +125,12 @@ void Call::forward_ack(const sip::Message &ack, End from, unsigned branch) {
     });
 }
 
+// Of the side that an exchange is meant for.
+std::string Call::contact_beyond(const Exchange &exchange) const {
+    return exchange.from == End::caller ? "<" + branches_[exchange.branch].contact + ">"
+                                        : std::string(request_.value(HeaderId::contact));
+}
+
 bool Call::serve_here(const ExchangePtr &exchange) {
     const auto &request = exchange->request;
     if (request.method() == Method::info && take_digit(exchange)) return true;
@@ -133,8 +143,7 @@ bool Call::serve_here(const ExchangePtr &exchange) {
     auto ok = sip::Draft::response(request, 200);
     if (request.has(HeaderId::session_expires))
         ok.add("Session-Expires", request.value(HeaderId::session_expires)).add("Require", "timer");
-    ok.add("Contact", exchange->from == End::caller ? "<" + branches_[exchange->branch].contact + ">"
-                                                    : std::string(request_.value(HeaderId::contact)));
+    ok.add("Contact", contact_beyond(*exchange));
     exchange->server.respond(ok);
     return true;
 }
@@ -152,6 +161,22 @@ bool Call::take_digit(const ExchangePtr &exchange) {
     return true;
 }
 
+// A browser on another network starts ICE anew, between itself and us.
+bool Call::restart_ice(const ExchangePtr &exchange) {
+    if (core_.loop.now() - refreshed_ > refresh_at_least) return false;
+    const auto &request = exchange->request;
+    const auto answer = media_->restart(exchange->from, exchange->branch, std::string(request.body()));
+    if (!answer) return false;
+    auto ok = sip::Draft::response(request, 200);
+    ok.add("Contact", contact_beyond(*exchange));
+    fix_timers_towards_browser(ok, request);
+    ok.set_body("application/sdp", *answer);
+    if (request.method() == Method::invite) own_answer_ = {exchange->from, number_of(request)};
+    exchange->server.respond(ok);
+    exchanges_.remove(exchange);
+    return true;
+}
+
 void Call::forward(const ExchangePtr &exchange) {
     const auto &request = exchange->request;
     auto draft = forwardable(
@@ -161,6 +186,8 @@ void Call::forward(const ExchangePtr &exchange) {
     if (to_web) drop_token(draft, "Supported", "100rel");
     if (from_web && !to_web) fix_timers_towards_phone(draft);
     const bool describes = request.method() == Method::invite || request.method() == Method::update;
+    if (media_ && describes && from_web && has_sdp(request) && restart_ice(exchange)) return;
+    if (describes) refreshed_ = core_.loop.now();
     if (!media_ || !describes || !has_sdp(request)) return send(exchange, std::move(draft));
     exchange->offered = true;
     serial_.add([this, exchange, draft = std::move(draft)](const Serial::Next &next) {

@@ -245,6 +245,7 @@ void Interwork::read_line(Line &line, End from, const Sdp &sdp, const SdpMedia &
     for (const auto &format : end.formats)
         end.used[format.key()] = format.number; // our answers repeat its numbers
     if (!web || end.rejected) return;
+    if (const auto *ufrag = attribute_of(media, sdp, "ice-ufrag")) end.ufrag = *ufrag;
     if (const auto *print = attribute_of(media, sdp, "fingerprint"))
         fingerprints_[static_cast<std::size_t>(from)] = *print;
 }
@@ -341,6 +342,28 @@ Result<std::string> Interwork::answer(End from, std::string_view text) {
     }
     before_.reset();
     return write(other(from), true);
+}
+
+std::optional<std::string> Interwork::restart(End from, std::string_view text) {
+    const auto sdp = Sdp::parse(text);
+    if (!own(from).web || before_ || !sdp || sdp->media.size() != lines_.size()) return {};
+    const auto lines = lines_;
+    const auto prints = fingerprints_;
+    bool anew = false, same = true;
+    for (std::size_t i = 0; i < lines_.size(); ++i) {
+        read_line(lines_[i], from, *sdp, sdp->media[i]);
+        const LineEnd &was = lines[i].at(from), &now = lines_[i].at(from);
+        anew |= now.ufrag != was.ufrag;
+        same &= now.rejected == was.rejected && now.direction == was.direction;
+        std::erase_if(lines_[i].at(other(from)).formats, [&](const Format &f) {
+            return !f.is_event() && std::ranges::find(now.formats, f.key(), &Format::key) == now.formats.end();
+        });
+    }
+    if (anew && same && prints == fingerprints_)
+        if (auto answer = write(from, true)) return std::move(*answer);
+    lines_ = lines;
+    fingerprints_ = prints;
+    return {};
 }
 
 const media::SrtpKey &Interwork::own_key(End end, std::size_t line, media::SrtpSuite suite) {

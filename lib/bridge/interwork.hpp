@@ -55,7 +55,7 @@ struct LineEnd {
     media::Direction direction = media::Direction::sendrecv;
     bool rejected = true;
     bool rtcp_mux = false;
-    std::string profile, mid;
+    std::string profile, mid, ufrag;
     std::optional<media::CryptoLine> crypto;  // the peer's line that was chosen
     std::vector<Format> formats;              // it can receive these, by its own numbers
     std::map<std::string, std::uint8_t> used; // our numbers in descriptions for it: it sends these
@@ -87,6 +87,8 @@ public:
     Result<std::string> offer(End from, std::string_view sdp);
     // The answer of `from`, for the other end.
     Result<std::string> answer(End from, std::string_view sdp);
+    // The answer to an offer of the browser `from` that starts ICE anew (RFC 8445 §9) and changes nothing else.
+    std::optional<std::string> restart(End from, std::string_view sdp);
     void roll_back();
 
     [[nodiscard]] const std::vector<Line> &lines() const noexcept { return lines_; }

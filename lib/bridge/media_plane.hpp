@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/address.hpp"
@@ -34,6 +35,9 @@ public:
     virtual void offer(End from, unsigned branch, const std::string &sdp, Done done) = 0;
     // The answer of `from` to the offer it got.
     virtual void answer(End from, unsigned branch, const std::string &sdp, Done done) = 0;
+    // The answer to an offer of `from` that does nothing but start ICE anew, which concerns nobody else.
+    // Nothing: it does more, and goes the usual way.
+    virtual std::optional<std::string> restart(End from, unsigned branch, const std::string &sdp) = 0;
     virtual void roll_back(unsigned branch) = 0; // the open offer was refused
     virtual void settle(unsigned branch) = 0;    // answered: the other branches are released
     virtual void release(unsigned branch) = 0;   // this branch failed

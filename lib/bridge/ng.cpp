@@ -204,6 +204,7 @@ public:
         question["to-tag"] = tag(from);
         ask(branch, std::move(question), sdp, std::move(done));
     }
+    std::optional<std::string> restart(End, unsigned, const std::string &) override { return {}; }
     void roll_back(unsigned) override {}
     void settle(unsigned branch) override {
         for (unsigned i = 0; i < branches_.size(); ++i)

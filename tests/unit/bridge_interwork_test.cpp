@@ -286,6 +286,30 @@ TEST_SUITE("bridge interwork") {
         CHECK_FALSE(pair.work.open_offer());
     }
 
+    TEST_CASE("ICE anew is answered here when nothing else changes") {
+        Pair pair;
+        const auto with = [](std::string text, const std::string &from, const std::string &to) {
+            for (auto at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
+                text.replace(at, from.size(), to);
+            return text;
+        };
+        const std::string page = chrome_head + chrome_audio;
+        offered(pair.work, End::caller, page);
+        const auto answer = answered(pair.work, End::callee, phone("0", ""));
+        CHECK_FALSE(pair.work.restart(End::caller, page)); // a refresh
+        const auto anew = with(page, "ice-ufrag:abcd", "ice-ufrag:efgh");
+        CHECK_FALSE(pair.work.restart(End::callee, anew)); // no browser
+        CHECK_FALSE(pair.work.restart(End::caller, with(anew, "a=sendrecv", "a=sendonly")));
+        CHECK_FALSE(pair.work.restart(End::caller, with(anew, "11:22:33", "33:22:11"))); // DTLS anew, too
+        CHECK_FALSE(pair.work.restart(End::caller, anew + chrome_video));
+        const auto out = pair.work.restart(End::caller, anew);
+        REQUIRE(out);
+        CHECK(*out == answer); // our own ICE values stay (RFC 8445 §9: a lite agent's may)
+        CHECK_FALSE(pair.work.restart(End::caller, anew)); // known by now
+        offered(pair.work, End::callee, phone("8", ""));
+        CHECK_FALSE(pair.work.restart(End::caller, with(anew, "efgh", "ijkl"))); // an offer is open
+    }
+
     TEST_CASE("SDES: whoever offers it gets it, and it can be asked for") {
         const std::string line =
             "a=crypto:3 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz\r\n";
