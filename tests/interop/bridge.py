@@ -75,7 +75,7 @@ def answering(bridge, user, *args, hz=440, **options):
 
 
 def edge(registrar, *args, name="edge", extra="", **options):
-    """A bridge in front of `registrar` (Kamailio)."""
+    """A bridge in front of `registrar` (Kamailio); extra: more lines of [bridge]."""
     path = workdir() / f"{name}.toml"
     path.write_text(f'[bridge]\ndomain = "{registrar.realm}"\n{extra}')
     return Bridge("--upstream", f"sip:127.0.0.1:{registrar.port}", *args, name=name, config=path, **options)

@@ -149,6 +149,10 @@ class Window:
         self.select()
         pathlib.Path(path).write_bytes(base64.b64decode(self.browser.command("/screenshot", method="GET")))
 
+    def reload(self):
+        self.select()
+        self.browser.command("/refresh")
+
     def close(self):
         self.select()
         self.browser.command("/window", method="DELETE")
@@ -194,6 +198,10 @@ class WebPhone:
 
     def start(self):
         self.window.run(f"phone.start({json.dumps(self.options)})")
+
+    def reload(self):
+        """The page as it was opened, without its calls and its registration: start() begins anew."""
+        self.window.reload()
 
     def registered(self):
         self.event("registered")
