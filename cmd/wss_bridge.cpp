@@ -109,6 +109,8 @@ Result<bridge::Settings> settings_for(const GlobalOptions &global, const WssBrid
         return fail(Errc::config, "wss-bridge: nobody can register (expected [bridge] with domain and "
                                   "[[bridge.user]] in the configuration)");
     if (settings.domain.empty()) return fail(Errc::config, "wss-bridge: no domain (expected --domain NAME)");
+    if (!settings.peers.empty() && (settings.cluster_key.empty() || !settings.upstream))
+        return fail(Errc::config, "wss-bridge: cluster_peers: expected cluster_key and upstream beside them");
     if (auto made = set_certificate(settings); !made) return tl::unexpected(made.error());
     return settings;
 }

@@ -87,7 +87,7 @@ private:
 
     [[nodiscard]] Party &party(End end, unsigned branch);
     [[nodiscard]] unsigned branch_of(const sip::Message &request, End from) const;
-    [[nodiscard]] bool belongs_to(Party &party, const sip::Flow &flow);
+    [[nodiscard]] bool belongs_to(Party &party, const sip::Message &request, const sip::Flow &flow);
     void forward_ack(const sip::Message &ack, End from, unsigned branch);
     [[nodiscard]] std::string contact_beyond(const Exchange &exchange) const;
     bool serve_here(const ExchangePtr &exchange); // answered by the bridge itself
@@ -121,7 +121,8 @@ private:
     std::optional<unsigned> winner_;
     bool early_answer_sent_ = false, ack_answers_ = false, over_ = false;
     End ack_answer_from_ = End::caller;
-    std::optional<std::pair<End, std::uint32_t>> own_answer_; // a re-INVITE that we answered: its ACK ends here
+    std::optional<std::pair<End, std::uint32_t>>
+        own_answer_; // a re-INVITE that we answered: its ACK ends here
     std::uint32_t caller_cseq_ = 0, callee_cseq_ = 0;
     Timer timer_c_, linger_;
     TimePoint started_, answered_, refreshed_;

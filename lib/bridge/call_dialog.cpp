@@ -3,6 +3,7 @@
 
 #include "base/log.hpp"
 #include "bridge/call.hpp"
+#include "bridge/cluster.hpp"
 #include "bridge/rewrite.hpp"
 #include "media/dtmf.hpp"
 #include "sip/digest.hpp"
@@ -55,14 +56,16 @@ unsigned Call::branch_of(const sip::Message &request, End from) const {
     return winner_.value_or(0);
 }
 
-// A browser speaks for its own calls only: over its connection, or over the one it came back with.
-bool Call::belongs_to(Party &party, const sip::Flow &flow) {
+// A browser speaks for its own calls only: over its connection, or over the one it came back with, here or at
+// another bridge.
+bool Call::belongs_to(Party &party, const sip::Message &request, const sip::Flow &flow) {
     if (!party.web) {
         if (sip::is_stream(flow.kind) || !sip::is_stream(party.flow.kind)) party.flow = flow;
         return true;
     }
     if (party.flow.kind == flow.kind && party.flow.connection == flow.connection) return true;
-    if (!is_web(flow.kind)) return false;
+    if (!is_web(flow.kind))
+        return core_.cluster != nullptr && core_.cluster->brought(request, flow, party.device);
     const Binding *binding = core_.location.by_flow(flow);
     const bool same_device = binding != nullptr && binding->device == party.device;
     // Back again, and not registered yet: the tags are its proof, as nobody else is connected as this device.
@@ -81,7 +84,7 @@ void Call::in_dialog(const sip::Message &request, const sip::Flow &flow,
         return;
     }
     const unsigned branch = branch_of(request, *from);
-    if (!belongs_to(party(*from, branch), flow)) {
+    if (!belongs_to(party(*from, branch), request, flow)) {
         if (!ack) server.respond(481);
         return;
     }
@@ -102,11 +105,7 @@ void Call::forward_ack(const sip::Message &ack, End from, unsigned branch) {
     auto draft = forwardable(
         ack, [this](const sip::Uri &uri) { return core_.is_ours(uri); }, core_.realm());
     const Party to = party(other(from), branch);
-    const auto send = [core = &core_, to](sip::Draft out) {
-        FlowFinder::find(*core, to, false, [core, out = std::move(out)](const Result<sip::Flow> &flow) {
-            if (flow) static_cast<void>(core->layer.send_ack(out, *flow));
-        });
-    };
+    const auto send = [core = &core_, to](sip::Draft out) { send_ack(*core, to, std::move(out)); };
     const bool answers = ack_answers_ && ack_answer_from_ == from && has_sdp(ack) && media_;
     if (!answers) {
         serial_.add([send, draft = std::move(draft)](const Serial::Next &next) {
@@ -224,7 +223,8 @@ void Call::send(const ExchangePtr &exchange, sip::Draft draft) {
 void Call::on_reply(const ExchangePtr &exchange, const sip::Message &response, const sip::Flow &flow) {
     const auto keep = shared_from_this();
     if (over_ && response.status() < 200) return;
-    party(other(exchange->from), exchange->branch).flow = flow;
+    if (Party &by = party(other(exchange->from), exchange->branch); by.web == is_web(flow.kind))
+        by.flow = flow;
     auto draft = backward(response);
     const bool invite = exchange->request.method() == Method::invite;
     if (party(exchange->from, exchange->branch).web) fix_timers_towards_browser(draft, exchange->request);

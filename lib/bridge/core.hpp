@@ -37,6 +37,8 @@ struct Party {
     Address near{};                // its address as far as known, to choose ours for media
 };
 
+class Cluster;
+
 struct Core {
     Core(Loop &loop_, sip::TransactionLayer::Listener &listener, const Settings &settings_,
          MediaPlane &media_, std::uint32_t epoch_)
@@ -68,8 +70,10 @@ struct Core {
     TokenKey tokens;
     MediaPlane &media;
     std::uint32_t epoch;
+    Cluster *cluster = nullptr; // null: there are no other bridges
     Observers<Event> events;
-    Observers<std::string> device_back; // a device registered again over a new flow
+    // A device registered again over a new flow, or was found at another bridge.
+    Observers<std::string> device_back;
 };
 
 } // namespace offhook::bridge

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "bridge/cluster.hpp"
+
 namespace offhook::bridge {
 
 FlowFinder::FlowFinder(Core &core, Party party, Found found)
@@ -13,17 +15,19 @@ std::shared_ptr<FlowFinder> FlowFinder::find(Core &core, Party party, bool wait,
     return finder;
 }
 
-std::optional<sip::Flow> FlowFinder::known() {
+std::optional<Way> FlowFinder::known() {
+    if (core_.cluster != nullptr && party_.web && !party_.device.empty())
+        if (auto way = core_.cluster->way_to(party_.device)) return way; // it left us
     const bool has_flow = party_.flow.remote.is_set() && (party_.path.empty() || party_.web);
-    if (has_flow && core_.transports().alive(party_.flow)) return party_.flow;
+    if (has_flow && core_.transports().alive(party_.flow)) return Way{party_.flow, {}};
     if (party_.device.empty()) return {};
     const Binding *binding = core_.location.by_device(party_.device);
     if (binding == nullptr || !core_.transports().alive(binding->flow)) return {};
-    return binding->flow;
+    return Way{binding->flow, {}};
 }
 
 void FlowFinder::start(bool wait) {
-    if (const auto flow = known()) return finish(*flow);
+    if (auto way = known()) return finish(std::move(*way));
     if (party_.web && wait && !party_.device.empty()) return wait_for_device();
     if (party_.web) return finish(fail(Errc::network, "the browser's connection is gone", 430));
     if (!party_.hop) return finish(fail(Errc::network, "the connection is gone", 480));
@@ -33,8 +37,9 @@ void FlowFinder::start(bool wait) {
 void FlowFinder::wait_for_device() {
     watching_ = core_.device_back.add([this](const std::string &device) {
         if (device != party_.device) return;
-        if (const auto flow = known()) finish(*flow);
+        if (auto way = known()) finish(std::move(*way));
     });
+    if (core_.cluster != nullptr) core_.cluster->ask(party_.device);
     patience_.start(patience, [this] {
         finish(fail(Errc::network, "the browser's connection is gone and did not come back", 430));
     });
@@ -48,19 +53,19 @@ void FlowFinder::resolve(const sip::Uri &uri) {
         Error last{Errc::network, "no address", 503};
         for (const auto &hop : *hops) {
             auto flow = core_.transports().open(hop);
-            if (flow) return finish(*flow);
+            if (flow) return finish(Way{*flow, {}});
             last = {Errc::network, flow.error().what, 503};
         }
         finish(fail(last));
     });
 }
 
-void FlowFinder::finish(Result<sip::Flow> flow) {
+void FlowFinder::finish(Result<Way> way) {
     const auto keep = shared_from_this();
     const auto found = std::exchange(found_, {});
     patience_.cancel();
     watching_.drop();
-    if (found) found(std::move(flow));
+    if (found) found(std::move(way));
 }
 
 void FlowFinder::stop() {
@@ -74,30 +79,34 @@ std::shared_ptr<Courier> Courier::send(Core &core, Order order) {
     auto courier = std::make_shared<Courier>(core, std::move(order));
     const bool wait = courier->order_.wait;
     // Never from inside: whoever sends wants to note the courier down before it reports.
-    core.loop.post([courier, wait] {
-        courier->finder_ = FlowFinder::find(courier->core_, courier->order_.to, wait,
-                                            [weak = std::weak_ptr(courier)](Result<sip::Flow> flow) {
-                                                const auto self = weak.lock();
-                                                if (!self) return;
-                                                if (flow)
-                                                    self->go(*flow);
-                                                else
-                                                    self->failed(flow.error());
-                                            });
-    });
+    core.loop.post([courier, wait] { courier->search(wait); });
     return courier;
 }
 
-void Courier::go(const sip::Flow &flow) {
+void Courier::search(bool wait) {
+    finder_ = FlowFinder::find(core_, order_.to, wait, [weak = weak_from_this()](const Result<Way> &way) {
+        const auto self = weak.lock();
+        if (!self) return;
+        if (way)
+            self->go(*way);
+        else
+            self->failed(way.error());
+    });
+}
+
+void Courier::go(const Way &way) {
     if (cancelled_) return failed({Errc::rejected, "cancelled", 487});
+    if (!way.route.empty() && !again_) again_ = order_.draft;
     sip::Draft draft = std::move(order_.draft);
     for (auto hop = order_.to.path.rbegin(); hop != order_.to.path.rend(); ++hop)
         draft.prepend("Route", *hop);
-    if (order_.prepare) order_.prepare(draft, flow);
+    if (!way.route.empty()) draft.prepend("Route", way.route);
+    if (order_.prepare) order_.prepare(draft, way.flow);
     transaction_ = core_.layer.request(
-        std::move(draft), flow,
+        std::move(draft), way.flow,
         [weak = weak_from_this()](const sip::Message &response, const sip::Flow &by) {
-            if (const auto self = weak.lock(); self && self->order_.response)
+            const auto self = weak.lock();
+            if (self && !self->search_again(response) && self->order_.response)
                 self->order_.response(response, by);
         },
         [weak = weak_from_this()](const Error &error) {
@@ -107,6 +116,15 @@ void Courier::go(const sip::Flow &flow) {
             // A page that was closed is one device less, not a service that is down (RFC 5626 §5.3.1).
             self->failed({error.code, error.what, timeout ? 408U : self->order_.to.web ? 430U : 503U});
         });
+}
+
+bool Courier::search_again(const sip::Message &response) {
+    if (!again_ || response.status() != 430 || core_.cluster == nullptr) return false;
+    order_.draft = std::move(*again_);
+    again_.reset();
+    core_.cluster->forget(order_.to.device);
+    core_.loop.post([self = shared_from_this()] { self->search(true); });
+    return true;
 }
 
 void Courier::failed(const Error &error) {
@@ -123,6 +141,14 @@ void Courier::forget() {
     order_.response = {};
     order_.failure = {};
     if (finder_) finder_->stop();
+}
+
+void send_ack(Core &core, const Party &to, sip::Draft ack) {
+    FlowFinder::find(core, to, false, [&core, ack = std::move(ack)](const Result<Way> &way) mutable {
+        if (!way) return;
+        if (!way->route.empty()) ack.prepend("Route", way->route);
+        static_cast<void>(core.layer.send_ack(std::move(ack), way->flow));
+    });
 }
 
 } // namespace offhook::bridge

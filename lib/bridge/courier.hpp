@@ -3,16 +3,22 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "bridge/core.hpp"
 
 namespace offhook::bridge {
 
+struct Way {
+    sip::Flow flow;
+    std::string route; // to another bridge of the cluster: the Route value that tells it for whom
+};
+
 // Finds a live flow to a party: its own, the newest one of its device, or one to its address. A browser whose
-// connection is lost may come back within `patience` (JsSIP tries after 2 s).
+// connection is lost may come back within `patience` (JsSIP tries after 2 s), here or at another bridge.
 class FlowFinder : public std::enable_shared_from_this<FlowFinder> {
 public:
-    using Found = std::function<void(Result<sip::Flow> flow)>;
+    using Found = std::function<void(Result<Way> way)>;
     static constexpr Duration patience{5'000};
 
     // `found` may be called at once; never after stop(). Errors: Errc::network with sip = 430 (RFC 5626
@@ -23,10 +29,10 @@ public:
 
 private:
     void start(bool wait);
-    [[nodiscard]] std::optional<sip::Flow> known();
+    [[nodiscard]] std::optional<Way> known();
     void wait_for_device();
     void resolve(const sip::Uri &uri);
-    void finish(Result<sip::Flow> flow);
+    void finish(Result<Way> way);
 
     Core &core_;
     Party party_;
@@ -53,14 +59,20 @@ public:
     void forget();                          // reports nothing any more
 
 private:
-    void go(const sip::Flow &flow);
+    void search(bool wait);
+    void go(const Way &way);
+    bool search_again(const sip::Message &response); // it is not there any more
     void failed(const Error &error);
 
     Core &core_;
     Order order_;
     std::shared_ptr<FlowFinder> finder_;
     sip::ClientTransaction transaction_;
+    std::optional<sip::Draft> again_; // by another bridge: may have to be sent a second time
     bool cancelled_ = false;
 };
+
+// An ACK, where there is a way at once: nothing answers it.
+void send_ack(Core &core, const Party &to, sip::Draft ack);
 
 } // namespace offhook::bridge

@@ -356,7 +356,8 @@ std::optional<std::string> Interwork::restart(End from, std::string_view text) {
         anew |= now.ufrag != was.ufrag;
         same &= now.rejected == was.rejected && now.direction == was.direction;
         std::erase_if(lines_[i].at(other(from)).formats, [&](const Format &f) {
-            return !f.is_event() && std::ranges::find(now.formats, f.key(), &Format::key) == now.formats.end();
+            return !f.is_event() &&
+                   std::ranges::find(now.formats, f.key(), &Format::key) == now.formats.end();
         });
     }
     if (anew && same && prints == fingerprints_)

@@ -87,7 +87,8 @@ public:
     Result<std::string> offer(End from, std::string_view sdp);
     // The answer of `from`, for the other end.
     Result<std::string> answer(End from, std::string_view sdp);
-    // The answer to an offer of the browser `from` that starts ICE anew (RFC 8445 §9) and changes nothing else.
+    // The answer to an offer of the browser `from` that starts ICE anew (RFC 8445 §9) and changes nothing
+    // else.
     std::optional<std::string> restart(End from, std::string_view sdp);
     void roll_back();
 

@@ -59,6 +59,11 @@ Result<> Proxy::start() {
         upstream_ = std::make_unique<Upstream>(core_, *settings_.upstream, settings_.upstream_mode);
         upstream_->start();
     }
+    if (!settings_.peers.empty()) {
+        cluster_ = std::make_unique<Cluster>(core_, settings_.peers,
+                                             [this](const std::string &device) { found_again(device); });
+        core_.cluster = cluster_.get();
+    }
     load_state();
     sweep();
     return {};
@@ -81,7 +86,10 @@ void Proxy::refuse(const sip::ServerTransaction &server, unsigned status, const 
 
 void Proxy::on_request(const sip::Message &request, const sip::Flow &flow, sip::ServerTransaction server) {
     if (request.method() == Method::ack) {
-        if (const auto call = call_of(request)) call->in_dialog(request, flow, {});
+        if (const auto call = call_of(request))
+            call->in_dialog(request, flow, {});
+        else if (cluster_)
+            cluster_->take(request, flow, {});
         return;
     }
     const auto local = [this](std::string_view host, unsigned short port) {
@@ -93,6 +101,7 @@ void Proxy::on_request(const sip::Message &request, const sip::Flow &flow, sip::
         return server.respond(bad.add("Unsupported", request.value(HeaderId::proxy_require)));
     }
     if (has_to_tag(request)) return in_dialog(request, flow, server);
+    if (cluster_ && cluster_->take(request, flow, server)) return;
     if (!admit(request, flow, server)) return;
     if (request.method() == Method::register_) return register_(request, flow, server);
     out_of_dialog(request, flow, server);
@@ -132,6 +141,7 @@ Proxy::CallPtr Proxy::call_of(const sip::Message &request) const {
 void Proxy::in_dialog(const sip::Message &request, const sip::Flow &flow,
                       const sip::ServerTransaction &server) {
     if (const auto call = call_of(request)) return call->in_dialog(request, flow, server);
+    if (cluster_ && cluster_->take(request, flow, server)) return;
     server.respond(481);
 }
 
@@ -140,6 +150,7 @@ void Proxy::on_cancel(const sip::ServerTransaction &invite, const sip::Message &
     std::vector<CallPtr> calls;
     for (auto it = begin; it != end; ++it)
         calls.push_back(it->second);
+    if (cluster_ && cluster_->cancelled(invite, cancel)) return;
     if (std::ranges::none_of(calls, [&](const CallPtr &call) { return call->cancelled(invite, cancel); }))
         invite.respond(487);
 }

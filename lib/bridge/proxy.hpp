@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "bridge/call.hpp"
+#include "bridge/cluster.hpp"
 #include "bridge/core.hpp"
 #include "bridge/upstream.hpp"
 #include "bridge/web.hpp"
@@ -73,6 +74,7 @@ private:
     void refuse(const sip::ServerTransaction &server, unsigned status, const std::string &why,
                 const std::string &source);
     void device_back(const std::string &device);
+    void found_again(const std::string &device);
     // Strangers may ask only so often; who has proved a password lately is none.
     bool admit(const sip::Message &request, const sip::Flow &flow, const sip::ServerTransaction &server);
     void proved(const sip::Flow &flow);
@@ -84,6 +86,7 @@ private:
     Web web_; // outlives the transports
     Core core_;
     std::unique_ptr<Upstream> upstream_; // null: the embedded registrar
+    std::unique_ptr<Cluster> cluster_;   // null: alone
     Counters counters_;
     std::unordered_multimap<std::string, CallPtr> calls_; // by Call-ID
     unsigned next_call_ = 1;

@@ -109,6 +109,11 @@ void Proxy::registered(const std::vector<Location::Change> &changes) {
 }
 
 void Proxy::device_back(const std::string &device) {
+    if (cluster_) cluster_->device_back(device);
+    found_again(device);
+}
+
+void Proxy::found_again(const std::string &device) {
     core_.device_back.tell(device);
     for (const auto &entry : calls_)
         entry.second->device_back(device);

@@ -53,6 +53,7 @@ struct Settings {
     std::string www;                      // folder with the page; empty: the built-in one
     std::string state_file;               // bindings survive a restart; empty: they do not
     std::string cluster_key;              // the secret of flow tokens; empty: made at start
+    std::vector<SocketSettings> peers;    // the SIP sockets of the bridges with the same key
     std::optional<sip::Uri> upstream;
     UpstreamMode upstream_mode = UpstreamMode::automatic;
     std::vector<std::string> rtpengines; // "HOST:PORT"; empty: media in process

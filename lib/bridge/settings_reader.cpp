@@ -203,6 +203,7 @@ SettingsReport Reader::read() {
              {"upstream", parsed(upstream, parse_upstream)},
              {"upstream_mode", parsed(s.upstream_mode, parse_upstream_mode)},
              {"cluster_key", text(s.cluster_key)},
+             {"cluster_peers", each(s.peers, parse_sip_socket)},
              {"state_file", text(s.state_file)},
              {"rtp_ports", parsed(range, parse_port_range)},
              {"public_address", text(s.public_address)},
