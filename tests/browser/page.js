@@ -35,10 +35,11 @@ const phone = {
 
     start(options) {
         const socket = new JsSIP.WebSocketInterface(options.url);
+        const spare = (options.spare || []).map((url) => ({socket: new JsSIP.WebSocketInterface(url), weight: 1}));
         this.socket = socket;
         this.options = options;
         this.ua = new JsSIP.UA(Object.assign({
-            sockets: [socket],
+            sockets: [{socket, weight: 2}, ...spare],
             uri: `sip:${options.user}@${options.domain}`,
             password: options.password,
             register: true,

@@ -48,9 +48,9 @@ class Bridge(Offhook):
 
     def account(self, user, transport="udp"):
         """Options that make an offhook register here as `user`."""
-        return ["--aor", f"sip:{user}@house.test", "--registrar", f"sip:{self.sockets[transport]};transport={transport}",
-                "--proxy", f"sip:{self.sockets[transport]};transport={transport};lr", "--password-file",
-                self.password(user), "--listen", f"{transport}:127.0.0.1:0"]
+        server = f"sip:{self.sockets[transport]};transport={transport}"
+        return ["--aor", f"sip:{user}@house.test", "--registrar", server, "--proxy", f"{server};lr",
+                "--password-file", self.password(user), "--listen", f"{transport}:127.0.0.1:0"]
 
     def registered(self, user, timeout=15):
         return self.wait_event("bridge.registered", {"user": user}, timeout)
@@ -90,3 +90,10 @@ def log_in(window, user):
         document.querySelector("#login button").click();
     }})()""")
     window.wait('document.getElementById("status").dataset.state === "on"', f"{user} is logged in")
+
+
+def secret(password):
+    """A password file for accounts at Kamailio."""
+    path = workdir() / "kamailio.password"
+    path.write_text(password + "\n")
+    return path

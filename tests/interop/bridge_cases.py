@@ -4,7 +4,7 @@ import os
 import socket
 import urllib.request
 
-from bridge import LEVEL, USERS, Bridge, answering, edge, log_in, web_phone
+from bridge import LEVEL, USERS, Bridge, answering, edge, log_in, secret, web_phone
 from browser import Chromium, Pages, WebPhone
 from harness import (Baresip, Kamailio, Offhook, Process, case, expect, expect_equal, expect_tone, free_port, need,
                      wait_until, workdir, write_tone)
@@ -305,12 +305,6 @@ def kamailio_upstream():
         bridge.stop()
         registrar.stop()
     browser.quit()
-
-
-def secret(password):
-    path = workdir() / "kamailio.password"
-    path.write_text(password + "\n")
-    return path
 
 
 @case("bridge: the media on rtpengine, and on the second one when the first is gone", timeout=120)

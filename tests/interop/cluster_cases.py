@@ -1,0 +1,98 @@
+"""Two bridges with one key in front of Kamailio: a browser moves from one to the other in a call."""
+
+from bridge import LEVEL, edge, secret
+from browser import Chromium, Pages, WebPhone
+from harness import (Kamailio, Offhook, Process, case, expect, expect_tone, free_port, need, wait_until,
+                     workdir, write_tone)
+from relay import TcpRelay
+
+
+def pair(registrar, *args):
+    """The two bridges of offhook-wss-bridge(1), "Two bridges in front of one registrar", on the loopback."""
+    ports = [free_port(), free_port()]
+    peers = ", ".join(f'"tcp:127.0.0.1:{port}"' for port in ports)
+    return [edge(registrar, "--upstream-mode", "path", "--sip", f"tcp:127.0.0.1:{port}", *args, name=f"edge{port}",
+                 extra=f'cluster_key = "one secret for both"\ncluster_peers = [{peers}]\n') for port in ports]
+
+
+def rtpengine():
+    port = free_port()
+    process = Process([need("rtpengine"), "--table=-1", "--interface=127.0.0.1", f"--listen-ng=127.0.0.1:{port}",
+                       "--config-file=none", f"--listen-cli=127.0.0.1:{free_port()}", "--foreground", "--log-stderr",
+                       "--log-level=4", "--dtls-passive", "--port-min=34000", "--port-max=35999",
+                       f"--pidfile={workdir()}/rtpengine.pid"], "rtpengine")
+    return process, f"rtpengine:127.0.0.1:{port}"
+
+
+def moves(registrar, browser, pages, bridges, name):
+    """A page calls through the first bridge, loses it and goes on by the second."""
+    first, second = bridges
+    domain = f"127.0.0.1:{registrar.port}"
+    account = ["--aor", f"sip:ben@{domain}", "--registrar", f"sip:{domain}", "--password-file",
+               secret(registrar.password), "--listen", "udp:127.0.0.1:0"]
+    tone, recording = write_tone(workdir() / "tone.wav", 440, 60, 8000, dbfs=LEVEL), workdir() / f"{name}.wav"
+    phone = Offhook("answer", "--auto", "--play", tone, "--record", recording, "--do",
+                    "wait dtmf 1 20s; hold; wait dtmf 2 20s; resume; wait dtmf 3 30s; hangup", *account,
+                    name=f"ben-{name}")
+    phone.wait_event("account.registered")
+    cut = TcpRelay(int(first.web.split(":")[2].split("/")[0]))
+    page = WebPhone(browser, pages, f"ws://127.0.0.1:{cut.port}/ws", "anna", registrar.password, domain=domain,
+                    hz=700, answer=True, spare=[second.web]).registered()
+    first.wait_event("bridge.registered", {"user": "anna"})
+    call = page.call(f"sip:ben@{domain}")
+    page.event("confirmed", {"index": call})
+    page.hears(440)
+
+    # The first is out of reach. The phone's re-INVITE finds the page by the second, which is asked for it.
+    cut.drop()
+    cut.close()
+    first.wait_event("bridge.disconnected", {"user": "anna"})
+    page.do(call, 'sendDTMF("1", {transportType: "RFC2833"})')
+    page.event("hold", {"originator": "remote"})
+    second.wait_event("bridge.registered", {"user": "anna"})
+
+    # What the page sends inside the call finds the first.
+    page.do(call, 'sendDTMF("2", {transportType: "INFO"})')
+    page.event("unhold", {"originator": "remote"})
+    page.hears(440)
+    page.window.run(f"new Promise((done) => phone.sessions[{call}].hold({{}}, () => done(null)))")
+    phone.wait_event("call.remote-hold")
+    page.do(call, "unhold()")
+    page.event("unhold", {"originator": "local"})
+    page.hears(440)
+    received = page.stats(call)["audio"]["received"]
+    wait_until(lambda: page.stats(call)["audio"]["received"] > received + 50, "the sound goes on", step=0.2)
+    page.do(call, 'sendDTMF("3", {transportType: "RFC2833"})')
+    page.event("ended", {"index": call, "originator": "remote"})
+    phone.ends(0)
+    expect_tone(recording, 700, -13.5, 1.0, side=1)
+    first.wait_event("bridge.ended", {"reason": "the callee hung up"})
+    expect(not second.events_named("bridge.call"), "the second bridge has no call of its own")
+
+    # A new call comes by the second alone; its end is the page's.
+    caller = Offhook("call", "--play", tone, *account, "--timeout", "30s", f"sip:anna@{domain}", name=f"ben2-{name}")
+    page.event("confirmed", {"index": call + 1})
+    page.hears(440)
+    page.do(call + 1, "terminate()")
+    caller.ends(0)
+    second.wait_event("bridge.ended")
+    page.window.run("(phone.ua.stop(), null)")
+    page.event("unregistered")
+
+
+@case("bridge: a page moves to another bridge of the cluster in a call, media in the bridge and on rtpengine",
+      timeout=120)
+def cluster():
+    registrar, pages, browser = Kamailio(path=True), Pages(), Chromium()
+    bridges = pair(registrar)
+    moves(registrar, browser, pages, bridges, "anchored")
+    for bridge in bridges:
+        bridge.stop()
+    engine, media = rtpengine()
+    bridges = pair(registrar, "--media", media)
+    moves(registrar, browser, pages, bridges, "rtpengine")
+    for bridge in bridges:
+        bridge.stop()
+    engine.stop()
+    registrar.stop()
+    browser.quit()
