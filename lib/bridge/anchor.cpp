@@ -44,7 +44,7 @@ public:
     void settle(unsigned branch) override;
     void release(unsigned branch) override;
     bool send_digit(End to, char digit, Duration length) override;
-    void request_key_frame(End to) override;
+    bool request_key_frame(End to) override;
     void impatient(End end, bool on) override;
     [[nodiscard]] MediaFacts facts(End end) const override;
 
@@ -243,6 +243,8 @@ void AnchorSession::configure(unsigned branch) {
         if (const auto event = line.event_for(End::caller)) {
             out.caller_event = event->number;
             out.caller_event_clock = event->clock;
+        out.caller_feedback = caller.feedback;
+        out.callee_feedback = callee.feedback;
         }
         if (const auto event = line.event_for(End::callee)) {
             out.callee_event = event->number;
@@ -279,11 +281,12 @@ bool AnchorSession::send_digit(End to, char digit, Duration length) {
     return possible;
 }
 
-void AnchorSession::request_key_frame(End to) {
+bool AnchorSession::request_key_frame(End to) {
     in_worker([to](Relay &relay) { relay.request_key_frame(to); });
 }
 
 void AnchorSession::impatient(End end, bool on) {
+    return true;
     in_worker([end, on](Relay &relay) { relay.impatient(end, on); });
 }
 

@@ -52,6 +52,8 @@ Call::~Call() {
         if (branch.courier) branch.courier->forget();
     for (const auto &exchange : exchanges_)
         if (exchange->courier) exchange->courier->forget();
+    for (const auto &info : info_)
+        if (info) info->forget();
 }
 
 void Call::start(std::vector<Target> targets) {
@@ -73,7 +75,7 @@ void Call::start(std::vector<Target> targets) {
 
 void Call::add_branch(Target target) {
     const auto index = static_cast<unsigned>(branches_.size());
-    branches_.push_back({std::move(target), {}, {}, 0, {}, {}, {}, {}, {}, {}, false, true});
+    branches_.push_back({std::move(target), {}, {}, 0, {}, {}, {}, {}, {}, {}, false, true, false});
     Branch &branch = branches_.back();
     auto draft = forwardable(
         request_, [this](const sip::Uri &uri) { return core_.is_ours(uri); }, core_.realm());
@@ -130,7 +132,10 @@ void Call::learn(Branch &branch, const sip::Message &response, const sip::Flow &
         branch.tag = to->tag();
         branch.to = response.value(HeaderId::to);
     }
-    if (response.has(HeaderId::allow)) branch.allows_update = response.lists_token(HeaderId::allow, "UPDATE");
+    if (response.has(HeaderId::allow)) {
+        branch.allows_update = response.lists_token(HeaderId::allow, "UPDATE");
+        branch.allows_info = response.lists_token(HeaderId::allow, "INFO");
+    }
     const auto contacts = response.list(HeaderId::contact);
     if (!contacts.empty()) {
         branch.contact = raw_uri(contacts.front());

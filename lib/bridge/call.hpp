@@ -3,6 +3,7 @@
 // and a phone.
 #pragma once
 
+#include <array>
 #include <list>
 #include <memory>
 #include <optional>
@@ -60,7 +61,7 @@ private:
         std::string tag, to, contact, answer; // of the callee; the rewritten answer
         std::vector<std::string> routes;      // from us to the callee, for requests of our own
         bool anchored = false;
-        bool allows_update = true;
+        bool allows_update = true, allows_info = false;
     };
     struct Exchange { // a request inside the dialog
         sip::ServerTransaction server;
@@ -68,7 +69,8 @@ private:
         End from = End::caller;
         unsigned branch = 0;
         std::shared_ptr<Courier> courier;
-        bool offered = false; // it carried an offer
+        bool offered = false;    // it carried an offer
+        bool counted_on = false; // it went out under another CSeq number
     };
     using ExchangePtr = std::shared_ptr<Exchange>;
 
@@ -92,12 +94,15 @@ private:
     [[nodiscard]] std::string contact_beyond(const Exchange &exchange) const;
     bool serve_here(const ExchangePtr &exchange); // answered by the bridge itself
     bool take_digit(const ExchangePtr &exchange);
+    bool take_media_control(const ExchangePtr &exchange);
     bool restart_ice(const ExchangePtr &exchange);
     void forward(const ExchangePtr &exchange);
     void send(const ExchangePtr &exchange, sip::Draft draft);
     void on_reply(const ExchangePtr &exchange, const sip::Message &response, const sip::Flow &flow);
     void reply(const ExchangePtr &exchange, sip::Draft draft);
     void on_reply_failure(const ExchangePtr &exchange, const Error &error);
+    void count_on(const ExchangePtr &exchange, sip::Draft &draft);
+    [[nodiscard]] sip::Draft own_request(std::string_view method, End to);
     void bye(End to);
 
     void on_media_up(Duration after_start) override;
@@ -124,6 +129,12 @@ private:
     std::optional<std::pair<End, std::uint32_t>>
         own_answer_; // a re-INVITE that we answered: its ACK ends here
     std::uint32_t caller_cseq_ = 0, callee_cseq_ = 0;
+    // By the End in whose name we sent them: how many requests of our own the other side has seen, and by how
+    // much the number of the last INVITE was raised for that.
+    std::array<std::uint32_t, 2> inserted_{}, invite_raised_{};
+    std::array<std::shared_ptr<Courier>, 2> info_;         // by the End it is for
+    std::array<bool, 2> info_refused_{}, key_frame_due_{}; // due: when the INVITE is acknowledged
+    bool acknowledged_ = false;
     Timer timer_c_, linger_;
     TimePoint started_, answered_, refreshed_;
 };

@@ -104,6 +104,11 @@ void Call::forward_ack(const sip::Message &ack, End from, unsigned branch) {
     if (own_answer_ == std::pair(from, number_of(ack))) return;
     auto draft = forwardable(
         ack, [this](const sip::Uri &uri) { return core_.is_ours(uri); }, core_.realm());
+    if (const auto raised = invite_raised_[index(from)]; raised != 0)
+        draft.set("CSeq", std::to_string(number_of(ack) + raised) + " ACK");
+    if (!std::exchange(acknowledged_, true))
+        for (const End end : {End::caller, End::callee})
+            if (key_frame_due_[index(end)]) on_key_frame_wanted(end);
     const Party to = party(other(from), branch);
     const auto send = [core = &core_, to](sip::Draft out) { send_ack(*core, to, std::move(out)); };
     const bool answers = ack_answers_ && ack_answer_from_ == from && has_sdp(ack) && media_;
@@ -132,7 +137,8 @@ std::string Call::contact_beyond(const Exchange &exchange) const {
 
 bool Call::serve_here(const ExchangePtr &exchange) {
     const auto &request = exchange->request;
-    if (request.method() == Method::info && take_digit(exchange)) return true;
+    if (request.method() == Method::info && (take_digit(exchange) || take_media_control(exchange)))
+        return true;
     // A session refresh for a peer that does not know UPDATE (JsSIP sends it whatever Allow says).
     if (request.method() != Method::update || has_sdp(request)) return false;
     const bool known = exchange->from == End::callee || branches_[exchange->branch].allows_update;
@@ -148,14 +154,21 @@ bool Call::serve_here(const ExchangePtr &exchange) {
 }
 
 bool Call::take_digit(const ExchangePtr &exchange) {
-    if (!media_ || party(other(exchange->from), exchange->branch).web) return false;
     const auto &request = exchange->request;
-    if (request.value(HeaderId::content_type).find("media_control") != std::string_view::npos) {
-        media_->request_key_frame(other(exchange->from));
-        return false; // the peer may understand it as well
-    }
+    if (!media_ || party(other(exchange->from), exchange->branch).web) return false;
     const auto digit = media::parse_dtmf_info(request.value(HeaderId::content_type), request.body());
     if (!digit || !media_->send_digit(other(exchange->from), digit->digit, digit->length)) return false;
+    exchange->server.respond(200);
+    return true;
+}
+
+// RFC 5168: "picture_fast_update". A browser knows it as RTCP alone; a phone may understand both.
+bool Call::take_media_control(const ExchangePtr &exchange) {
+    const auto &request = exchange->request;
+    const bool asks = request.value(HeaderId::content_type).find("media_control") != std::string_view::npos &&
+                      request.body().find("picture_fast_update") != std::string_view::npos;
+    if (!media_ || !asks || !media_->request_key_frame(other(exchange->from))) return false;
+    if (!party(other(exchange->from), exchange->branch).web) return false;
     exchange->server.respond(200);
     return true;
 }
@@ -180,6 +193,7 @@ void Call::forward(const ExchangePtr &exchange) {
     const auto &request = exchange->request;
     auto draft = forwardable(
         request, [this](const sip::Uri &uri) { return core_.is_ours(uri); }, core_.realm());
+    count_on(exchange, draft);
     const bool to_web = party(other(exchange->from), exchange->branch).web;
     const bool from_web = party(exchange->from, exchange->branch).web;
     if (to_web) drop_token(draft, "Supported", "100rel");
@@ -226,6 +240,7 @@ void Call::on_reply(const ExchangePtr &exchange, const sip::Message &response, c
     if (Party &by = party(other(exchange->from), exchange->branch); by.web == is_web(flow.kind))
         by.flow = flow;
     auto draft = backward(response);
+    if (exchange->counted_on) draft.set("CSeq", exchange->request.value(HeaderId::cseq));
     const bool invite = exchange->request.method() == Method::invite;
     if (party(exchange->from, exchange->branch).web) fix_timers_towards_browser(draft, exchange->request);
     if (response.status() >= 300 && exchange->offered && media_) media_->roll_back(exchange->branch);
@@ -287,39 +302,6 @@ void Call::on_reply_failure(const ExchangePtr &exchange, const Error &error) {
     exchanges_.remove(exchange);
 }
 
-void Call::bye(End to) {
-    const Branch &branch = branches_[*winner_];
-    const std::string contact =
-        to == End::callee ? branch.contact : std::string(raw_uri(request_.value(HeaderId::contact)));
-    auto draft = sip::Draft::request("BYE", contact);
-    const bool callee = to == End::callee;
-    if (callee) {
-        for (const auto &route : branch.routes)
-            draft.add("Route", route);
-    } else {
-        for (const auto element : request_.list(HeaderId::record_route))
-            draft.add("Route", element);
-    }
-    draft.add("From", callee ? request_.value(HeaderId::from) : std::string_view(branch.to));
-    draft.add("To", callee ? std::string_view(branch.to).empty() ? request_.value(HeaderId::to)
-                                                                 : std::string_view(branch.to)
-                           : request_.value(HeaderId::from));
-    draft.add("Call-ID", call_id_);
-    draft.add("CSeq", std::to_string(callee ? ++caller_cseq_ : ++callee_cseq_) + " BYE");
-    draft.add("Max-Forwards", "70");
-    Courier::Order order;
-    order.draft = std::move(draft);
-    order.to = party(to, *winner_);
-    order.to.path.clear();
-    // Outlives the call: it keeps itself until the outcome is known.
-    const auto holder = std::make_shared<std::shared_ptr<Courier>>();
-    order.response = [holder](const sip::Message &response, const sip::Flow &) {
-        if (response.status() >= 200) holder->reset();
-    };
-    order.failure = [holder](const Error &) { holder->reset(); };
-    *holder = Courier::send(core_, std::move(order));
-}
-
 void Call::hang_up(const std::string &reason) {
     const auto keep = shared_from_this();
     if (over_) return;
@@ -351,12 +333,6 @@ void Call::device_back(const std::string &device) {
     if (over_ || !winner_ || !media_) return;
     for (const End end : {End::caller, End::callee})
         if (party(end, *winner_).device == device) media_->impatient(end, false);
-}
-
-void Call::on_key_frame_wanted(End from) {
-    if (!winner_ || over_) return;
-    log_debug("bridge: call b" + std::to_string(number_) + " wants a key frame from the " +
-              (from == End::caller ? "caller" : "callee"));
 }
 
 } // namespace offhook::bridge

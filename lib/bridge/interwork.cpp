@@ -223,6 +223,9 @@ void Interwork::read_line(Line &line, End from, const Sdp &sdp, const SdpMedia &
     end.rejected = (media.port == 0 && !bundle_only) || (media.type != "audio" && media.type != "video");
     end.profile = media.protocol;
     end.rtcp_mux = media.attribute("rtcp-mux") != nullptr;
+    end.feedback = std::ranges::any_of(media.attributes, [](const media::SdpAttribute &a) {
+        return a.name == "rtcp-fb" && (a.value.ends_with(" nack pli") || a.value.ends_with(" ccm fir"));
+    });
     end.direction = direction_of(media, sdp);
     if (const auto *mid = media.attribute("mid")) end.mid = *mid;
     if (!web) {

@@ -55,6 +55,7 @@ struct LineEnd {
     media::Direction direction = media::Direction::sendrecv;
     bool rejected = true;
     bool rtcp_mux = false;
+    bool feedback = false; // takes requests for key frames by RTCP (RFC 4585, RFC 5104)
     std::string profile, mid, ufrag;
     std::optional<media::CryptoLine> crypto;  // the peer's line that was chosen
     std::vector<Format> formats;              // it can receive these, by its own numbers

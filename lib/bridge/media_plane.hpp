@@ -2,6 +2,7 @@
 // In process (anchor.hpp) or on an external rtpengine (ng.hpp).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -17,6 +18,10 @@ namespace offhook::bridge {
 enum class End : std::uint8_t { caller, callee };
 constexpr End other(End end) noexcept {
     return end == End::caller ? End::callee : End::caller;
+}
+
+constexpr std::size_t index(End end) noexcept {
+    return static_cast<std::size_t>(end);
 }
 
 struct MediaFacts { // one end of one call, for status and events
@@ -43,7 +48,7 @@ public:
     virtual void release(unsigned branch) = 0;   // this branch failed
     // A digit as telephone-event towards `to`. False: that end knows no telephone-event.
     virtual bool send_digit(End to, char digit, Duration length) = 0;
-    virtual void request_key_frame(End to) = 0;
+    virtual bool request_key_frame(End to) = 0;   // by RTCP. False: this is not for us
     virtual void impatient(End end, bool on) = 0; // its signalling is gone (or back): silence means the end
     [[nodiscard]] virtual MediaFacts facts(End end) const = 0;
 };

@@ -212,7 +212,7 @@ public:
     }
     void release(unsigned branch) override { drop(branch); }
     bool send_digit(End, char, Duration) override { return false; } // the INFO goes through
-    void request_key_frame(End) override {}
+    bool request_key_frame(End) override { return false; }
     void impatient(End, bool) override {}
     [[nodiscard]] MediaFacts facts(End) const override { return {}; }
 

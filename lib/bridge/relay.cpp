@@ -338,18 +338,21 @@ void Relay::deliver_rtcp(EndPoint &to, std::size_t line, std::span<const std::ui
 // Reports end here; each side gets reports about the stream it really has (report()). Requests for a key
 // frame go across (RFC 4585 §6.3.1, RFC 5104 §4.3.1).
 void Relay::rtcp(EndPoint &from, std::size_t line, std::span<const std::uint8_t> packet, TimePoint now) {
-    constexpr std::uint8_t payload_feedback = 206, pli = 1, fir = 4;
+    constexpr std::uint8_t intra_frame = 192, payload_feedback = 206, pli = 1, fir = 4;
+    EndPoint &source = from.id == 0 ? end(active_ + 1) : end(0);
     std::size_t at = 0;
-    while (at + 12 <= packet.size()) {
+    while (at + 8 <= packet.size()) {
         const std::size_t size = (std::size_t{media::read_u16(packet, at + 2)} + 1) * 4;
         const std::uint8_t format = packet[at] & 31;
-        if (packet[at + 1] == payload_feedback && (format == pli || format == fir)) {
+        if (packet[at + 1] == intra_frame) { // RFC 2032 §5.2.1, which older phones send
+            ask_key_frame(source, line, now);
+        } else if (packet[at + 1] == payload_feedback && (format == pli || format == fir) &&
+                   at + 12 <= packet.size()) {
             const std::uint32_t ssrc = media::read_u32(
                 packet, format == fir && size >= 20 && at + 16 <= packet.size() ? at + 12 : at + 8);
             std::size_t wanted = line;
             for (std::size_t i = 0; i < from.out.size(); ++i) // a browser's lines share one port
                 if (from.web && from.out[i].stream && from.out[i].stream->ssrc() == ssrc) wanted = i;
-            EndPoint &source = from.id == 0 ? end(active_ + 1) : end(0);
             ask_key_frame(source, wanted, now);
         }
         at += size;
@@ -361,7 +364,9 @@ void Relay::ask_key_frame(EndPoint &of, std::size_t line, TimePoint now) {
     const auto &plan = branches_[active_].plan;
     if (line >= plan.size() || !plan[line].video) return;
     Out &out = of.out[line];
-    if (now - out.last_key_frame < key_frame_every || !out.stream) return;
+    if (!out.stream || (of.web && !of.keyed)) return; // it begins with one
+    out.key_frame_due = now - out.last_key_frame < key_frame_every;
+    if (out.key_frame_due) return; // later, by tick()
     out.last_key_frame = now;
     // RR without blocks (RFC 3550 §6.1: a compound packet starts with a report), then the PLI.
     std::array<std::uint8_t, 20> packet{};
@@ -375,7 +380,8 @@ void Relay::ask_key_frame(EndPoint &of, std::size_t line, TimePoint now) {
     media::write_u32(packet, 12, out.stream->ssrc());
     media::write_u32(packet, 16, out.heard_ssrc);
     deliver_rtcp(of, line, packet);
-    if (!of.web) events_.key_frame(side(of));
+    const bool understood = of.id == 0 ? plan[line].caller_feedback : plan[line].callee_feedback;
+    if (!of.web && !understood) events_.key_frame(side(of));
 }
 
 void Relay::request_key_frame(End to) {
@@ -469,3 +475,4 @@ void Relay::tick(TimePoint now) {
 }
 
 } // namespace offhook::bridge
+            if (one->out[line].key_frame_due) ask_key_frame(*one, line, now);

@@ -35,7 +35,7 @@ public:
     struct Events { // called in the worker
         std::function<void()> up;
         std::function<void(End end, const std::string &why)> lost;
-        std::function<void(End from)> key_frame;
+        std::function<void(End from)> key_frame; // of one that may not understand RTCP feedback
     };
     // How packets of one media line go one way between two ends.
     struct Way {
@@ -52,6 +52,7 @@ public:
         Address caller_remote, caller_rtcp, callee_remote, callee_rtcp; // of phones
         bool caller_mux = false, callee_mux = false;
         std::optional<media::SrtpKeys> caller_keys, callee_keys; // SDES, of phones
+        bool caller_feedback = false, callee_feedback = false;   // of phones: key frames by RTCP
         std::uint8_t caller_event = no_number,
                      callee_event = no_number; // telephone-event as that end wants it
         unsigned caller_event_clock = 8000, callee_event_clock = 8000;
@@ -94,6 +95,7 @@ private:
         unsigned event_clock = 8000;
         TimePoint digits_until{};
     };
+        bool key_frame_due = false;
     struct Plain {
         Fd rtp, rtcp;
         Address remote, remote_rtcp;

@@ -112,7 +112,8 @@ const phone = {
         const out = {};
         for (const report of (await this.sessions[index].connection.getStats()).values()) {
             if (report.type === "inbound-rtp") out[report.kind] = {
-                received: report.packetsReceived, lost: report.packetsLost, decoded: report.framesDecoded};
+                received: report.packetsReceived, lost: report.packetsLost, decoded: report.framesDecoded,
+                key: report.keyFramesDecoded, pli: report.pliCount, width: report.frameWidth};
             if (report.type === "outbound-rtp") out[report.kind + "Out"] = {
                 sent: report.packetsSent, pli: report.pliCount, fir: report.firCount, key: report.keyFramesEncoded};
             if (report.type === "transport") out.transport = {
