@@ -150,7 +150,7 @@ public:
         output_.event("bridge.ready", Json::object().add("domain", settings_.domain),
                       "ready: " + std::to_string(settings_.users.size()) + " users of " + settings_.domain);
         if (auto ran = loop_.run(); !ran) return tl::unexpected(ran.error());
-        if (pcap_) pcap_->flush();
+        if (pcap_) close_pcap();
         return exit_;
     }
 
@@ -170,7 +170,8 @@ private:
 
     Result<> open_media() {
         if (settings_.rtpengines.empty()) {
-            auto anchor = bridge::AnchorPlane::open(settings_);
+            if (pcap_) log_packets();
+            auto anchor = bridge::AnchorPlane::open(settings_, packets_);
             if (anchor) media_ = std::move(*anchor);
             return anchor ? Result<>() : tl::unexpected(anchor.error());
         }
@@ -182,6 +183,24 @@ private:
             });
         if (ng) media_ = std::move(*ng);
         return ng ? Result<>() : tl::unexpected(ng.error());
+    }
+
+    // Media into the capture, in the clear on both sides.
+    void log_packets() {
+        packets_ = std::make_shared<bridge::PacketLog>(
+            bridge::PacketLog::Limits{},
+            [this](const bridge::PacketLog::Packet &packet) {
+                pcap_->write_datagram(packet.from, packet.to, packet.bytes, packet.when);
+            },
+            [] { log_warning("--pcap: the limit for media is reached; from now on only signalling"); });
+    }
+
+    void close_pcap() {
+        if (packets_) packets_->drain();
+        if (packets_ && packets_->left_out() != 0)
+            log_warning("--pcap: " + std::to_string(packets_->left_out()) +
+                        " packets came too fast and are not in it");
+        pcap_->flush();
     }
 
     Result<> check_tls() {
@@ -236,6 +255,7 @@ private:
     Timer timeout_, last_;
     std::unique_ptr<SignalWatch> signals_;
     std::unique_ptr<sip::PcapWriter> pcap_;
+    std::shared_ptr<bridge::PacketLog> packets_; // null: no media in it
     std::unique_ptr<std::FILE, int (*)(std::FILE *)> trace_{nullptr, &std::fclose};
     bridge::Settings settings_;
     std::unique_ptr<bridge::MediaPlane> media_;

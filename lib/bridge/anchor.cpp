@@ -29,6 +29,7 @@ public:
         std::shared_ptr<const media::DtlsIdentity> identity;
         std::shared_ptr<LoopMailbox> mailbox;
         std::shared_ptr<MediaWorker> worker;
+        std::shared_ptr<PacketLog> log; // may be null
     };
 
     AnchorSession(Place place, bool caller_web, const Address &caller, MediaPlane::Listener &listener);
@@ -105,7 +106,7 @@ AnchorSession::AnchorSession(Place place, bool caller_web, const Address &caller
     events.key_frame = [post](End from) {
         post([from](Link &link) { link.listener->on_key_frame_wanted(from); });
     };
-    relay_ = std::make_shared<Relay>(*place_.worker, counters_, std::move(events));
+    relay_ = std::make_shared<Relay>(*place_.worker, counters_, std::move(events), place_.log);
     in_worker([](Relay &relay) { relay.start(); });
     caller_ = make_leg(0, caller_web, caller);
 }
@@ -151,14 +152,16 @@ Result<std::uint16_t> AnchorSession::port_of(Leg &leg, unsigned id, std::size_t 
     if (leg.ports.size() <= slot) leg.ports.resize(slot + 1);
     leg.ports[slot] = opened->port;
     const auto port = std::make_shared<MediaPort>(std::move(*opened));
+    const Address shown = Address::parse(leg.own.ip, port->port).value_or(leg.bind);
     if (leg.own.web)
-        in_worker([port, id, secrets = Relay::WebSecrets{leg.own.ufrag, leg.own.password, place_.identity},
+        in_worker([port, shown, id,
+                   secrets = Relay::WebSecrets{leg.own.ufrag, leg.own.password, place_.identity},
                    ssrcs = leg.own.ssrcs](Relay &relay) {
-            relay.add_web(id, std::move(port->rtp), secrets, ssrcs);
+            relay.add_web(id, std::move(port->rtp), shown, secrets, ssrcs);
         });
     else
-        in_worker([port, id, line, ssrc = leg.own.ssrcs[line]](Relay &relay) {
-            relay.add_line(id, line, std::move(port->rtp), std::move(port->rtcp), ssrc);
+        in_worker([port, shown, id, line, ssrc = leg.own.ssrcs[line]](Relay &relay) {
+            relay.add_line(id, line, std::move(port->rtp), std::move(port->rtcp), shown, ssrc);
         });
     return leg.ports[slot];
 }
@@ -240,11 +243,11 @@ void AnchorSession::configure(unsigned branch) {
         out.callee_rtcp = callee.remote_rtcp;
         out.caller_mux = caller.rtcp_mux;
         out.callee_mux = callee.rtcp_mux;
+        out.caller_feedback = caller.feedback;
+        out.callee_feedback = callee.feedback;
         if (const auto event = line.event_for(End::caller)) {
             out.caller_event = event->number;
             out.caller_event_clock = event->clock;
-        out.caller_feedback = caller.feedback;
-        out.callee_feedback = callee.feedback;
         }
         if (const auto event = line.event_for(End::callee)) {
             out.callee_event = event->number;
@@ -283,10 +286,10 @@ bool AnchorSession::send_digit(End to, char digit, Duration length) {
 
 bool AnchorSession::request_key_frame(End to) {
     in_worker([to](Relay &relay) { relay.request_key_frame(to); });
+    return true;
 }
 
 void AnchorSession::impatient(End end, bool on) {
-    return true;
     in_worker([end, on](Relay &relay) { relay.impatient(end, on); });
 }
 
@@ -297,15 +300,18 @@ MediaFacts AnchorSession::facts(End end) const {
 
 } // namespace
 
-AnchorPlane::AnchorPlane(const Settings &settings, std::shared_ptr<const media::DtlsIdentity> identity)
-    : settings_(settings), identity_(std::move(identity)), mailbox_(std::make_shared<LoopMailbox>()) {}
+AnchorPlane::AnchorPlane(const Settings &settings, std::shared_ptr<const media::DtlsIdentity> identity,
+                         std::shared_ptr<PacketLog> log)
+    : settings_(settings), identity_(std::move(identity)), log_(std::move(log)),
+      mailbox_(std::make_shared<LoopMailbox>()) {}
 
 AnchorPlane::~AnchorPlane() = default;
 
-Result<std::unique_ptr<AnchorPlane>> AnchorPlane::open(const Settings &settings) {
+Result<std::unique_ptr<AnchorPlane>> AnchorPlane::open(const Settings &settings,
+                                                       std::shared_ptr<PacketLog> log) {
     auto identity = media::DtlsIdentity::of_process();
     if (!identity) return fail(identity.error());
-    std::unique_ptr<AnchorPlane> plane(new AnchorPlane(settings, std::move(*identity)));
+    std::unique_ptr<AnchorPlane> plane(new AnchorPlane(settings, std::move(*identity), std::move(log)));
     for (unsigned i = 0; i < std::max(1U, settings.media_workers); ++i) {
         auto worker = MediaWorker::start();
         if (!worker) return fail(worker.error());
@@ -318,7 +324,7 @@ Result<std::unique_ptr<MediaSession>> AnchorPlane::open(const std::string &, boo
                                                         const Address &caller, Listener &listener) {
     const auto &worker = workers_[next_worker_++ % workers_.size()];
     return std::unique_ptr<MediaSession>(std::make_unique<AnchorSession>(
-        AnchorSession::Place{&settings_, identity_, mailbox_, worker}, caller_web, caller, listener));
+        AnchorSession::Place{&settings_, identity_, mailbox_, worker, log_}, caller_web, caller, listener));
 }
 
 } // namespace offhook::bridge

@@ -7,6 +7,7 @@
 #include "base/loop.hpp"
 #include "bridge/media_plane.hpp"
 #include "bridge/media_worker.hpp"
+#include "bridge/packet_log.hpp"
 #include "bridge/settings.hpp"
 #include "media/dtls.hpp"
 
@@ -14,18 +15,21 @@ namespace offhook::bridge {
 
 class AnchorPlane final : public MediaPlane {
 public:
-    // Starts the workers. Errors: Errc::internal, Errc::tls.
-    static Result<std::unique_ptr<AnchorPlane>> open(const Settings &settings);
+    // Starts the workers. `log` sees the packets of all calls. Errors: Errc::internal, Errc::tls.
+    static Result<std::unique_ptr<AnchorPlane>> open(const Settings &settings,
+                                                     std::shared_ptr<PacketLog> log = {});
     ~AnchorPlane() override;
 
     Result<std::unique_ptr<MediaSession>> open(const std::string &call_id, bool caller_web,
                                                const Address &caller, Listener &listener) override;
 
 private:
-    AnchorPlane(const Settings &settings, std::shared_ptr<const media::DtlsIdentity> identity);
+    AnchorPlane(const Settings &settings, std::shared_ptr<const media::DtlsIdentity> identity,
+                std::shared_ptr<PacketLog> log);
 
     const Settings &settings_;
     std::shared_ptr<const media::DtlsIdentity> identity_;
+    std::shared_ptr<PacketLog> log_;
     std::shared_ptr<LoopMailbox> mailbox_;
     std::vector<std::shared_ptr<MediaWorker>> workers_;
     std::size_t next_worker_ = 0;

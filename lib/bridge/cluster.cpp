@@ -120,7 +120,7 @@ bool Cluster::brought(const sip::Message &request, const sip::Flow &flow, const 
 
 // All are asked at once; those that do not have it say so late, when it did not come to them either.
 void Cluster::ask(const std::string &device) {
-    if (asking_.contains(device)) return;
+    if (peers_.empty() || asking_.contains(device)) return;
     auto &couriers = asking_[device];
     const auto over = [this, device] {
         core_.loop.post([this, device, alive = std::weak_ptr(alive_)] {

@@ -24,14 +24,19 @@ std::uint32_t random_start() {
     return random_u32();
 }
 
+Address beside(const Address &rtp) { // RTCP has the next port
+    return rtp.with_port(static_cast<std::uint16_t>(rtp.port() + 1));
+}
+
 bool is_rtcp(std::span<const std::uint8_t> packet) {
     return packet.size() >= 8 && media::looks_like_rtcp(packet);
 }
 
 } // namespace
 
-Relay::Relay(MediaWorker &worker, std::shared_ptr<RelayCounters> counters, Events events)
-    : worker_(worker), counters_(std::move(counters)), events_(std::move(events)) {}
+Relay::Relay(MediaWorker &worker, std::shared_ptr<RelayCounters> counters, Events events,
+             std::shared_ptr<PacketLog> log)
+    : worker_(worker), counters_(std::move(counters)), events_(std::move(events)), log_(std::move(log)) {}
 
 Relay::~Relay() = default;
 
@@ -69,11 +74,13 @@ void Relay::close() {
         if (one) close_end(*one);
 }
 
-void Relay::add_web(unsigned id, Fd socket, WebSecrets secrets, std::vector<std::uint32_t> ssrcs) {
+void Relay::add_web(unsigned id, Fd socket, const Address &local, WebSecrets secrets,
+                    std::vector<std::uint32_t> ssrcs) {
     EndPoint &added = end(id);
     added.web = added.present = true;
     added.created = std::chrono::steady_clock::now();
     added.socket = std::move(socket);
+    added.local = local;
     added.ice.emplace(media::IceCredentials{secrets.ufrag, secrets.password});
     added.identity = std::move(secrets.identity);
     added.channel.close_until_keyed();
@@ -87,7 +94,8 @@ void Relay::add_web(unsigned id, Fd socket, WebSecrets secrets, std::vector<std:
                   });
 }
 
-void Relay::add_line(unsigned id, std::size_t line, Fd rtp_socket, Fd rtcp_socket, std::uint32_t ssrc) {
+void Relay::add_line(unsigned id, std::size_t line, Fd rtp_socket, Fd rtcp_socket, const Address &local,
+                     std::uint32_t ssrc) {
     EndPoint &added = end(id);
     added.present = true;
     added.created = std::chrono::steady_clock::now();
@@ -95,6 +103,7 @@ void Relay::add_line(unsigned id, std::size_t line, Fd rtp_socket, Fd rtcp_socke
     if (added.out.size() <= line) added.out.resize(line + 1);
     added.out[line].stream.emplace(ssrc, static_cast<std::uint16_t>(random_start() & 0x7fff), random_start());
     Plain &plain = added.lines[line];
+    plain.local = local;
     plain.rtp = std::move(rtp_socket);
     plain.rtcp = std::move(rtcp_socket);
     for (const bool rtcp_port : {false, true})
@@ -196,6 +205,7 @@ void Relay::from_web(EndPoint &from, std::span<std::uint8_t> packet, const Addre
         return;
     }
     from.heard = now;
+    note(source, from.local, *opened);
     if (control) return rtcp(from, 0, *opened, now);
     const std::int8_t line = from.line_of[(*opened)[1] & 127];
     if (line >= 0) rtp(from, static_cast<std::size_t>(line), *opened, now);
@@ -250,6 +260,7 @@ void Relay::from_phone(EndPoint &from, std::size_t at, std::span<std::uint8_t> p
         const auto opened = line.channel.open_rtcp(packet);
         if (!opened) return refuse();
         if (rtcp_port) line.remote_rtcp = source;
+        note(source, rtcp_port ? beside(line.local) : line.local, *opened);
         return rtcp(from, at, *opened, now);
     }
     // With SRTP only what authenticates may move the stream.
@@ -257,6 +268,7 @@ void Relay::from_phone(EndPoint &from, std::size_t at, std::span<std::uint8_t> p
     if (!opened || !latch(line, source, now)) return refuse();
     line.heard = now;
     from.heard = now;
+    note(source, line.local, *opened);
     rtp(from, at, *opened, now);
 }
 
@@ -303,6 +315,7 @@ void Relay::deliver(EndPoint &to, std::size_t line, std::span<std::uint8_t> pack
     const std::span buffer(packet.data(), size + media::srtp_room); // the worker's slots have tail room
     if (to.web) {
         if (!to.keyed || !to.ice->selected()) return;
+        note(to.local, *to.ice->selected(), packet.first(size));
         if (const auto sealed = to.channel.seal_rtp(buffer, size)) {
             worker_.send(to.socket.get(), *to.ice->selected(), *sealed);
             count(to).out.fetch_add(1, std::memory_order_relaxed);
@@ -311,6 +324,7 @@ void Relay::deliver(EndPoint &to, std::size_t line, std::span<std::uint8_t> pack
     }
     if (line >= to.lines.size()) return;
     Plain &plain = to.lines[line];
+    note(plain.local, plain.remote, packet.first(size));
     if (const auto sealed = plain.channel.seal_rtp(buffer, size)) {
         worker_.send(plain.rtp.get(), plain.remote, *sealed);
         count(to).out.fetch_add(1, std::memory_order_relaxed);
@@ -324,12 +338,14 @@ void Relay::deliver_rtcp(EndPoint &to, std::size_t line, std::span<const std::ui
     const std::span whole(buffer.data(), packet.size() + media::srtp_room);
     if (to.web) {
         if (!to.keyed || !to.ice->selected()) return;
+        note(to.local, *to.ice->selected(), packet);
         if (const auto sealed = to.channel.seal_rtcp(whole, packet.size()))
             worker_.send(to.socket.get(), *to.ice->selected(), *sealed);
         return;
     }
     if (line >= to.lines.size()) return;
     Plain &plain = to.lines[line];
+    note(plain.mux ? plain.local : beside(plain.local), plain.mux ? plain.remote : plain.remote_rtcp, packet);
     if (const auto sealed = plain.channel.seal_rtcp(whole, packet.size()))
         worker_.send(plain.mux ? plain.rtp.get() : plain.rtcp.get(),
                      plain.mux ? plain.remote : plain.remote_rtcp, *sealed);
@@ -469,10 +485,10 @@ void Relay::tick(TimePoint now) {
         watch_consent(*one, now);
         for (std::size_t line = 0; line < one->out.size(); ++line) {
             digits(*one, line, now);
+            if (one->out[line].key_frame_due) ask_key_frame(*one, line, now);
             if (due) report(*one, line, now);
         }
     }
 }
 
 } // namespace offhook::bridge
-            if (one->out[line].key_frame_due) ask_key_frame(*one, line, now);

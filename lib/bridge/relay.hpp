@@ -12,6 +12,7 @@
 
 #include "bridge/media_plane.hpp"
 #include "bridge/media_worker.hpp"
+#include "bridge/packet_log.hpp"
 #include "bridge/rtp_rewriter.hpp"
 #include "media/dtls.hpp"
 #include "media/dtmf.hpp"
@@ -51,8 +52,8 @@ public:
         Way from_caller, from_callee;
         Address caller_remote, caller_rtcp, callee_remote, callee_rtcp; // of phones
         bool caller_mux = false, callee_mux = false;
-        std::optional<media::SrtpKeys> caller_keys, callee_keys; // SDES, of phones
         bool caller_feedback = false, callee_feedback = false;   // of phones: key frames by RTCP
+        std::optional<media::SrtpKeys> caller_keys, callee_keys; // SDES, of phones
         std::uint8_t caller_event = no_number,
                      callee_event = no_number; // telephone-event as that end wants it
         unsigned caller_event_clock = 8000, callee_event_clock = 8000;
@@ -62,7 +63,9 @@ public:
         std::shared_ptr<const media::DtlsIdentity> identity;
     };
 
-    Relay(MediaWorker &worker, std::shared_ptr<RelayCounters> counters, Events events);
+    // `log` sees every RTP and RTCP packet in the clear; may be null.
+    Relay(MediaWorker &worker, std::shared_ptr<RelayCounters> counters, Events events,
+          std::shared_ptr<PacketLog> log);
     ~Relay();
     Relay(const Relay &) = delete;
     Relay &operator=(const Relay &) = delete;
@@ -71,8 +74,10 @@ public:
     void close();
     // `end` 0 is the caller, 1 + branch a callee. The sources of a phone's media: its description's address,
     // or `signalling`.
-    void add_web(unsigned end, Fd socket, WebSecrets secrets, std::vector<std::uint32_t> ssrcs);
-    void add_line(unsigned end, std::size_t line, Fd rtp, Fd rtcp, std::uint32_t ssrc);
+    // `local`: the address of the (RTP) socket as the end sees it.
+    void add_web(unsigned end, Fd socket, const Address &local, WebSecrets secrets,
+                 std::vector<std::uint32_t> ssrcs);
+    void add_line(unsigned end, std::size_t line, Fd rtp, Fd rtcp, const Address &local, std::uint32_t ssrc);
     void set_fingerprint(unsigned end, const std::string &fingerprint);
     void configure(unsigned branch, std::vector<LinePlan> plan, const Address &caller_signalling,
                    const Address &callee_signalling);
@@ -90,14 +95,15 @@ private:
         media::ReceiverStats heard; // the other way round: what this end sends
         std::uint32_t heard_ssrc = 0;
         TimePoint last_key_frame{};
+        bool key_frame_due = false;
         std::optional<media::DtmfSender> digits;
         std::uint8_t event_number = no_number;
         unsigned event_clock = 8000;
         TimePoint digits_until{};
     };
-        bool key_frame_due = false;
     struct Plain {
         Fd rtp, rtcp;
+        Address local; // of rtp; rtcp has the next port
         Address remote, remote_rtcp;
         bool latched = false, mux = false;
         TimePoint heard{};
@@ -110,6 +116,7 @@ private:
         std::vector<Out> out;
         std::vector<Plain> lines; // phones
         Fd socket;                // browsers
+        Address local;
         std::optional<media::IceLite> ice;
         std::shared_ptr<const media::DtlsIdentity> identity;
         std::unique_ptr<media::DtlsSession> dtls;     // once the fingerprint is known
@@ -150,10 +157,14 @@ private:
     void tick(TimePoint now);
     void watch_consent(EndPoint &from, TimePoint now);
     void close_end(EndPoint &end);
+    void note(const Address &from, const Address &to, std::span<const std::uint8_t> packet) const {
+        if (log_) log_->note(from, to, packet);
+    }
 
     MediaWorker &worker_;
     std::shared_ptr<RelayCounters> counters_;
     Events events_;
+    std::shared_ptr<PacketLog> log_;
     std::vector<std::unique_ptr<EndPoint>> ends_;
     std::vector<Branch> branches_;
     unsigned active_ = 0;

@@ -1,18 +1,30 @@
 """wss-bridge between a real browser (Chromium with JsSIP) and real phones, at its own registrar."""
 
+import itertools
 import os
 import socket
 import urllib.request
 
 from bridge import LEVEL, USERS, Bridge, answering, edge, log_in, secret, web_phone
 from browser import Chromium, Pages, WebPhone
+from capture import rtp_streams
 from harness import (Baresip, Kamailio, Offhook, Process, case, expect, expect_equal, expect_tone, free_port, need,
                      wait_until, workdir, write_tone)
 
 
-@case("bridge: a browser calls a phone, heard both ways", timeout=90)
+def expect_captured(path):
+    """Four streams, two of them what goes in and comes out again: in the clear on the browser's side as well."""
+    streams = [payloads for payloads in rtp_streams(path).values() if len(payloads) > 30]
+    expect_equal(len(streams), 4, "streams of RTP in the capture")
+    same = [1 for one, other in itertools.combinations(streams, 2) if len(set(one) & set(other)) > 30]
+    expect_equal(len(same), 2, "pairs of streams with the same payloads")
+    expect_equal(path.stat().st_mode & 0o77, 0, "what others may do with the capture")
+
+
+@case("bridge: a browser calls a phone, heard both ways, and all of it in a capture", timeout=90)
 def browser_to_phone():
-    bridge, pages, browser = Bridge(), Pages(), Chromium()
+    pcap = workdir() / "bridge.pcap"
+    bridge, pages, browser = Bridge("--pcap", pcap), Pages(), Chromium()
     recording = workdir() / "ben.record.wav"
     phone = answering(bridge, "ben", "--record", recording)
     page = web_phone(browser, pages, bridge, "anna", hz=700)
@@ -34,6 +46,7 @@ def browser_to_phone():
     bridge.wait_event("bridge.ended", {"reason": "the caller hung up"})
     browser.quit()
     bridge.stop()
+    expect_captured(pcap)
 
 
 @case("bridge: a phone calls a browser, hold from both sides, digits both ways", timeout=120)
