@@ -24,22 +24,26 @@ def rtpengine():
     return process, f"rtpengine:127.0.0.1:{port}"
 
 
-def moves(registrar, browser, pages, bridges, name):
-    """A page calls through the first bridge, loses it and goes on by the second."""
+def moves(registrar, browser, pages, bridges, name, called=False):
+    """A page calls (or is called) through the first bridge, loses it and goes on by the second."""
     first, second = bridges
     domain = f"127.0.0.1:{registrar.port}"
     account = ["--aor", f"sip:ben@{domain}", "--registrar", f"sip:{domain}", "--password-file",
                secret(registrar.password), "--listen", "udp:127.0.0.1:0"]
     tone, recording = write_tone(workdir() / "tone.wav", 440, 60, 8000, dbfs=LEVEL), workdir() / f"{name}.wav"
-    phone = Offhook("answer", "--auto", "--play", tone, "--record", recording, "--do",
-                    "wait dtmf 1 20s; hold; wait dtmf 2 20s; resume; wait dtmf 3 30s; hangup", *account,
-                    name=f"ben-{name}")
-    phone.wait_event("account.registered")
+    steps = "wait dtmf 1 20s; hold; wait dtmf 2 20s; resume; wait dtmf 3 30s; hangup"
     cut = TcpRelay(int(first.web.split(":")[2].split("/")[0]))
     page = WebPhone(browser, pages, f"ws://127.0.0.1:{cut.port}/ws", "anna", registrar.password, domain=domain,
                     hz=700, answer=True, spare=[second.web]).registered()
     first.wait_event("bridge.registered", {"user": "anna"})
-    call = page.call(f"sip:ben@{domain}")
+    talk = ["--play", tone, "--record", recording, *account]
+    if called:
+        phone = Offhook("call", *talk, "--do", f"wait answer; {steps}", f"sip:anna@{domain}", name=f"ben-{name}")
+        call = 0
+    else:
+        phone = Offhook("answer", "--auto", *talk, "--do", steps, name=f"ben-{name}")
+        phone.wait_event("account.registered")
+        call = page.call(f"sip:ben@{domain}")
     page.event("confirmed", {"index": call})
     page.hears(440)
 
@@ -66,7 +70,7 @@ def moves(registrar, browser, pages, bridges, name):
     page.event("ended", {"index": call, "originator": "remote"})
     phone.ends(0)
     expect_tone(recording, 700, -13.5, 1.0, side=1)
-    first.wait_event("bridge.ended", {"reason": "the callee hung up"})
+    first.wait_event("bridge.ended", {"reason": f"the {'caller' if called else 'callee'} hung up"})
     expect(not second.events_named("bridge.call"), "the second bridge has no call of its own")
 
     # A new call comes by the second alone; its end is the page's.
@@ -90,7 +94,7 @@ def cluster():
         bridge.stop()
     engine, media = rtpengine()
     bridges = pair(registrar, "--media", media)
-    moves(registrar, browser, pages, bridges, "rtpengine")
+    moves(registrar, browser, pages, bridges, "rtpengine", called=True)
     for bridge in bridges:
         bridge.stop()
     engine.stop()
