@@ -7,8 +7,8 @@ build="g++ make pkg-config git libre-dev librem-dev libssl-dev libopus-dev libsp
 libasound2-dev libncurses-dev libspandsp-dev libwebrtc-audio-processing-dev libcli11-dev libtomlplusplus-dev \
 nlohmann-json3-dev libexpected-dev libexpat1-dev doctest-dev"
 test="libsrtp2-dev python3 openssl baresip-core sip-tester kamailio kamailio-tls-modules kamailio-presence-modules \
-kamailio-websocket-modules kamailio-outbound-modules coturn espeak-ng mandoc tcpdump \
-chromium chromium-driver rtpengine-daemon"
+kamailio-websocket-modules kamailio-outbound-modules coturn espeak-ng mandoc tcpdump tshark \
+chromium chromium-driver baresip-ffmpeg rtpengine-daemon"
 
 bench="baresip-core libsofia-sip-ua-dev kamailio rtpengine-daemon"
 

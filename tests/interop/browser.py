@@ -21,32 +21,37 @@ FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-u
          "--ignore-certificate-errors"]
 
 
-def jssip():
-    """JsSIP as one script, bundled once by esbuild into build/js."""
-    bundle = ROOT / "build/js/jssip.js"
+# Name of the script -> (package, its entry, the global name).
+LIBRARIES = {"jssip.js": ("jssip", "lib/JsSIP.js", "JsSIP"), "sipjs-bundle.js": ("sip.js", "lib/index.js", "SIP")}
+
+
+def bundled(name):
+    """One of LIBRARIES as one script, bundled once by esbuild into build/js."""
+    package, entry, variable = LIBRARIES[name]
+    bundle = ROOT / "build/js" / name
     if bundle.exists():
         return bundle
-    if not (MODULES / "jssip").exists():
-        raise Skip("JsSIP is not there (tests/deps.sh installs it)")
+    if not (MODULES / package).exists():
+        raise Skip(f"{package} is not there (tests/deps.sh installs it)")
     fresh = bundle.with_suffix(f".{os.getpid()}")
-    subprocess.run([MODULES / ".bin/esbuild", MODULES / "jssip/lib/JsSIP.js", "--bundle", "--format=iife",
-                    "--global-name=JsSIP", f"--outfile={fresh}", "--log-level=warning"], check=True)
+    subprocess.run([MODULES / ".bin/esbuild", MODULES / package / entry, "--bundle", "--format=iife",
+                    f"--global-name={variable}", f"--outfile={fresh}", "--log-level=warning"], check=True)
     fresh.rename(bundle)
     return bundle
 
 
 class Pages:
-    """Serves tests/browser and JsSIP on http://127.0.0.1: a secure context, so that media may be used."""
+    """Serves tests/browser and the SIP libraries on http://127.0.0.1: a secure context, so that media may be used."""
 
     def __init__(self):
-        script = jssip()
+        scripts = {f"/{name}": str(bundled(name)) for name in LIBRARIES}
 
         class Handler(http.server.SimpleHTTPRequestHandler):
             def __init__(self, *args):
                 super().__init__(*args, directory=str(PAGES))
 
             def translate_path(self, path):
-                return str(script) if path == "/jssip.js" else super().translate_path(path)
+                return scripts.get(path) or super().translate_path(path)
 
             def log_message(self, *_):
                 pass
@@ -189,10 +194,10 @@ EAR = """(() => {
 
 
 class WebPhone:
-    """The JsSIP page in a window of its own."""
+    """The JsSIP page (or the one of SIP.js) in a window of its own."""
 
-    def __init__(self, browser, pages, url, user, password, domain="house.test", **options):
-        self.user, self.window = user, browser.open(pages.origin + "/page.html")
+    def __init__(self, browser, pages, url, user, password, domain="house.test", page="page.html", **options):
+        self.user, self.window = user, browser.open(f"{pages.origin}/{page}")
         self.options = {"url": url, "user": user, "password": password, "domain": domain, **options}
         self.start()
 

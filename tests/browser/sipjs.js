@@ -1,0 +1,66 @@
+// The phone of page.js on SIP.js instead of JsSIP: the same functions and events, as far as the tests need them.
+"use strict";
+
+Object.assign(phone, {
+    start(options) {
+        this.options = options;
+        this.ua = new SIP.UserAgent({
+            uri: SIP.UserAgent.makeURI(`sip:${options.user}@${options.domain}`),
+            transportOptions: {server: options.url},
+            authorizationUsername: options.user,
+            authorizationPassword: options.password,
+            logLevel: "warn",
+            sessionDescriptionHandlerFactory: SIP.Web.defaultSessionDescriptionHandlerFactory(
+                async () => this.stream(options.hz || 700, options.video)),
+            sessionDescriptionHandlerFactoryOptions: {peerConnectionConfiguration: {iceServers: []}},
+            delegate: {
+                onInvite: (invitation) => {
+                    this.session(invitation, "remote");
+                    if (options.answer) invitation.accept();
+                },
+                onMessage: (message) => { message.accept(); this.note("message", {text: message.request.body}); },
+            },
+        });
+        this.registerer = new SIP.Registerer(this.ua);
+        this.registerer.stateChange.addListener((state) => this.note(state.toLowerCase()));
+        return this.ua.start().then(() => { this.registerer.register(); });
+    },
+
+    session(session, originator) {
+        const index = this.sessions.push(session) - 1;
+        this.note("session", {index, originator});
+        session.delegate = {
+            onSessionDescriptionHandler: (handler) =>
+                handler.peerConnection.addEventListener("track", (event) => this.hear(event)),
+        };
+        session.stateChange.addListener((state) => {
+            if (state === "Established") this.note("confirmed", {index});
+            if (state === "Terminated") this.note("ended", {index});
+        });
+        return index;
+    },
+
+    call(target) {
+        const inviter = new SIP.Inviter(this.ua, SIP.UserAgent.makeURI(target));
+        const index = this.session(inviter, "local");
+        inviter.invite({requestDelegate: {
+            onReject: (response) => this.note("failed", {index, status: response.message.statusCode})}});
+        return index;
+    },
+
+    // Resolves with the status of the re-INVITE.
+    hold(index, on) {
+        const session = this.sessions[index];
+        session.sessionDescriptionHandlerOptionsReInvite = {hold: on};
+        return new Promise((done) => session.invite({requestDelegate: {
+            onAccept: (response) => done(response.message.statusCode),
+            onReject: (response) => done(response.message.statusCode)}}));
+    },
+
+    // The application's own business with this library.
+    async comeBack() {
+        await this.ua.transport.disconnect();
+        await this.ua.reconnect();
+        await this.registerer.register();
+    },
+});
