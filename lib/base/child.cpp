@@ -18,6 +18,7 @@ namespace {
 
 std::vector<char *> pointers(std::vector<std::string> &texts) {
     std::vector<char *> out;
+    out.reserve(texts.size() + 1);
     for (auto &text : texts)
         out.push_back(text.data());
     out.push_back(nullptr);
@@ -32,7 +33,7 @@ std::vector<std::string> merged_environment(const Environment &added) {
         if (!text.starts_with("OFFHOOK_PASSWORD=")) out.emplace_back(text);
     }
     for (const auto &[name, value] : added)
-        out.push_back(name + "=" + value);
+        out.push_back(std::string(name).append("=").append(value));
     return out;
 }
 
@@ -45,7 +46,8 @@ Result<pid_t> spawn(std::vector<std::string> arguments, const Environment &added
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_adddup2(&actions, output, 1);
     posix_spawn_file_actions_addclosefrom_np(&actions, 3);
-    sigset_t none, defaults;
+    sigset_t none;
+    sigset_t defaults;
     sigemptyset(&none);
     sigemptyset(&defaults);
     for (const int signo : {SIGPIPE, SIGINT, SIGTERM, SIGHUP})

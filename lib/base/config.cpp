@@ -51,6 +51,9 @@ ConfigValue convert(const toml::node &node) {
 
 struct Descriptor {
     int fd = -1;
+    explicit Descriptor(int opened) noexcept : fd(opened) {}
+    Descriptor(const Descriptor &) = delete;
+    Descriptor &operator=(const Descriptor &) = delete;
     ~Descriptor() {
         if (fd >= 0) close(fd);
     }

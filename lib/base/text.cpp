@@ -3,11 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <cstdint>
 #include <cwchar>
 #include <limits>
 
-#include <locale.h>
+#include <locale.h> // newlocale(3): <clocale> does not promise it  NOLINT(modernize-deprecated-headers)
 
 namespace offhook {
 
@@ -111,7 +112,9 @@ std::string escape_controls(std::string_view text) {
 }
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {
-    std::vector<std::size_t> before(b.size() + 1), last(b.size() + 1), row(b.size() + 1);
+    std::vector<std::size_t> before(b.size() + 1);
+    std::vector<std::size_t> last(b.size() + 1);
+    std::vector<std::size_t> row(b.size() + 1);
     for (std::size_t j = 0; j <= b.size(); ++j)
         last[j] = j;
     for (std::size_t i = 1; i <= a.size(); ++i) {
@@ -131,7 +134,8 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 
 std::string did_you_mean(std::string_view word, std::span<const std::string> candidates) {
     const std::string *best = nullptr;
-    std::size_t best_distance = 0, best_prefix = 0;
+    std::size_t best_distance = 0;
+    std::size_t best_prefix = 0;
     word = word.substr(0, 64);
     for (const auto &candidate : candidates) {
         const std::size_t distance = edit_distance(word, candidate);
@@ -179,7 +183,7 @@ Result<Duration> parse_duration(std::string_view text) {
     if (number * milliseconds > ten_years_ms)
         return fail(Errc::invalid_argument,
                     "\"" + sanitise(text) + "\" is too long for a duration (at most 10 years)");
-    return Duration(static_cast<std::int64_t>(number * milliseconds + 0.5));
+    return Duration(std::llround(number * milliseconds));
 }
 
 std::string format_clock(Duration time) {
@@ -231,7 +235,10 @@ std::string cut_to_width(std::string_view text, std::size_t width) {
 }
 
 bool glob_match(std::string_view pattern, std::string_view text) noexcept {
-    std::size_t p = 0, t = 0, star = std::string_view::npos, resume = 0;
+    std::size_t p = 0;
+    std::size_t t = 0;
+    std::size_t star = std::string_view::npos;
+    std::size_t resume = 0;
     while (t < text.size()) {
         if (p < pattern.size() && pattern[p] == '*') {
             star = p++;

@@ -62,13 +62,16 @@ struct LoopMailbox::Shared {
     std::mutex mutex;
     std::vector<std::function<void()>> tasks;
     int wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    Shared() = default;
+    Shared(const Shared &) = delete;
+    Shared &operator=(const Shared &) = delete;
     ~Shared() { close(wake); }
 };
 
 LoopMailbox::LoopMailbox() : shared_(std::make_shared<Shared>()) {
     (void)watch_.start(shared_->wake, FdWatch::read, [shared = shared_](int) {
         std::uint64_t count = 0;
-        (void)!read(shared->wake, &count, sizeof count);
+        (void)(read(shared->wake, &count, sizeof count) < 0); // only the wake-up matters
         std::vector<std::function<void()>> tasks;
         {
             const std::lock_guard lock(shared->mutex);
@@ -89,7 +92,7 @@ void LoopMailbox::post(std::function<void()> task) {
         shared_->tasks.push_back(std::move(task));
     }
     const std::uint64_t one = 1;
-    (void)!write(shared_->wake, &one, sizeof one);
+    (void)(write(shared_->wake, &one, sizeof one) < 0); // full: it is awake already
 }
 
 } // namespace offhook
