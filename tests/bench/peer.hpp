@@ -136,14 +136,27 @@ inline std::string sdp_of(std::uint16_t rtp_port, const Codec &codec) {
            "a=ptime:20\r\n";
 }
 
-// The offer's number for the codec: the answer must use it.
-inline Codec matched(Codec codec, std::string_view offer) {
-    const std::string wanted = codec.payload_type == "96" ? " opus/48000" : " PCMU/8000";
-    const auto at = offer.find(wanted);
-    if (at == offer.npos || codec.payload_type == "0") return codec;
+// The number that an offer gives to `encoding`, " opus/48000/2"; empty when it is not there.
+inline std::string number_of(std::string_view offer, std::string_view encoding) {
+    const auto at = offer.find(std::string(encoding) + "\r\n");
+    if (at == offer.npos) return {};
     const auto colon = offer.rfind(':', at);
-    const std::string number(offer.substr(colon + 1, at - colon - 1));
-    return {number, "a=rtpmap:" + number + " opus/48000/2\r\na=fmtp:" + number + " useinbandfec=1\r\n"};
+    return std::string(offer.substr(colon + 1, at - colon - 1));
+}
+
+// The offer's numbers for the codec and its telephone-events: the answer must use them. As every desk phone we take
+// the events, or the phones would listen for tones in the sound, which is another thing to measure.
+inline Codec matched(const Codec &codec, std::string_view offer) {
+    const bool opus = codec.payload_type == "96";
+    Codec out = codec;
+    if (const auto number = number_of(offer, " opus/48000/2"); opus && !number.empty())
+        out = {number, "a=rtpmap:" + number + " opus/48000/2\r\na=fmtp:" + number + " useinbandfec=1\r\n"};
+    const std::string events = opus ? " telephone-event/48000" : " telephone-event/8000";
+    if (const auto number = number_of(offer, events); !number.empty()) {
+        out.payload_type += " " + number;
+        out.lines += "a=rtpmap:" + number + events + "\r\n";
+    }
+    return out;
 }
 
 // The audio port in an SDP.
