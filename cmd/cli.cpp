@@ -185,6 +185,7 @@ void Parser::account_globals() {
     choice(app, "--transport", global.transport, "udp|tcp|tls|ws|wss|dtls", "transport to the server");
     text_option(app, "--codecs", global.codecs, "LIST",
                 "codecs in order of preference: opus,g722,pcma,pcmu,l16");
+    app.add_flag("--dtx", global.dtx, "send no packets while nobody speaks, where the peer agrees");
     text_option(app, "--public-address", global.public_address, "IP", "address to show outside of a NAT");
     text_option(app, "--tls-ca", global.tls_ca, "FILE",
                 "trust these certificates (PEM) instead of the system's");

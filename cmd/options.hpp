@@ -29,7 +29,7 @@ struct GlobalOptions {
     std::string tls_ca, tls_certificate;
     bool tls_insecure = false;
     std::string srtp, stun, turn;
-    bool ice = false;
+    bool ice = false, dtx = false;
 };
 
 // What `call` and `answer` share: what happens in a call once it is there.

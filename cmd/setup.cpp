@@ -156,6 +156,7 @@ Result<> apply_flags(const GlobalOptions &o, PhoneSettings &phone) {
             account.codecs.clear();
     }
     if (!o.audio.empty()) phone.audio = o.audio;
+    phone.dtx |= o.dtx;
     if (!o.tls_ca.empty()) phone.tls.ca_file = o.tls_ca;
     if (!o.tls_certificate.empty()) phone.tls.certificate = o.tls_certificate;
     phone.tls.insecure |= o.tls_insecure;

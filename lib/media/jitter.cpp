@@ -99,7 +99,8 @@ JitterBuffer::Pull JitterBuffer::gap() {
     ++gap_run_;
     Pull pull;
     if (frames_.empty() && gap_run_ > stop_after) {
-        restart(); // DTX, hold, or the peer has gone: the next packet starts afresh
+        counters_.concealed -= owed_; // DTX, hold, or the peer has gone: nothing was lost,
+        restart();                    // and the next packet starts afresh
         return pull;
     }
     pull.kind = Pull::Kind::lost;
@@ -124,6 +125,12 @@ void JitterBuffer::pass(const RtpHeader &header) {
     has_transit_ = false; // the timestamp of an event stands still
     if (frames_.size() < max_frames)
         frames_.emplace(at, Frame{.payload = {}, .passed = true, .sequence = at});
+}
+
+std::int64_t JitterBuffer::skip(const RtpHeader &header) {
+    const std::int64_t at = extend(header.sequence);
+    if (ssrc_ == header.ssrc && std::abs(at - newest_) <= far) newest_ = std::max(newest_, at);
+    return at;
 }
 
 // A clean network needs no more than one frame in hand; what jitter, or a reader that was late, once asked

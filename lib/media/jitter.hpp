@@ -45,8 +45,13 @@ public:
     void push(const RtpPacket &packet, TimePoint arrival);
     // A packet of the same stream that is no audio (telephone-event): a gap in the numbers, not in the sound.
     void pass(const RtpHeader &header);
-    Pull pull(TimePoint now);                                        // once per ptime
-    void reset();                                                    // SSRC change, hold
+    // The frame pulled last says that a pause begins: what comes next waits for its depth again, and no gap
+    // is one until then.
+    void pause() noexcept { restart(); }
+    [[nodiscard]] bool idle() const noexcept { return !playing_ && frames_.empty(); } // paused, stopped
+    std::int64_t skip(const RtpHeader &header); // a packet that is dealt with already: its extended number
+    Pull pull(TimePoint now);                   // once per ptime
+    void reset();                               // SSRC change, hold
     void set_ptime(unsigned ms) noexcept { options_.ptime_ms = ms; } // what the peer really sends
     [[nodiscard]] Duration delay() const noexcept;                   // current target depth
     [[nodiscard]] const Counters &counters() const noexcept { return counters_; }

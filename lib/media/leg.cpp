@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/random.hpp"
+#include "media/comfort_noise.hpp"
 #include "media/latch.hpp"
 #include "media/media_transport.hpp"
 #include "media/quality.hpp"
@@ -15,6 +16,7 @@ namespace {
 
 constexpr Duration first_report{1000};                       // early, so that short calls have figures too
 constexpr int report_min_ms = 2500, report_spread_ms = 5000; // RFC 3550 §6.2: 5 s, times 0.5 to 1.5
+constexpr Duration report_longest{15'000};                   // two of the peer's intervals, one report lost
 constexpr std::size_t longest_datagram = 1500;               // as sent, protection included
 
 } // namespace
@@ -38,6 +40,7 @@ struct MediaLeg::Self {
     unsigned ptime_ms =
         20; // ours; the peer's a=ptime is a wish (RFC 8866 §6.4) that 20 ms satisfies everywhere
     std::string fmtp;
+    std::optional<VoiceActivity> activity; // where we may pause by RFC 3389
     std::optional<DtmfSender> dtmf;
     unsigned event_clock_rate = 8000;
     std::uint32_t event_clock = 0;     // in event_clock_rate units
@@ -55,7 +58,7 @@ struct MediaLeg::Self {
     std::int64_t remote_lost = 0;
     std::uint32_t last_sr = 0;
     std::optional<VoipMetrics> far_end;
-    TimePoint last_sr_at{};
+    TimePoint last_sr_at{}, last_report_at{};
 
     [[nodiscard]] const std::optional<Negotiated> &agreed() const { return offer_answer->negotiated(); }
     Result<> negotiated();
@@ -70,6 +73,9 @@ struct MediaLeg::Self {
     void transmit(std::uint8_t type, bool marker, std::uint32_t timestamp, Bytes payload);
     void advance();
     bool send_event();
+    bool send_noise(ConstSamples frame);
+    void send_audio(ConstSamples frame);
+    [[nodiscard]] Duration since_last_packet(TimePoint last) const;
     void report(bool bye);
     void schedule_report();
     [[nodiscard]] Address rtcp_destination() const;
@@ -91,6 +97,10 @@ Result<> MediaLeg::Self::negotiated() {
         encoder = made ? std::move(*made) : nullptr;
         talking = false;
     }
+    if (!options.pauses || !now.send_noise_payload_type)
+        activity.reset();
+    else if (!activity)
+        activity.emplace(ptime_ms);
     if (!dtmf || event_clock_rate != now.event_clock_rate) {
         event_clock_rate = now.event_clock_rate;
         dtmf.emplace(DtmfSender::Options{.clock_rate = event_clock_rate, .ptime_ms = ptime_ms});
@@ -126,6 +136,7 @@ void MediaLeg::Self::on_rtcp(const Address &from, std::span<std::uint8_t> bytes)
     const auto report = parse_rtcp(bytes);
     if (!report) return;
     if (tap) tap(from, transport->rtcp(), bytes);
+    last_report_at = loop.now();
     if (report->sender) {
         last_sr = ntp_middle(report->sender->ntp);
         last_sr_at = loop.now();
@@ -182,6 +193,23 @@ bool MediaLeg::Self::send_event() {
     transmit(*agreed()->send_event_payload_type, payload->marker, event_timestamp, payload->bytes);
     talking = false;
     return true;
+}
+
+// True when the frame is noise, and a description of it, or nothing at all, takes its place.
+bool MediaLeg::Self::send_noise(ConstSamples frame) {
+    if (!activity) return false;
+    const auto verdict = activity->judge(frame);
+    if (verdict == VoiceActivity::Verdict::voice) return false;
+    if (verdict == VoiceActivity::Verdict::describe)
+        transmit(*agreed()->send_noise_payload_type, false, next.timestamp, activity->payload());
+    talking = false;
+    return true;
+}
+
+void MediaLeg::Self::send_audio(ConstSamples frame) {
+    const Bytes payload = encoder->encode(frame);
+    if (!payload.empty()) transmit(agreed()->send_payload_type, !talking, next.timestamp, payload);
+    talking = !payload.empty(); // DTX: the packet after a pause has the marker
 }
 
 void MediaLeg::Self::schedule_report() {
@@ -280,6 +308,7 @@ Result<std::unique_ptr<MediaLeg>> MediaLeg::open(Loop &loop, Options options, Ev
     LocalMedia local{.rtp = (*transport)->rtp(),
                      .public_ip = options.public_ip,
                      .codecs = options.codecs,
+                     .pauses = options.pauses,
                      .ptime_ms = options.ptime_ms};
     local.transport.srtp = options.srtp;
     local.transport.takes_ice = options.ice.ice;
@@ -408,14 +437,7 @@ std::size_t MediaLeg::frame_samples() const {
 
 void MediaLeg::send(ConstSamples frame) {
     if (!self_->may_send() || !self_->encoder || frame.size() != frame_samples()) return skip();
-    if (!self_->send_event()) {
-        const Bytes payload = self_->encoder->encode(frame);
-        if (!payload.empty()) {
-            self_->transmit(self_->agreed()->send_payload_type, !self_->talking, self_->next.timestamp,
-                            payload);
-        }
-        self_->talking = !payload.empty(); // DTX: the packet after a pause has the marker
-    }
+    if (!self_->send_event() && !self_->send_noise(frame)) self_->send_audio(frame);
     self_->advance();
 }
 
@@ -451,6 +473,13 @@ bool MediaLeg::dtmf_busy() const {
     return self_->dtmf && self_->dtmf->busy();
 }
 
+// In a pause that the peer told of, its reports are signs of life too.
+Duration MediaLeg::Self::since_last_packet(TimePoint last) const {
+    const auto now = loop.now();
+    if (receiver.pausing() && now - last_report_at < report_longest) return Duration{0};
+    return std::chrono::duration_cast<Duration>(now - last);
+}
+
 LegStats MediaLeg::stats() const {
     const Self &self = *self_;
     const ReceiverStats &in = self.receiver.stats();
@@ -461,11 +490,11 @@ LegStats MediaLeg::stats() const {
     stats.jitter_buffer_ms = static_cast<double>(self.receiver.buffered().count());
     if (const auto *counters = self.receiver.counters()) {
         stats.late = counters->late;
-        stats.concealed = counters->concealed;
+        stats.concealed_ms = static_cast<double>(counters->concealed) * self.receiver.ptime_ms();
         stats.duplicates = counters->duplicates;
     }
     if (const auto last = self.receiver.last_packet())
-        stats.since_last_packet = std::chrono::duration_cast<Duration>(self.loop.now() - *last);
+        stats.since_last_packet = self.since_last_packet(*last);
     if (self.codec == nullptr) return stats;
     if (self.receiver.pattern().packets() > 0) {
         const QualityInput quality = self.received_quality();

@@ -34,7 +34,8 @@ struct IntervalStats {                      // of what arrived since the last ca
 struct LegStats {
     DirectionStats received, sent;
     double round_trip_ms = -1; // from RTCP; -1 unknown
-    std::uint64_t late = 0, concealed = 0, duplicates = 0;
+    std::uint64_t late = 0, duplicates = 0;
+    double concealed_ms = 0; // filled in where nothing, or nothing yet, had come; pauses do not count
     double jitter_buffer_ms = 0;
     Duration since_last_packet{-1};     // -1: none ever came
     std::optional<VoipMetrics> far_end; // what the peer says of our stream, when it sends RTCP-XR
@@ -49,6 +50,7 @@ public:
         std::uint16_t port_min = 0, port_max = 0; // 0: any even port
         unsigned ptime_ms = 20;
         int opus_complexity = 5;
+        bool pauses = false; // send nothing, or comfort noise, while nobody speaks, where the peer agrees
         SrtpPolicy srtp = SrtpPolicy::off;
         IceTransport::Options ice;
     };

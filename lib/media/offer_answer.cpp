@@ -12,6 +12,10 @@ namespace {
 constexpr std::uint8_t opus_type = 96, l16_type = 98, event_8k_type = 101, event_48k_type = 103;
 constexpr int first_dynamic_type = 96;
 const std::string event_encoding = "telephone-event";
+const std::string noise_encoding = "CN";
+const std::string noise_key = "cn/8000"; // Format::key()
+constexpr unsigned noise_clock_rate = 8000;
+constexpr std::uint8_t noise_type = 13;                   // RFC 3551, static
 constexpr std::string_view voip_metrics = "voip-metrics"; // RFC 3611 §5.1
 
 bool same(std::string_view a, std::string_view b) {
@@ -52,6 +56,10 @@ Direction both(Direction a, Direction b) { // what both allow
     const bool send = sends(a) && sends(b), receive = receives(a) && receives(b);
     if (send) return receive ? Direction::sendrecv : Direction::sendonly;
     return receive ? Direction::recvonly : Direction::inactive;
+}
+
+bool noise_with(const CodecInfo &codec) {
+    return codec.clock_rate == noise_clock_rate;
 }
 
 SdpMedia refused(const SdpMedia &media) {
@@ -112,6 +120,10 @@ std::vector<OfferAnswer::Format> OfferAnswer::formats_of(const SdpMedia &media) 
                     format.encoding = row.encoding;
                     format.clock_rate = row.clock_rate;
                 }
+            if (*type == noise_type) {
+                format.encoding = noise_encoding;
+                format.clock_rate = noise_clock_rate;
+            }
         }
         if (!format.encoding.empty()) formats.push_back(std::move(format));
     }
@@ -155,6 +167,7 @@ SdpMedia OfferAnswer::own_audio() const {
 
 void OfferAnswer::add_formats(SdpMedia &media,
                               const std::vector<std::pair<std::uint8_t, const CodecInfo *>> &codecs,
+                              std::optional<std::uint8_t> noise,
                               const std::vector<std::pair<std::uint8_t, unsigned>> &events) const {
     for (const auto &[type, codec] : codecs) {
         const std::string text = std::to_string(type);
@@ -162,7 +175,14 @@ void OfferAnswer::add_formats(SdpMedia &media,
         std::string map = text + " " + std::string(codec->encoding) + "/" + std::to_string(codec->clock_rate);
         if (codec->channels > 1) map += "/" + std::to_string(codec->channels);
         media.attributes.push_back({"rtpmap", map});
-        if (codec->key == "opus") media.attributes.push_back({"fmtp", text + " useinbandfec=1;stereo=0"});
+        if (codec->key == "opus")
+            media.attributes.push_back(
+                {"fmtp", text + " useinbandfec=1;stereo=0" + (local_.pauses ? ";usedtx=1" : "")});
+    }
+    if (noise) {
+        const std::string text = std::to_string(*noise);
+        media.formats.push_back(text);
+        media.attributes.push_back({"rtpmap", text + " CN/8000"});
     }
     for (const auto &[type, rate] : events) {
         const std::string text = std::to_string(type);
@@ -210,9 +230,11 @@ Result<std::string> OfferAnswer::make_offer() {
     transport_.write_offer(audio);
     std::vector<std::pair<std::uint8_t, const CodecInfo *>> codecs;
     bool opus = false;
+    std::optional<std::uint8_t> noise;
     for (const CodecInfo *codec : local_.codecs) {
         codecs.emplace_back(number_for(*codec), codec);
         opus = opus || codec->key == "opus";
+        if (noise_with(*codec)) noise = number_for(noise_key, noise_type);
     }
     // RFC 4733 §2.1 wants the clock rate of the audio; many peers know 8000 only, whatever the codec.
     std::vector<std::pair<std::uint8_t, unsigned>> events;
@@ -220,7 +242,7 @@ Result<std::string> OfferAnswer::make_offer() {
         events.emplace_back(number_for(event_encoding + "/48000", event_48k_type), 48000);
     if (local_.telephone_event)
         events.emplace_back(number_for(event_encoding + "/8000", event_8k_type), 8000);
-    add_formats(audio, codecs, events);
+    add_formats(audio, codecs, noise, events);
     const bool remote_held = negotiated_ && negotiated_->remote_hold;
     const Direction direction = !hold_        ? Direction::sendrecv
                                 : remote_held ? Direction::inactive
@@ -282,6 +304,8 @@ Result<Negotiated> OfferAnswer::agree_formats(const SdpMedia &remote_media, bool
             consider(formats[i % formats.size()], local_.codecs[i / formats.size()]);
     if (agreed.codec == nullptr) return fail(Errc::media, "no common codec", 488);
     agree_events(formats, agreed);
+    agree_noise(formats, agreed);
+    agreed.peer_pauses = local_.pauses && agreed.codec->key == "opus";
     const std::string *xr = remote_media.attribute("rtcp-xr");
     agreed.voip_metrics = xr != nullptr && xr->find(voip_metrics) != std::string::npos;
     if (const std::string *ptime = remote_media.attribute("ptime"))
@@ -321,6 +345,14 @@ void OfferAnswer::agree_events(const std::vector<Format> &formats, Negotiated &o
     }
 }
 
+void OfferAnswer::agree_noise(const std::vector<Format> &formats, Negotiated &out) {
+    const auto fits = [](const auto &entry) { return noise_with(*entry.second); };
+    const auto found = std::ranges::find(formats, noise_key, &Format::key);
+    if (found == formats.end() || std::ranges::none_of(out.receivable, fits)) return;
+    out.receive_noise_payload_type = found->payload_type;
+    if (noise_with(*out.codec)) out.send_noise_payload_type = found->payload_type;
+}
+
 void OfferAnswer::agree_direction(const SdpMedia &media, const Sdp &sdp, Negotiated &out) const {
     const Direction theirs = direction_of(media, sdp);
     const bool void_address = out.rtp.is_any() && !out.transport.ice; // RFC 2543 hold
@@ -345,6 +377,9 @@ void OfferAnswer::receive_by_own_numbers(Negotiated &agreed) {
             if (known != current_.numbers.end()) agreed.receive_events.emplace_back(known->second, rate);
         }
     }
+    const auto noise =
+        std::ranges::find(current_.numbers, noise_key, &std::pair<std::string, std::uint8_t>::first);
+    if (noise != current_.numbers.end()) agreed.receive_noise_payload_type = noise->second;
     for (const auto &entry : theirs)
         if (std::ranges::none_of(current_.numbers,
                                  [&](const auto &known) { return known.second == entry.first; }))
@@ -403,7 +438,7 @@ Result<std::string> OfferAnswer::make_answer() {
     SdpMedia audio = own_audio();
     audio.protocol = pending_layout_[pending_index_].protocol;
     transport_.write_answer(audio, pending_->transport);
-    add_formats(audio, pending_->receivable, pending_->receive_events);
+    add_formats(audio, pending_->receivable, pending_->receive_noise_payload_type, pending_->receive_events);
     audio.attributes.push_back({std::string(name(pending_->local_direction)), ""});
     std::string body = describe(std::move(audio));
     current_.layout = std::move(pending_layout_);

@@ -20,6 +20,7 @@ struct LocalMedia {
     std::string public_ip;                 // --public-address: goes into c= instead of rtp's IP; may be empty
     std::vector<const CodecInfo *> codecs; // in order of preference
     bool telephone_event = true;
+    bool pauses = false; // the peer may pause while nobody speaks there, with Opus (RFC 7587 usedtx)
     unsigned ptime_ms = 20;
     LocalTransport transport;
 };
@@ -33,10 +34,13 @@ struct Negotiated {
     std::optional<std::uint8_t> send_event_payload_type;                // telephone-event towards the peer
     unsigned event_clock_rate = 8000;                                   // of it
     std::vector<std::pair<std::uint8_t, unsigned>> receive_events; // any of these: payload type, clock rate
-    std::string fmtp;                                              // the peer's parameters for codec
+    // Comfort noise (RFC 3389) towards the peer and from it, with the codecs whose clock is that fast.
+    std::optional<std::uint8_t> send_noise_payload_type, receive_noise_payload_type;
+    std::string fmtp;  // the peer's parameters for codec
     Address rtp, rtcp; // the peer's; rtp.port() == 0 when it rejected or gave none
     unsigned ptime_ms = 20;
     Direction local_direction = Direction::sendrecv; // what WE may do: recvonly = we must not send
+    bool peer_pauses = false;                        // it was told that it may (LocalMedia::pauses)
     bool voip_metrics = false; // the peer wants RTCP-XR of what we receive (RFC 3611 §5)
     bool remote_hold = false;  // the peer put us on hold: a=sendonly or inactive, or c=0.0.0.0 (RFC 2543)
     AgreedTransport transport;
@@ -101,6 +105,7 @@ private:
     static std::vector<Format> formats_of(const SdpMedia &media);
     [[nodiscard]] SdpMedia own_audio() const;
     void add_formats(SdpMedia &media, const std::vector<std::pair<std::uint8_t, const CodecInfo *>> &codecs,
+                     std::optional<std::uint8_t> noise,
                      const std::vector<std::pair<std::uint8_t, unsigned>> &events) const;
     [[nodiscard]] std::uint8_t number_for(const std::string &key, int preferred);
     [[nodiscard]] std::uint8_t number_for(const CodecInfo &codec);
@@ -111,6 +116,7 @@ private:
     Result<Negotiated> agree(const SdpMedia &remote_media, const Sdp &remote, bool answer);
     Result<Negotiated> agree_formats(const SdpMedia &remote_media, bool answer) const;
     void agree_events(const std::vector<Format> &formats, Negotiated &out) const;
+    static void agree_noise(const std::vector<Format> &formats, Negotiated &out);
     Result<> read_addresses(const SdpMedia &media, const Sdp &sdp, Negotiated &out) const;
     static Direction direction_of(const SdpMedia &media, const Sdp &sdp) noexcept;
 

@@ -13,6 +13,7 @@ constexpr std::size_t longest_packet_ms = 120; // Opus' longest; others are cut 
 void Receiver::configure(const Negotiated &agreed) {
     const bool same = agreed_.codec == agreed.codec && buffer_;
     agreed_ = agreed;
+    noise_.reset();
     pcm_rate_ = agreed.codec->pcm_rate;
     stats_.set_clock_rate(agreed.codec->clock_rate);
     if (agreed.receive_events.empty())
@@ -43,7 +44,8 @@ unsigned Receiver::event_rate_of(std::uint8_t payload_type) const noexcept {
 }
 
 bool Receiver::takes(std::uint8_t payload_type) const noexcept {
-    return buffer_ && (codec_of(payload_type) != nullptr || event_rate_of(payload_type) != 0);
+    return buffer_ && (codec_of(payload_type) != nullptr || event_rate_of(payload_type) != 0 ||
+                       payload_type == agreed_.receive_noise_payload_type);
 }
 
 std::vector<DtmfEvent> Receiver::packet(const RtpPacket &packet, TimePoint now) {
@@ -55,6 +57,12 @@ std::vector<DtmfEvent> Receiver::packet(const RtpPacket &packet, TimePoint now) 
     if (event_rate != 0) {
         buffer_->pass(packet.header); // its sequence number is used up, not lost
         return dtmf_->received(packet, now, event_rate);
+    }
+    // In its turn, unless there is no turn to wait for.
+    if (packet.header.payload_type == agreed_.receive_noise_payload_type && noise_ && buffer_->idle()) {
+        note_losses(buffer_->skip(packet.header));
+        take_noise(packet.payload);
+        return {};
     }
     buffer_->push(packet, now);
     return {};
@@ -88,14 +96,14 @@ void Receiver::append(ConstSamples pcm) {
 
 // Numbers that were passed over did not come in time; a stream that stopped and goes on with the next number
 // lost nothing.
-void Receiver::note_losses(const JitterBuffer::Frame &frame) {
+void Receiver::note_losses(std::int64_t sequence) {
     constexpr std::int64_t believable = 1000;
     const auto resets = buffer_->counters().resets;
     if (std::exchange(resets_before_, resets) != resets) last_sequence_.reset();
-    const std::int64_t missing = last_sequence_ ? frame.sequence - *last_sequence_ - 1 : 0;
+    const std::int64_t missing = last_sequence_ ? sequence - *last_sequence_ - 1 : 0;
     const auto lost =
         static_cast<std::uint64_t>(missing < believable ? std::max<std::int64_t>(missing, 0) : 0);
-    last_sequence_ = frame.sequence;
+    last_sequence_ = sequence;
     pattern_.played(lost);
     interval_.played(lost);
 }
@@ -112,14 +120,44 @@ void Receiver::keep_pace(const JitterBuffer::Frame &frame, TimePoint now) {
     if (how != Stretch::none && stretch(piece_, pcm_rate_, how, playout_.insist())) playout_.done();
 }
 
+void Receiver::take_noise(Bytes payload) {
+    if (!noise_) noise_.emplace();
+    noise_->describe(NoiseProfile::parse(payload));
+}
+
+// Opus' decoder goes on with the noise of before; two of its refreshments may be lost.
+void Receiver::fill_silence(TimePoint now) {
+    constexpr Duration refreshed_within{1'000};
+    if (agreed_.peer_pauses && decoder_ && last_packet_ && now - *last_packet_ < refreshed_within)
+        return conceal({});
+    const std::size_t before = ready_.size();
+    ready_.resize(before + std::size_t{pcm_rate_} / 1000 * ptime_ms_);
+    if (noise_) noise_->fill(Samples(ready_).subspan(before));
+}
+
+void Receiver::conceal(Bytes next) {
+    const Samples gap = Samples(decoded_).first(packet_samples_);
+    decoder_->conceal(gap, next);
+    append(gap);
+    ready_.insert(ready_.end(), piece_.begin(), piece_.end());
+}
+
 // One packet's worth of sound, or of its absence.
 void Receiver::refill(TimePoint now) {
     const JitterBuffer::Pull pull = buffer_->pull(now);
     piece_.clear();
-    if (pull.kind != JitterBuffer::Pull::Kind::lost && pull.frame.sequence != 0) note_losses(pull.frame);
+    if (pull.kind != JitterBuffer::Pull::Kind::lost && pull.frame.sequence != 0)
+        note_losses(pull.frame.sequence);
+    if (pull.kind == JitterBuffer::Pull::Kind::frame &&
+        pull.frame.payload_type == agreed_.receive_noise_payload_type) {
+        take_noise(pull.frame.payload);
+        buffer_->pause();
+        return fill_silence(now);
+    }
     if (pull.kind == JitterBuffer::Pull::Kind::frame && use_codec(pull.frame.payload_type)) {
         const std::size_t samples = decoder_->decode(pull.frame.payload, decoded_);
         if (samples != 0) {
+            noise_.reset();
             packet_samples_ = samples;
             buffer_->set_ptime(
                 static_cast<unsigned>(std::max<std::size_t>(samples * 1000 / decoding_->pcm_rate, 1)));
@@ -129,14 +167,8 @@ void Receiver::refill(TimePoint now) {
             return;
         }
     }
-    if (pull.kind == JitterBuffer::Pull::Kind::empty || !decoder_) {
-        ready_.resize(ready_.size() + std::size_t{pcm_rate_} / 1000 * ptime_ms_);
-        return;
-    }
-    const Samples gap = Samples(decoded_).first(packet_samples_);
-    decoder_->conceal(gap, pull.next != nullptr ? Bytes(pull.next->payload) : Bytes{});
-    append(gap);
-    ready_.insert(ready_.end(), piece_.begin(), piece_.end());
+    if (pull.kind == JitterBuffer::Pull::Kind::empty || !decoder_) return fill_silence(now);
+    conceal(pull.next != nullptr ? Bytes(pull.next->payload) : Bytes{});
 }
 
 void Receiver::read(Samples frame, TimePoint now) {

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "media/comfort_noise.hpp"
 #include "media/dtmf.hpp"
 #include "media/jitter.hpp"
 #include "media/loss_pattern.hpp"
@@ -32,12 +33,17 @@ public:
     [[nodiscard]] ReceiverStats &stats() noexcept { return stats_; }
     [[nodiscard]] const ReceiverStats &stats() const noexcept { return stats_; }
     [[nodiscard]] const JitterBuffer::Counters *counters() const noexcept;
+    [[nodiscard]] unsigned ptime_ms() const noexcept {
+        return buffer_ ? buffer_->options().ptime_ms : ptime_ms_;
+    }
     [[nodiscard]] Duration buffered() const noexcept; // how old sound is when it is played, lately
     // What was there in its turn: of the whole call, and since the last interval().
     [[nodiscard]] const LossPattern &pattern() const noexcept { return pattern_; }
     LossPattern interval() noexcept { return std::exchange(interval_, {}); }
     [[nodiscard]] std::optional<TimePoint> last_packet() const noexcept { return last_packet_; }
     [[nodiscard]] std::uint32_t ssrc() const noexcept { return ssrc_; }
+    // The peer said that it pauses, and what the noise there is like (RFC 3389).
+    [[nodiscard]] bool pausing() const noexcept { return noise_.has_value(); }
     [[nodiscard]] bool reads_events() const noexcept { return dtmf_ && dtmf_->active(); }
 
 private:
@@ -47,7 +53,10 @@ private:
     void refill(TimePoint now);
     void append(ConstSamples pcm);
     void keep_pace(const JitterBuffer::Frame &frame, TimePoint now);
-    void note_losses(const JitterBuffer::Frame &frame);
+    void note_losses(std::int64_t sequence);
+    void take_noise(Bytes payload);
+    void fill_silence(TimePoint now);
+    void conceal(Bytes next);
 
     unsigned ptime_ms_;
     unsigned pcm_rate_ = 8000;
@@ -65,6 +74,7 @@ private:
     std::size_t packet_samples_ = 0;       // of the last packet, at the decoder's rate
     std::vector<std::int16_t> ready_;      // at pcm_rate_, not read yet
     std::vector<std::int16_t> piece_;      // of one packet, at pcm_rate_, on its way to ready_
+    std::optional<NoiseGenerator> noise_;  // in a pause
     PlayoutControl playout_;
     LossPattern pattern_, interval_;
     std::optional<std::int64_t> last_sequence_; // played

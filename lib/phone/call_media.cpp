@@ -46,6 +46,7 @@ Result<std::unique_ptr<CallMedia>> CallMedia::open(CallHost &host, CallId call, 
     options.port_max = settings.rtp_port_max;
     options.ptime_ms = settings.ptime_ms;
     options.opus_complexity = settings.opus_complexity;
+    options.pauses = settings.dtx;
     options.srtp = account.srtp;
     options.ice.ice = account.ice;
     options.ice.mapped_address = account.stun.given();

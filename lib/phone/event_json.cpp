@@ -27,7 +27,8 @@ void add_stats(Json &line, const media::LegStats &stats) {
     Json received = direction(stats.received);
     received.add("missing_percent", rounded(stats.received.missing_percent))
         .add("burst_ratio", rounded(stats.received.burst_ratio))
-        .add("buffer_ms", rounded(stats.jitter_buffer_ms));
+        .add("buffer_ms", rounded(stats.jitter_buffer_ms))
+        .add("concealed_ms", rounded(stats.concealed_ms));
     line.add("rx", std::move(received)).add("tx", std::move(sent));
 }
 

@@ -68,6 +68,7 @@ struct PhoneSettings {
     std::vector<std::string> codecs{"opus", "g722", "pcma", "pcmu", "l16"};
     unsigned ptime_ms = 20;
     int opus_complexity = 5;
+    bool dtx = false; // pauses instead of silence, where the peer agrees: RFC 3389, Opus' DTX
     std::uint16_t rtp_port_min = 0, rtp_port_max = 0;
     DtmfMode dtmf_mode = DtmfMode::automatic;
     std::optional<ReferPolicy> refer;  // absent: deny

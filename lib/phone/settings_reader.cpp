@@ -298,6 +298,7 @@ void Reader::media(const ConfigTable &table) {
              {"ptime", number(10, 60, [&](std::int64_t ms) { phone.ptime_ms = static_cast<unsigned>(ms); })},
              {"opus_complexity",
               number(0, 10, [&](std::int64_t n) { phone.opus_complexity = static_cast<int>(n); })},
+             {"dtx", flag(phone.dtx)},
              {"rtp_ports", [this](const ConfigMember &m) { rtp_ports(m); }},
              {"dtmf_mode", dtmf},
              {"rtp_timeout", duration(phone.rtp_timeout)}});

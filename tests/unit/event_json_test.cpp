@@ -56,7 +56,7 @@ TEST_SUITE("event_json") {
                 R"(,"code":486,"reason":"Busy Here","by":"remote","exit":10,"answered":false,"pdd_ms":null,)"
                 R"("setup_ms":null,"talk_ms":0,"codec":"PCMU/8000","srtp":"off",)"
                 R"("rx":{"packets":3,"lost":0,"jitter_ms":1.23,"mos":null,)"
-                R"("missing_percent":0.0,"burst_ratio":1.0,"buffer_ms":0.0},)"
+                R"("missing_percent":0.0,"burst_ratio":1.0,"buffer_ms":0.0,"concealed_ms":0.0},)"
                 R"("tx":{"packets":0,"lost":0,"jitter_ms":0.0,"mos":null,"rtt_ms":null}})");
     }
 

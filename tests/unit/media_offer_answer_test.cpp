@@ -126,4 +126,46 @@ TEST_SUITE("offer/answer") {
         CHECK_FALSE(takes(126));
     }
 
+    TEST_CASE("comfort noise (RFC 3389) with the codecs of its clock") {
+        Pair both("opus,pcmu", "pcmu");
+        both.exchange(both.alice, both.bob);
+        CHECK(has(both.offer, "a=rtpmap:13 CN/8000"));
+        CHECK(line_of(both.offer, "m=audio") == "m=audio 20000 RTP/AVP 96 0 13 103 101");
+        CHECK(has(both.answer, "a=rtpmap:13 CN/8000"));
+        for (const auto *end : {&both.alice, &both.bob}) {
+            CHECK(end->negotiated()->send_noise_payload_type == 13);
+            CHECK(end->negotiated()->receive_noise_payload_type == 13);
+        }
+        Pair wide("opus", "opus"); // its clock is another: it has its own noise
+        wide.exchange(wide.alice, wide.bob);
+        CHECK(wide.offer.find("CN/8000") == std::string::npos);
+        CHECK_FALSE(wide.bob.negotiated()->receive_noise_payload_type);
+
+        OfferAnswer machine(local("opus,pcmu"));
+        REQUIRE(machine.apply_offer(body("m=audio 4000 RTP/AVP 96 0 13\r\na=rtpmap:96 opus/48000/2\r\n")));
+        CHECK(has(machine.make_answer().value(), "a=rtpmap:13 CN/8000")); // static: known without a map
+        CHECK_FALSE(machine.negotiated()->send_noise_payload_type);       // we send Opus
+        CHECK(machine.negotiated()->receive_noise_payload_type == 13);
+
+        OfferAnswer dynamic(local("pcmu"));
+        REQUIRE(dynamic.apply_offer(body("m=audio 4000 RTP/AVP 0 97 98\r\na=rtpmap:97 CN/16000\r\n"
+                                         "a=rtpmap:98 cn/8000\r\n")));
+        (void)dynamic.make_answer().value();
+        CHECK(dynamic.negotiated()->send_noise_payload_type == 98);
+
+        OfferAnswer none(local("pcmu"));
+        REQUIRE(none.apply_offer(body("m=audio 4000 RTP/AVP 0\r\n")));
+        CHECK(none.make_answer().value().find("CN/") == std::string::npos);
+        CHECK_FALSE(none.negotiated()->send_noise_payload_type);
+    }
+
+    TEST_CASE("Opus is told of pauses that we like (RFC 7587 usedtx)") {
+        auto likes = local("opus");
+        likes.pauses = true;
+        OfferAnswer machine(likes);
+        CHECK(has(machine.make_offer().value(), "a=fmtp:96 useinbandfec=1;stereo=0;usedtx=1"));
+        OfferAnswer other(local("opus"));
+        CHECK(has(other.make_offer().value(), "a=fmtp:96 useinbandfec=1;stereo=0"));
+    }
+
 } // TEST_SUITE
