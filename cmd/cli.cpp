@@ -204,6 +204,7 @@ void Parser::account_globals() {
 void Parser::talks(CLI::App &sub) {
     text_option(sub, "--play", talk.play, "FILE",
                 "play FILE after the answer; - is WAV or raw sound on standard input");
+    sub.add_flag("--play-loop", talk.play_loop, "play it again and again, until the call ends");
     text_option(sub, "--stdin-format", talk.stdin_format, "FORMAT",
                 "of raw sound on standard input: s16le,16000");
     text_option(sub, "--record", talk.record, "FILE",
@@ -392,7 +393,7 @@ void Parser::run_commands() {
     tree.commands.back().words = {
         "status",          "calls",  "dial",   "answer", "hangup",   "hold",
         "resume",          "mute",   "unmute", "dtmf",   "transfer", "accept-transfer",
-        "refuse-transfer", "record", "play",   "events", "quit"};
+        "refuse-transfer", "record", "play",   "loop",   "events",   "quit"};
 }
 
 void Parser::watch_command() {

@@ -41,6 +41,7 @@ constexpr std::array rows{
     Row{"refuse-transfer", "[CALL]", {"?call"}},
     Row{"record", "[FILE [CALL]]", {"?file", "?call"}},
     Row{"play", "FILE [CALL]", {"file", "?call"}},
+    Row{"loop", "FILE [CALL]", {"file", "?call"}}, // plays again and again
     Row{"reload", "", {}},
     Row{"quit", "", {}},
 };
@@ -73,8 +74,12 @@ Result<Json> request_of(const std::vector<std::string> &words) {
     const Row &row = **found;
     Json request = Json::object();
     const bool decides = row.verb.ends_with("-transfer");
-    request.add("verb", row.verb == "unmute" ? "mute" : decides ? "transfer" : row.verb);
+    request.add("verb", row.verb == "unmute" ? "mute"
+                        : row.verb == "loop" ? "play"
+                        : decides            ? "transfer"
+                                             : row.verb);
     if (row.verb == "unmute") request.add("on", false);
+    if (row.verb == "loop") request.add("loop", true);
     if (decides) request.add("decision", row.verb.substr(0, row.verb.find('-')));
     std::size_t at = 1;
     bool good = true;

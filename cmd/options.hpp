@@ -42,7 +42,7 @@ struct TalkOptions {
     std::string expect_dtmf;
     std::vector<double> expect_tone;
     std::vector<Header> expect_headers; // name, regular expression
-    bool expect_audio = false, follow = false;
+    bool play_loop = false, expect_audio = false, follow = false;
     std::optional<double> min_mos;
     int retry = 0;
     Duration retry_wait{10'000};

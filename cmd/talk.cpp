@@ -140,7 +140,8 @@ void Talk::start_recording(const CallView &call) {
 void Talk::play_next() {
     playing_ = next_sound_ < plan_.sounds.size();
     if (!playing_) return;
-    if (auto played = session_.phone().play(call_, plan_.sounds[next_sound_++]); !played) {
+    const auto played = session_.phone().play(call_, plan_.sounds[next_sound_++], plan_.options.play_loop);
+    if (!played) {
         playing_ = false;
         give_up(sip::exit_code(played.error()), played.error().what);
     }
@@ -148,12 +149,12 @@ void Talk::play_next() {
 
 bool Talk::work_requested() const {
     const auto &options = plan_.options;
-    return !plan_.sounds.empty() || !options.dtmf.empty() || plan_.has_steps() || expectations_ ||
-           options.then == "hangup";
+    return (!plan_.sounds.empty() && !options.play_loop) || !options.dtmf.empty() || plan_.has_steps() ||
+           expectations_ || options.then == "hangup";
 }
 
 bool Talk::work_done() const {
-    return !playing_ && !steps_running_ && !session_.phone().dtmf_busy(call_) &&
+    return (!playing_ || plan_.options.play_loop) && !steps_running_ && !session_.phone().dtmf_busy(call_) &&
            (!expectations_ || expectations_->outcome().has_value());
 }
 

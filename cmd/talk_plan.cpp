@@ -12,9 +12,9 @@ namespace offhook::cmd {
 
 namespace {
 
-Result<> check_sound(const std::string &path) {
+Result<> check_sound(const std::string &path, bool again = false) {
     if (path == "-") return {};
-    auto source = media::open_file_source(path);
+    auto source = media::open_file_source(path, again);
     if (!source) return tl::unexpected(source.error());
     return {};
 }
@@ -45,6 +45,7 @@ Result<> plan_steps(TalkPlan &plan) {
     for (const auto &step : *steps) {
         Result<> good;
         if (step.kind == Step::Kind::play) good = check_sound(step.text);
+        if (step.kind == Step::Kind::loop) good = check_sound(step.text, true);
         if (step.kind == Step::Kind::say)
             if (auto spoken = plan.speech->say(step.text); !spoken) good = tl::unexpected(spoken.error());
         if (!good) return good;
@@ -55,8 +56,13 @@ Result<> plan_steps(TalkPlan &plan) {
 
 Result<> plan_sounds(TalkPlan &plan) {
     const auto &options = plan.options;
+    if (options.play_loop && (options.play.empty() || options.play == "-" || !options.say.empty()))
+        return fail(
+            Errc::invalid_argument,
+            "--play-loop needs --play FILE, alone and not standard input: " +
+                std::string(!options.say.empty() ? "--say would never be heard" : "that can be played once"));
     if (!options.play.empty()) {
-        if (auto good = check_sound(options.play); !good) return good;
+        if (auto good = check_sound(options.play, options.play_loop); !good) return good;
         plan.sounds.push_back(options.play);
     }
     if (options.say.empty()) return {};

@@ -50,7 +50,7 @@ struct Device { // both directions; either may be absent
 Result<Device> open_device(std::string_view spec, std::string_view pipe_format, std::string &warning);
 
 // WAV, FLAC, Ogg … of any rate and channel count (mixed down), by libsndfile. Errors: Errc::device
-// ("prompt.wav: not an audio file I can read").
+// ("prompt.wav: not an audio file I can read"). `loop`: again and again; Errc::invalid_argument for a pipe.
 Result<std::unique_ptr<Source>> open_file_source(const std::string &path, bool loop = false);
 // stdin as WAV (by its header) or raw in `format`.
 Result<std::unique_ptr<Source>> open_stdin_source(std::string_view format);

@@ -28,8 +28,7 @@ class FileSource final : public Source {
 public:
     FileSource(Fd fd, SoundFile file, const SF_INFO &info, bool loop)
         : fd_(std::move(fd)), file_(std::move(file)), rate_(static_cast<unsigned>(info.samplerate)),
-          channels_(static_cast<std::size_t>(info.channels)),
-          loop_(loop && info.seekable != 0 && info.frames > 0),
+          channels_(static_cast<std::size_t>(info.channels)), loop_(loop),
           interleaved_(static_cast<std::size_t>(chunk_frames) * channels_) {
         refill();
     }
@@ -84,6 +83,8 @@ Result<std::unique_ptr<Source>> open_file_source(const std::string &path, bool l
     struct stat status {};
     if (::fstat(fd.get(), &status) != 0 || S_ISDIR(status.st_mode))
         return unreadable(std::generic_category().message(EISDIR));
+    if (!S_ISREG(status.st_mode) && loop)
+        return fail(Errc::invalid_argument, path + ": a pipe cannot be played again and again");
     if (!S_ISREG(status.st_mode)) // a FIFO or <(command): as it comes
         return std::make_unique<PipeSource>(std::move(fd), default_raw_rate, true);
     const auto library = need_sound_files();
@@ -93,6 +94,8 @@ Result<std::unique_ptr<Source>> open_file_source(const std::string &path, bool l
     if (!file) return unreadable(std::string("cannot be read as audio: ") + (*library)->strerror(nullptr));
     if (info.channels < 1 || info.samplerate < 1000 || info.samplerate > 384000)
         return unreadable("cannot be read as audio: sample rate " + std::to_string(info.samplerate));
+    if (loop && (info.seekable == 0 || info.frames <= 0))
+        return fail(Errc::invalid_argument, path + ": there is nothing in it to be played again and again");
     return std::make_unique<FileSource>(std::move(fd), std::move(file), info, loop);
 }
 

@@ -60,7 +60,7 @@ public:
     Result<> mute(bool on);
     Result<> send_dtmf(std::string_view digits, std::optional<DtmfMode> mode);
     [[nodiscard]] bool dtmf_busy() const { return dialler_.busy(); }
-    Result<> play(const std::string &path);
+    Result<> play(const std::string &path, bool again);
     Result<> record(const std::string &path);
     Result<> stop_record();
     Result<> echo(bool on);

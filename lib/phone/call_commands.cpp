@@ -120,9 +120,9 @@ Result<> Call::send_dtmf(std::string_view digits, std::optional<DtmfMode> mode) 
     return dialler_.send(digits, chosen);
 }
 
-Result<> Call::play(const std::string &path) {
+Result<> Call::play(const std::string &path, bool again) {
     if (auto ready = need_media(); !ready) return ready;
-    return media_->play(path);
+    return media_->play(path, again);
 }
 
 Result<> Call::record(const std::string &path) {

@@ -173,12 +173,12 @@ void CallMedia::watch() {
 void CallMedia::watch_silence(TimePoint now) {
     if (!expected_since_) expected_since_ = now;
     auto silent = std::chrono::duration_cast<Duration>(now - *expected_since_);
-    if (const auto since = leg_->stats().since_last_packet; since.count() >= 0)
-        silent = std::min(silent, since);
+    const auto since = leg_->stats().since_last_packet;
+    if (since.count() >= 0) silent = std::min(silent, since);
     if (!lost_told_ && silent >= lost_after) {
         lost_told_ = true;
         listener_.on_media("lost", silent);
-    } else if (lost_told_ && silent < lost_after) {
+    } else if (lost_told_ && since.count() >= 0 && since < lost_after) { // not because silence counts anew
         lost_told_ = false;
         listener_.on_media("resumed", silent);
     }
@@ -199,10 +199,11 @@ Result<> CallMedia::need_audio() const {
     return fail(Errc::invalid_argument, "the call has no audio yet");
 }
 
-Result<> CallMedia::play(const std::string &path) {
+Result<> CallMedia::play(const std::string &path, bool again) {
     if (auto ready = need_audio(); !ready) return ready;
-    auto source =
-        path == "-" ? media::open_stdin_source(host_.settings().pipe_format) : media::open_file_source(path);
+    if (again && path == "-") return fail(Errc::invalid_argument, "standard input cannot be played again");
+    auto source = path == "-" ? media::open_stdin_source(host_.settings().pipe_format)
+                              : media::open_file_source(path, again);
     if (!source) return fail(source.error());
     playing_ = path;
     audio_->play(std::move(*source));

@@ -65,7 +65,7 @@ public:
     void set_mute(bool mute);
     [[nodiscard]] bool muted() const { return muted_; }
     [[nodiscard]] bool recording() const { return audio_ && audio_->recording(); }
-    Result<> play(const std::string &path);
+    Result<> play(const std::string &path, bool again);
     Result<> record(const std::string &path);
     Result<std::string> stop_record(); // the path
     Result<> set_echo(bool on);

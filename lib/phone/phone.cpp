@@ -224,8 +224,8 @@ bool Phone::dtmf_busy(CallId call) const {
     return found != nullptr && found->dtmf_busy();
 }
 
-Result<> Phone::play(CallId call, const std::string &path) {
-    return self_->need(call).and_then([&](Call *c) { return c->play(path); });
+Result<> Phone::play(CallId call, const std::string &path, bool again) {
+    return self_->need(call).and_then([&](Call *c) { return c->play(path, again); });
 }
 
 Result<> Phone::record(CallId call, const std::string &path) {

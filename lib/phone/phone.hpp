@@ -73,7 +73,8 @@ public:
     Result<> mute(CallId call, bool on);
     Result<> send_dtmf(CallId call, std::string_view digits, std::optional<DtmfMode> mode = {});
     [[nodiscard]] bool dtmf_busy(CallId call) const;
-    Result<> play(CallId call, const std::string &path); // "-": stdin
+    // "-": stdin. `again`: from the start when it ends, until something else is played; a regular file only.
+    Result<> play(CallId call, const std::string &path, bool again = false);
     Result<> record(CallId call, const std::string &path);
     Result<> stop_record(CallId call);
     Result<> echo(CallId call, bool on);

@@ -106,6 +106,8 @@ void StepRunner::Self::start_action() {
     switch (running->kind) {
     case Kind::play:
         return act(phone.play(call, running->text), true);
+    case Kind::loop:
+        return act(phone.play(call, running->text, true));
     case Kind::say: {
         if (!say) return step_failed("there is no command that speaks texts (tts_command)");
         const auto file = say(running->text);

@@ -36,6 +36,7 @@ constexpr std::array rows{
     Row{"expect", "tone", Kind::expect_tone, Takes::tones},
     Row{"expect", "audio", Kind::expect_audio, Takes::limit},
     Row{"play", "", Kind::play, Takes::text},
+    Row{"loop", "", Kind::loop, Takes::text},
     Row{"say", "", Kind::say, Takes::text},
     Row{"dtmf", "", Kind::dtmf, Takes::digits},
     Row{"record", "", Kind::record, Takes::text},

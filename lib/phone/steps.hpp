@@ -21,6 +21,7 @@ struct Step {
         wait_end,
         wait_time,
         play,
+        loop, // plays until something else is played; the next step follows at once
         say,
         dtmf,
         record,

@@ -183,7 +183,8 @@ Answer play(Phone &phone, const Json &request) {
     const auto file = text_of(request, "file", "what to play");
     if (!file) return fail(file.error());
     if (*file == "-") return fail(Errc::invalid_argument, "expected \"file\": a file of the phone's machine");
-    return on_call(phone, request, [&](CallId call) { return phone.play(call, *file); });
+    return on_call(phone, request,
+                   [&](CallId call) { return phone.play(call, *file, flag_of(request, "loop")); });
 }
 
 struct Row {
