@@ -18,6 +18,7 @@ namespace offhook::media {
 
 namespace {
 
+constexpr unsigned shortest_cushion_ms = 60, longest_cushion_ms = 500;
 constexpr unsigned min_rate = 8000, max_rate = 192000, max_channels = 32;
 
 std::uint32_t little(const std::uint8_t *p, unsigned bytes) noexcept {
@@ -178,6 +179,22 @@ std::int16_t PipeSource::next_sample() noexcept {
     return to_sample(sum / format_.channels);
 }
 
+// True while it is better to be silent than to play the little that is there.
+bool PipeSource::waits(std::size_t samples) noexcept {
+    if (!dry_) return false;
+    const std::size_t held = (bytes_.size() - at_) / frame_bytes();
+    if (held == 0 && !at_end_) {
+        dry_for_ += samples;
+        return true;
+    }
+    if (waited_ == 0 && dry_for_ < rate_)
+        cushion_ms_ = std::clamp(2 * cushion_ms_, shortest_cushion_ms, longest_cushion_ms);
+    const std::size_t wanted = std::size_t{rate_} / 1000 * cushion_ms_;
+    waited_ += samples;
+    dry_ = !at_end_ && held < wanted && waited_ <= wanted;
+    return dry_;
+}
+
 void PipeSource::read(Samples frame) {
     const unsigned rate_before = rate_;
     if (in_header_) {
@@ -186,11 +203,18 @@ void PipeSource::read(Samples frame) {
     }
     // A header that changed the rate is no sound yet: the caller asks again at the new rate.
     if (in_header_ || rate_ != rate_before) return silence(frame);
-    fill((frame.size() + 1) * frame_bytes()); // one more, to know about the end together with the last sample
+    // One more, to know about the end together with the last sample.
+    const std::size_t cushion = dry_ ? std::size_t{rate_} / 1000 * longest_cushion_ms : 0;
+    fill(std::max(frame.size() + 1, cushion) * frame_bytes());
+    if (waits(frame.size())) return silence(frame);
     std::size_t done = 0;
     while (done < frame.size() && bytes_.size() - at_ >= frame_bytes())
         frame[done++] = next_sample();
+    played_ |= done > 0;
     silence(frame.subspan(done));
+    if (done == frame.size() || at_end_ || (done == 0 && !played_)) return;
+    dry_ = true;
+    dry_for_ = waited_ = 0;
 }
 
 PipeWriter::PipeWriter(Fd fd) : fd_(std::move(fd)) {

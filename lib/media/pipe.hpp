@@ -41,7 +41,9 @@ private:
     bool riff_seen_ = false;
 };
 
-// Holds at most one second; does not read on while it is full, so that the writer is paced.
+// Holds at most one second; does not read on while it is full, so that a fast writer is paced. A writer at
+// the pace of sound comes in pieces: once they were late, some are kept in hand before they are played, more
+// each time, up to half a second. A pause of a second or more is meant.
 class PipeSource final : public Source {
 public:
     PipeSource(Fd fd, unsigned raw_rate, bool detect_wav);
@@ -54,6 +56,7 @@ public:
 private:
     void fill(std::size_t wanted);
     void take_header();
+    [[nodiscard]] bool waits(std::size_t samples) noexcept;
     [[nodiscard]] std::size_t frame_bytes() const noexcept {
         return std::size_t{format_.channels} * (format_.bits / 8U);
     }
@@ -62,7 +65,9 @@ private:
 
     Fd fd_;
     unsigned rate_;
-    bool in_header_, at_end_ = false;
+    bool in_header_, at_end_ = false, played_ = false, dry_ = false;
+    unsigned cushion_ms_ = 0;
+    std::size_t dry_for_ = 0, waited_ = 0; // samples: without anything, then with too little
     WavHeaderParser header_;
     WavFormat format_;
     std::vector<std::uint8_t> bytes_;

@@ -114,6 +114,53 @@ TEST_SUITE("audio") {
         CHECK(accepted <= 65536 + 16000 + 2 * 16384); // pipe(7)'s size, what was played, what is held
     }
 
+    TEST_CASE(
+        "a writer at the pace of sound, in pieces that come late now and then: few gaps, and none goes on") {
+        Pipe pipe;
+        PipeSource source(std::move(pipe.out), 8000, false);
+        const std::vector<std::int16_t> piece(1000, 1000); // 125 ms, as arecord writes them
+        std::vector<std::int16_t> frame(160);
+        unsigned gaps = 0, late_gaps = 0;
+        double written_ms = 0;
+        for (unsigned n = 0; n < 3000; ++n) {        // a minute
+            const unsigned lateness = n / 6 % 7 * 6; // 0 to 36 ms
+            while (written_ms + lateness <= n * 20.0) {
+                pipe.put(piece);
+                written_ms += 125;
+            }
+            source.read(frame);
+            if (n < 10 || frame.back() == 1000) continue;
+            ++gaps;
+            if (n > 500) ++late_gaps;
+        }
+        CHECK(gaps < 25);
+        CHECK(late_gaps == 0);
+    }
+
+    TEST_CASE("what is shorter than the cushion is played all the same, the pipe open or not") {
+        Pipe pipe;
+        PipeSource source(std::move(pipe.out), 8000, false);
+        std::vector<std::int16_t> frame(160);
+        const auto heard_within = [&](unsigned frames) {
+            for (unsigned n = 0; n < frames; ++n) {
+                source.read(frame);
+                if (frame[0] == 7) return true;
+            }
+            return false;
+        };
+        for (int n = 0; n < 6; ++n) { // the cushion grows
+            pipe.put(std::vector<std::int16_t>(170, 7));
+            CHECK(heard_within(27));
+            CHECK_FALSE(heard_within(0));
+            source.read(frame);
+            source.read(frame);
+        }
+        for (int n = 0; n < 60; ++n) // a pause that is meant
+            source.read(frame);
+        pipe.put(std::vector<std::int16_t>(170, 7));
+        CHECK(heard_within(27));
+    }
+
     TEST_CASE("/dev/null and regular files are read directly") {
         Fd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
         PipeSource source(std::move(null), 16000, true);
