@@ -1,10 +1,14 @@
 """Two offhooks: codecs, IPv6, TLS, steps, expectations, sound by files and pipes."""
 
+import array
+import random
 import signal
 import subprocess
+import time
+import wave
 
 from harness import (Offhook, answerer, case, expect, expect_equal, expect_tone,
-                     make_certificate, need, read, wait_until, workdir, write_tone)
+                     make_certificate, need, read, rms_db, wait_until, workdir, write_tone)
 
 LEVEL = -15.0
 
@@ -178,6 +182,78 @@ def check_piped(path):
     size = len(raw) - at
     path.write_bytes(raw[:at - 4] + size.to_bytes(4, "little") + raw[at:])
     expect_tone(path, 440, LEVEL, 1.2, side=1)
+
+
+@case("--play - takes raw sound at the pace of its writer, in pieces that come late now and then")
+def slow_pipe():
+    tone = write_tone(workdir() / "tone.wav", 440, 1, 16000, dbfs=LEVEL).read_bytes()[44:]
+    recording = workdir() / "heard.wav"
+    callee, uri = answerer("--record", recording, "--timeout", "40s", "--then", "wait")
+    caller = Offhook("call", "--codecs", "l16", "--play", "-", "--stdin-format", "s16le,16000", "--then", "hangup",
+                     "--timeout", "30s", uri, stdin=subprocess.PIPE)
+    caller.wait_event("call.answered")
+    chance = random.Random(5)
+    start, written = time.monotonic(), 0.0
+    while written < 6:  # 125 ms, as arecord writes them
+        caller.popen.stdin.write(tone[int(written * 8) * 4000 % 32000:][:4000])
+        caller.popen.stdin.flush()
+        written += 0.125
+        time.sleep(max(0.0, start + written + chance.random() * 0.05 - time.monotonic()))
+    caller.popen.stdin.close()
+    caller.ends(0)
+    callee.ends(0)
+    expect_tone(recording, 440, LEVEL, 5.5, side=1)
+
+
+def write_talk(path, noise_dbfs):
+    """A second of tone, three of noise, a second of tone."""
+    tone = array.array("h", write_tone(workdir() / "tone.wav", 440, 1, dbfs=LEVEL).read_bytes()[44:])
+    chance = random.Random(1)
+    noise = array.array("h", (int(32768 * 10 ** (noise_dbfs / 20) * chance.gauss(0, 1)) for _ in range(24000)))
+    with wave.open(str(path), "wb") as out:
+        out.setparams((1, 2, 8000, 0, "NONE", ""))
+        out.writeframes((tone + noise + tone).tobytes())
+    return path
+
+
+@case("--dtx pauses while there is noise alone: fewer packets, the noise goes on at the other end, nothing is missing")
+def pauses():
+    noisy, muted = write_talk(workdir() / "noisy.wav", -55), write_talk(workdir() / "muted.wav", -100)
+    for codec, options, pausing in (("pcmu", ("--dtx",), True), ("pcma", (), False), ("g722", ("--dtx",), True),
+                                    ("opus", ("--dtx",), True), ("opus", (), False)):
+        recording = workdir() / f"{codec}-{pausing}.wav"
+        level, talk_file = (-100, muted) if codec == "opus" else (-55, noisy)  # its own detector takes noise for voice
+        _, callee, _ = pair("--codecs", codec, *options, "--play", talk_file, "--then", "hangup",
+                            answer_args=["--record", recording, "--then", "wait", *options])
+        ended = callee.events_named("call.ended")[0]["rx"]
+        expect(ended["packets"] < 150 if pausing else ended["packets"] > 230, f"{codec} {options}: {ended}")
+        expect(ended["lost"] == 0 and ended["missing_percent"] < 2, f"{codec} {options}: {ended}")  # late, on a busy machine
+        rate, samples = read(recording, 1)
+        start = next(n for n, v in enumerate(samples) if abs(v) > 0.05)
+        pause = rms_db(samples[start + int(1.8 * rate):start + int(3.6 * rate)])
+        expect(abs(pause - level) < 4 or max(pause, level) < -75, f"{codec} {options}: {pause:.1f} dB in the pause")
+        expect_tone(recording, 440, LEVEL, 1.8, side=1)
+
+
+@case("--play-loop and the step loop play again and again; a call with nothing else to do lasts as the peer likes")
+def loops():
+    short = write_tone(workdir() / "short.wav", 440, 1, dbfs=LEVEL)
+    other = write_tone(workdir() / "other.wav", 660, 1, dbfs=LEVEL)
+    recording, menu = workdir() / "music.wav", workdir() / "menu.wav"
+    caller, _, _ = pair("--codecs", "pcmu", "--record", recording, "--hangup-after", "4s",
+                        answer_args=["--play", short, "--play-loop"])
+    expect_equal(caller.events_named("call.ended")[0]["by"], "local", "by")
+    expect_tone(recording, 440, LEVEL, 3.2, side=1)
+    _, callee, _ = pair("--codecs", "pcmu", "--record", menu, "--do", "wait answer; wait 2500ms; dtmf 1; wait end",
+                        answer_args=["--do", f"wait answer; loop {short}; wait dtmf 1; play {other}; hangup"])
+    expect_tone(menu, 440, LEVEL, 1.8, side=1)
+    expect_tone(menu, 660, LEVEL, 0.7, side=1)
+    for wrong, why in ((("--play-loop",), "needs --play"), (("--play", "-", "--play-loop"), "standard input"),
+                       (("--play", short, "--play-loop", "--say", "x"), "--say"),
+                       (("--play", "/dev/null", "--play-loop"), "again")):
+        phone = Offhook("call", *wrong, "sip:x@127.0.0.1", name="wrong", raw=True)
+        expect(phone.exit_code(10) in (2, 31), f"{wrong}: exit {phone.popen.returncode}")
+        expect(why in phone.stderr() and len(phone.stderr().splitlines()) == 1, f"{wrong}: {phone.stderr()}")
 
 
 @case("--echo sends back what arrives")
