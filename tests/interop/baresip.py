@@ -39,14 +39,14 @@ class Baresip(Process):
     dumps what it decodes (.heard) into a WAV file."""
 
     def __init__(self, name="baresip", codec="pcmu", hz=660, dbfs=-15.0, transport="udp", answer="auto",
-                 certificate=None, ca=None, account="", registrar=None, extra="", speaker=False):
-        """speaker: it plays what it hears on a paced test card as well (.spoken). Its dump ends at the first hold:
+                 certificate=None, ca=None, account="", registrar=None, extra="", speaker=False, sound=None):
+        """sound: a WAV file to play instead of the tone. speaker: it plays what it hears on a paced test card as well (.spoken). Its dump ends at the first hold:
         baresip 1.0.0 flushes the decode filters of a stream that was not sendrecv and never sets them up again."""
         self.codec, self.hz = codec, hz
         module, spec, rate, channels = CODECS[codec]
         self.dir = workdir() / f"{name}.d"
         self.dir.mkdir()
-        wav = write_tone(self.dir / "tone.wav", hz, 40, rate, channels, dbfs)
+        wav = sound or write_tone(self.dir / "tone.wav", hz, 40, rate, channels, dbfs)
         lines = ["poll_method epoll", "sip_listen 127.0.0.1:0", "net_interface 127.0.0.1", "call_local_timeout 120",
                  "call_max_calls 4", f"audio_source aufile,{wav}", f"ausrc_srate {rate}",
                  f"ausrc_channels {channels}", f"snd_path {self.dir}", "jitter_buffer_delay 2-6",
