@@ -273,6 +273,46 @@ TEST_SUITE("alsa") {
         CHECK(enhancement >= 25);
     }
 
+    TEST_CASE("double talk: who speaks near the microphone is heard while the far side speaks") {
+        if (echo_canceller_name().empty()) {
+            MESSAGE("built without webrtc-audio-processing");
+            return;
+        }
+        const auto all = speech16(16); // the one hears the first half, the other says the second
+        const std::vector<std::int16_t> far(all.begin(), all.begin() + 8 * rate);
+        std::vector<std::int16_t> near(3 * rate); // until the canceller knows the echo
+        near.insert(near.end(), all.begin() + 8 * rate, all.begin() + 16 * rate);
+        const auto heard_near = [&](bool far_speaks) {
+            const Card card("echo_db -6 latency_ms 120", near);
+            Call call(Card::open());
+            call.a->set_voice(
+                make_voice_processor({.echo = EchoMode::cancel, .gain_control = false}, true).value());
+            call.tape.source = std::make_unique<Record>(far_speaks ? far : std::vector<std::int16_t>{});
+            call.start();
+            call.run(Duration(8000));
+            return std::move(call.heard);
+        };
+        const auto alone = heard_near(false);
+        double lost = 100, muted = 100;
+        for (int attempt = 0; attempt < 3 && (lost > 6 || muted > 20); ++attempt) { // a machine that stalls
+            const auto both = heard_near(true);
+            lost = db(alone, 3.5, 7.8) - db(both, 3.5, 7.8);
+            // Of the moments in which the near voice is there alone, how many are 20 dB down in double talk.
+            unsigned voiced = 0, gone = 0;
+            for (double at = 3.5; at < 7.7; at += 0.1) {
+                const double before = db(alone, at, at + 0.1);
+                if (before < -35) continue;
+                ++voiced;
+                if (db(both, at - 0.1, at + 0.2) < before - 20) ++gone;
+            }
+            REQUIRE(voiced > 10);
+            muted = 100.0 * gone / voiced;
+            MESSAGE("near speech loses ", lost, " dB to double talk, ", muted, " % of its moments are gone");
+        }
+        CHECK(lost <= 6);
+        CHECK(muted <= 20);
+    }
+
     TEST_CASE("without the canceller the echo is there: the test above can fail") {
         const auto far = speech16(4);
         const Card card("echo_db -6 latency_ms 120");
