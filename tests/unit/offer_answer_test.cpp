@@ -84,10 +84,11 @@ TEST_SUITE("offer_answer") {
         CHECK(media.type == "audio");
         CHECK(media.port == 4000);
         CHECK(media.protocol == "RTP/AVP");
-        CHECK(media.formats == std::vector<std::string>{"96", "9", "8", "98", "103", "101"});
-        CHECK(values(media, "rtpmap") ==
-              std::vector<std::string>{"96 opus/48000/2", "9 G722/8000", "8 PCMA/8000", "98 L16/16000",
-                                       "103 telephone-event/48000", "101 telephone-event/8000"});
+        CHECK(media.formats == std::vector<std::string>{"96", "9", "8", "98", "13", "103", "101"});
+        CHECK(values(media, "rtpmap") == std::vector<std::string>{"96 opus/48000/2", "9 G722/8000",
+                                                                  "8 PCMA/8000", "98 L16/16000", "13 CN/8000",
+                                                                  "103 telephone-event/48000",
+                                                                  "101 telephone-event/8000"});
         CHECK(values(media, "fmtp") ==
               std::vector<std::string>{"96 useinbandfec=1;stereo=0", "103 0-15", "101 0-15"});
         CHECK(values(media, "ptime") == std::vector<std::string>{"20"});
@@ -99,15 +100,15 @@ TEST_SUITE("offer_answer") {
             const char *codecs;
             std::vector<std::string> formats;
         };
-        for (const Row &row :
-             {Row{"opus", {"96", "103", "101"}}, Row{"pcmu", {"0", "101"}}, Row{"g722", {"9", "101"}}}) {
+        for (const Row &row : {Row{"opus", {"96", "103", "101"}}, Row{"pcmu", {"0", "13", "101"}},
+                               Row{"g722", {"9", "13", "101"}}}) {
             OfferAnswer machine(local(row.codecs));
             CHECK(parsed(machine.make_offer()).media[0].formats == row.formats);
         }
         LocalMedia without = local("pcmu");
         without.telephone_event = false;
         OfferAnswer machine(without);
-        CHECK(parsed(machine.make_offer()).media[0].formats == std::vector<std::string>{"0"});
+        CHECK(parsed(machine.make_offer()).media[0].formats == std::vector<std::string>{"0", "13"});
     }
 
     TEST_CASE("the public address and IPv6 go into o= and c=") {
@@ -372,7 +373,7 @@ TEST_SUITE("offer_answer") {
         auto formats = parsed(machine.make_offer()).media[0].formats;
         std::sort(formats.begin(), formats.end());
         CHECK(std::adjacent_find(formats.begin(), formats.end()) == formats.end());
-        CHECK(formats.size() == 5); // three codecs, two events
+        CHECK(formats.size() == 6); // three codecs, comfort noise, two events
     }
 
     TEST_CASE("a late offer: the peer answers in the ACK what we offered in the 200") {
