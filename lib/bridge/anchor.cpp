@@ -220,6 +220,11 @@ Relay::Way way_of(const Line &line, End from) {
         if (const auto used = end.used.find(format.key()); used != end.used.end())
             way.clocks[used->second & 127] = format.clock;
     }
+    for (const auto &[number, clock] : line.event_clocks(from)) {
+        way.clocks[number & 127] = line.spoken_clock();
+        way.event_clocks[number & 127] = clock;
+    }
+    if (const auto event = line.event_for(other(from))) way.event_clock = event->clock;
     return way;
 }
 

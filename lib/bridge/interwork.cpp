@@ -143,6 +143,13 @@ void read_address(LineEnd &end, const SdpMedia &media) {
     end.remote_rtcp = address->with_port(end.rtcp_mux ? media.port : port);
 }
 
+std::set<unsigned> clocks_of(const std::vector<Format> &formats) {
+    std::set<unsigned> out;
+    for (const auto &format : formats)
+        if (!format.is_event()) out.insert(format.clock);
+    return out;
+}
+
 Failure no_codec() {
     return fail(Errc::media, "no codec in common", 488);
 }
@@ -163,11 +170,22 @@ bool Format::is_event() const noexcept {
 }
 
 unsigned Line::spoken_clock() const {
-    for (const auto &format : at(End::callee).formats)
-        if (!format.is_event() && std::ranges::find(at(End::caller).formats, format.key(), &Format::key) !=
-                                      at(End::caller).formats.end())
+    const auto &offered = at(other(answered_by)).formats;
+    for (const auto &format : at(answered_by).formats)
+        if (!format.is_event() && std::ranges::find(offered, format.key(), &Format::key) != offered.end())
             return format.clock;
     return 8000;
+}
+
+std::map<std::uint8_t, unsigned> Line::event_clocks(End from) const {
+    std::map<std::uint8_t, unsigned> out;
+    for (const auto &format : at(from).formats)
+        if (format.is_event()) out[format.number] = format.clock;
+    for (const unsigned clock : {8000U, 48000U}) // ours win
+        if (const auto used = at(from).used.find(Format{0, "telephone-event", clock}.key());
+            used != at(from).used.end())
+            out[used->second] = clock;
+    return out;
 }
 
 std::map<std::uint8_t, std::uint8_t> Line::numbers(End from) const {
@@ -268,9 +286,11 @@ bool Interwork::number_taken(End to, const Line &line, std::uint8_t number, cons
 void Interwork::keep_numbers(Line &line, End to) {
     auto formats = line.at(other(to)).formats;
     const bool events = std::ranges::any_of(formats, &Format::is_event);
-    if (const Format usual{usual_event_number, "telephone-event"};
-        own(to).web && events && std::ranges::find(formats, usual.key(), &Format::key) == formats.end())
-        formats.push_back(usual);
+    if (own(to).web && events) // the one of the right clock, even where the phone has only the other
+        for (const unsigned clock : clocks_of(formats))
+            if (const Format event{usual_event_number, "telephone-event", clock};
+                std::ranges::find(formats, event.key(), &Format::key) == formats.end())
+                formats.push_back(event);
     for (const auto &format : formats) {
         const std::string key = format.key();
         if (line.at(to).used.contains(key)) continue;
@@ -323,6 +343,7 @@ Result<std::string> Interwork::answer(End from, std::string_view text) {
         const std::string type = line.type;
         read_line(line, from, *sdp, sdp->media[i]);
         line.type = type;
+        line.answered_by = from;
         for (const auto &[key, number] : used)
             line.at(from).used[key] = number;
         auto &formats = line.at(from).formats;
@@ -472,8 +493,9 @@ void Interwork::add_web_lines(SdpMedia &media, const Line &line, std::size_t ind
     lines.push_back({"end-of-candidates", ""});
 }
 
-// Browsers get telephone-event at 8 kHz in any case: Chromium sends digits by that number alone, whatever it
-// counts in. Phones get one in an answer: many take no second.
+// Browsers get the one telephone-event that counts as the codec does: of two Chromium takes the slower, and
+// with Opus ends its digits after 20 ms then, too short for many phones. Phones get one in an answer: many
+// take no second.
 std::vector<Format> Interwork::formats_for(const Line &line, End to, bool answering) const {
     const LineEnd &theirs = line.at(other(to)), &there = line.at(to);
     std::vector<Format> out;
@@ -484,10 +506,10 @@ std::vector<Format> Interwork::formats_for(const Line &line, End to, bool answer
     if (events.empty()) return out;
     if (own_[static_cast<std::size_t>(to)]->web) {
         events.clear();
-        const bool opus = std::ranges::find(out, 48000U, &Format::clock) != out.end();
-        for (const unsigned clock : {48000U, 8000U})
+        const unsigned spoken = answering || out.empty() ? line.spoken_clock() : out.front().clock;
+        for (const unsigned clock : {spoken, 8000U})
             if (const Format event{0, "telephone-event", clock};
-                there.used.contains(event.key()) && (opus || clock == 8000))
+                events.empty() && there.used.contains(event.key()))
                 events.push_back(event);
     } else if (answering) {
         events.clear();

@@ -64,14 +64,16 @@ struct LineEnd {
 
 struct Line {
     std::string type = "audio";
-    std::array<LineEnd, 2> ends; // by End
+    std::array<LineEnd, 2> ends;   // by End
+    End answered_by = End::callee; // whose order of formats decides
     [[nodiscard]] LineEnd &at(End end) { return ends[static_cast<std::size_t>(end)]; }
     [[nodiscard]] const LineEnd &at(End end) const { return ends[static_cast<std::size_t>(end)]; }
     // Numbers as `from` sends them → as the other end wants them.
     [[nodiscard]] std::map<std::uint8_t, std::uint8_t> numbers(End from) const;
-    // The clock of the codec that is spoken: telephone-events count in it, whatever their own line says
-    // (Chromium sends those of Opus by the number of the 8 kHz one).
+    // The clock of the codec that is spoken: the timestamps of all packets count in it, telephone-events too.
     [[nodiscard]] unsigned spoken_clock() const;
+    // Numbers by which `from` sends telephone-events → the clock that their durations count in.
+    [[nodiscard]] std::map<std::uint8_t, unsigned> event_clocks(End from) const;
     // telephone-event as `to` wants it: number and clock.
     [[nodiscard]] std::optional<Format> event_for(End to) const;
 };

@@ -28,6 +28,13 @@ Address beside(const Address &rtp) { // RTCP has the next port
     return rtp.with_port(static_cast<std::uint16_t>(rtp.port() + 1));
 }
 
+// A telephone-event (RFC 4733 §2.3) whose duration is to count in another clock.
+void scale_event(std::span<std::uint8_t> payload, std::uint32_t from, std::uint32_t to) {
+    if (from == to || payload.size() < 4) return;
+    const std::uint32_t duration = media::read_u16(payload, 2) * (to / 1000) / (from / 1000);
+    media::write_u16(payload, 2, static_cast<std::uint16_t>(std::min<std::uint32_t>(duration, 0xffff)));
+}
+
 bool is_rtcp(std::span<const std::uint8_t> packet) {
     return packet.size() >= 8 && media::looks_like_rtcp(packet);
 }
@@ -305,6 +312,8 @@ void Relay::rtp(EndPoint &from, std::size_t line, std::span<std::uint8_t> packet
     // CSRCs and extensions stay behind; the new header ends where the payload begins.
     const auto offset = static_cast<std::size_t>(parsed->payload.data() - packet.data());
     const auto start = packet.subspan(offset - media::rtp_header_size);
+    if (const auto counts = way.event_clocks[parsed->header.payload_type])
+        scale_event(packet.subspan(offset, parsed->payload.size()), counts, way.event_clock);
     media::write_rtp_header(*header, start.first<media::rtp_header_size>());
     ++out.packets;
     out.octets += parsed->payload.size();

@@ -42,6 +42,9 @@ public:
     struct Way {
         std::array<std::uint8_t, 128> numbers; // incoming → outgoing payload number
         std::array<std::uint32_t, 128> clocks; // by incoming number
+        // telephone-events, by incoming number: what their durations count in; 0: no event.
+        std::array<std::uint32_t, 128> event_clocks{};
+        std::uint32_t event_clock = 8000; // and what the other end counts in
         Way() {
             numbers.fill(no_number);
             clocks.fill(8000);

@@ -75,6 +75,8 @@ def phone_to_browser():
     page.do(0, "unhold()")
     page.event("unhold", {"originator": "local"})
     page.hears(440)
+    page.do(0, 'sendDTMF("9", {transportType: "RFC2833"})')
+    phone.wait_event("call.dtmf", {"digit": "9", "sent": False, "method": "rfc4733"})
     # Digits of the page as INFO, which the bridge turns into telephone-events.
     page.do(0, 'sendDTMF("7", {transportType: "INFO"})')
     phone.wait_event("call.dtmf", {"digit": "7", "sent": False, "method": "rfc4733"})

@@ -144,12 +144,14 @@ TEST_SUITE("bridge interwork") {
         const auto out =
             answered(pair.work, End::callee,
                      phone("96 97", "a=rtpmap:96 opus/48000/2\r\na=rtpmap:97 telephone-event/8000\r\n"));
-        CHECK(has(out, "m=audio 30000 UDP/TLS/RTP/SAVPF 111 110 126"));
+        CHECK(has(out, "m=audio 30000 UDP/TLS/RTP/SAVPF 111 110"));
         const auto &line = pair.work.lines().at(0);
         CHECK(line.numbers(End::caller).at(111) == 96);
-        CHECK(line.numbers(End::caller).at(126) == 97);
-        CHECK(line.numbers(End::callee).at(111) == 111); // what we offered it
-        CHECK(line.numbers(End::callee).at(96) == 111);  // what it would receive
+        CHECK(line.numbers(End::caller).at(110) == 97);
+        CHECK(line.event_clocks(End::caller).at(110) == 48000); // what Chromium counts in …
+        CHECK(line.event_for(End::callee)->clock == 8000);      // … and what the phone wants
+        CHECK(line.numbers(End::callee).at(111) == 111);        // what we offered it
+        CHECK(line.numbers(End::callee).at(96) == 111);         // what it would receive
     }
 
     TEST_CASE("T2: with Opus, telephone-events count at 48 kHz, by whichever number they come") {
@@ -167,6 +169,27 @@ TEST_SUITE("bridge interwork") {
         CHECK(line.numbers(End::callee).at(101) == 103);
         CHECK(line.numbers(End::callee).at(103) == 103);
         CHECK(line.event_for(End::caller)->clock == 48000);
+    }
+
+    TEST_CASE("the browser's re-INVITE: whoever answers decides the clock of telephone-events") {
+        Pair pair(false, true);
+        const std::string both = "a=rtpmap:96 opus/48000/2\r\na=rtpmap:103 telephone-event/48000\r\n"
+                                 "a=rtpmap:101 telephone-event/8000\r\n";
+        const auto first = offered(pair.work, End::caller, phone("96 0 103 101", both));
+        CHECK(has(first, "m=audio 40000 UDP/TLS/RTP/SAVPF 96 0 103")); // one, of the first codec's clock
+        answered(pair.work, End::callee,
+                 chrome_head + "m=audio 9 UDP/TLS/RTP/SAVPF 96 0 103\r\n" + chrome_web +
+                     "a=setup:active\r\na=mid:0\r\na=sendrecv\r\na=rtcp-mux\r\n"
+                     "a=rtpmap:96 opus/48000/2\r\na=rtpmap:103 telephone-event/48000\r\n");
+        CHECK(pair.work.lines()[0].spoken_clock() == 48000);
+        offered(pair.work, End::callee, chrome_head + chrome_audio);
+        const auto out =
+            answered(pair.work, End::caller, phone("0 101", "a=rtpmap:101 telephone-event/8000\r\n"));
+        CHECK(has(out, "m=audio 40000 UDP/TLS/RTP/SAVPF 0 126"));
+        const auto &line = pair.work.lines()[0];
+        CHECK(line.spoken_clock() == 8000);
+        CHECK(line.numbers(End::callee).at(126) == 101);
+        CHECK(line.event_clocks(End::callee).at(126) == 8000);
     }
 
     TEST_CASE("T2: lines the phone left out or refused are refused, by their own mid") {
@@ -215,10 +238,11 @@ TEST_SUITE("bridge interwork") {
             offered(pair.work, End::caller,
                     phone("96 101", "a=rtpmap:96 opus/48000/2\r\na=rtpmap:101 telephone-event/8000\r\n") +
                         "m=video 5000 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n");
-        CHECK(has(out, "m=audio 40000 UDP/TLS/RTP/SAVPF 96 101"));
-        CHECK(has(out, "m=video 40000 UDP/TLS/RTP/SAVPF 97"));
-        CHECK(has(out, "a=fmtp:97 packetization-mode=0;profile-level-id=42e01f"));
-        CHECK(has(out, "a=rtcp-fb:97 nack pli"));
+        CHECK(has(out, "m=audio 40000 UDP/TLS/RTP/SAVPF 96 97"));
+        CHECK(has(out, "a=rtpmap:97 telephone-event/48000")); // Opus has no other clock
+        CHECK(has(out, "m=video 40000 UDP/TLS/RTP/SAVPF 98"));
+        CHECK(has(out, "a=fmtp:98 packetization-mode=0;profile-level-id=42e01f"));
+        CHECK(has(out, "a=rtcp-fb:98 nack pli"));
         CHECK(pair.work.lines().size() == 2);
     }
 
@@ -358,7 +382,7 @@ TEST_SUITE("bridge interwork") {
     TEST_CASE("browser to browser: each has its own transport") {
         Pair pair(true, true);
         const auto out = offered(pair.work, End::caller, chrome_head + chrome_audio + chrome_video);
-        CHECK(has(out, "m=audio 40000 UDP/TLS/RTP/SAVPF 111 9 0 8 110 126"));
+        CHECK(has(out, "m=audio 40000 UDP/TLS/RTP/SAVPF 111 9 0 8 110"));
         CHECK(has(out, "m=video 40000 UDP/TLS/RTP/SAVPF 96 103"));
         CHECK(has(out, "a=group:BUNDLE 0 1"));
         CHECK(out.find("0b9a.local") == std::string::npos);
