@@ -191,6 +191,7 @@ void Parser::account_globals() {
                 "trust these certificates (PEM) instead of the system's");
     text_option(app, "--tls-certificate", global.tls_certificate, "FILE",
                 "own certificate chain and key (PEM)");
+    text_option(app, "--tls-key", global.tls_key, "FILE", "the key, where it is in a file of its own (PEM)");
     app.add_flag("--tls-insecure", global.tls_insecure, "verify no certificate");
     choice(app, "--srtp", global.srtp, "off|optional|required|dtls",
            "media encryption: with optional a call may be in the clear");

@@ -26,7 +26,7 @@ struct GlobalOptions {
     // The account that exists only for this command.
     std::vector<std::string> proxies;
     std::string aor, registrar, auth_user, transport, codecs, public_address, password_file;
-    std::string tls_ca, tls_certificate;
+    std::string tls_ca, tls_certificate, tls_key;
     bool tls_insecure = false;
     std::string srtp, stun, turn;
     bool ice = false, dtx = false;

@@ -159,9 +159,11 @@ Result<> apply_flags(const GlobalOptions &o, PhoneSettings &phone) {
     phone.dtx |= o.dtx;
     if (!o.tls_ca.empty()) phone.tls.ca_file = o.tls_ca;
     if (!o.tls_certificate.empty()) phone.tls.certificate = o.tls_certificate;
+    if (!o.tls_key.empty()) phone.tls.key = o.tls_key;
     phone.tls.insecure |= o.tls_insecure;
-    for (const auto &[flag, file] :
-         {std::pair("--tls-ca", phone.tls.ca_file), {"--tls-certificate", phone.tls.certificate}})
+    for (const auto &[flag, file] : {std::pair("--tls-ca", phone.tls.ca_file),
+                                     {"--tls-certificate", phone.tls.certificate},
+                                     {"--tls-key", phone.tls.key}})
         if (!file.empty() && access(file.c_str(), R_OK) != 0)
             return fail_errno(Errc::invalid_argument, errno, std::string(flag) + " " + file);
     return {};

@@ -10,6 +10,7 @@
 #include "base/text.hpp"
 #include "bridge/anchor.hpp"
 #include "bridge/certificate.hpp"
+#include "bridge/file_watch.hpp"
 #include "bridge/ng.hpp"
 #include "bridge/proxy.hpp"
 #include "bridge/settings_reader.hpp"
@@ -37,6 +38,7 @@ Result<> apply(const GlobalOptions &global, const WssBridgeOptions &options, bri
     set(options.door_code, settings.door_code);
     set(global.public_address, settings.public_address);
     set(global.tls_certificate, settings.tls.certificate);
+    set(global.tls_key, settings.tls.key);
     set(global.tls_ca, settings.tls.ca_file);
     settings.tls.insecure |= global.tls_insecure;
     settings.allow_native |= options.allow_native;
@@ -127,6 +129,7 @@ public:
     Result<int> run(const GlobalOptions &global, bridge::Settings settings) {
         settings_ = std::move(settings);
         if (auto taps = open_taps(global); !taps) return tl::unexpected(taps.error());
+        watch_certificate();
         if (auto checked = check_tls(); !checked) return tl::unexpected(checked.error());
         if (auto media = open_media(); !media) return tl::unexpected(media.error());
         proxy_ = std::make_unique<bridge::Proxy>(loop_, settings_, *media_);
@@ -148,13 +151,18 @@ public:
         else
             log_warning("--status will not work: " + status.error().what);
         output_.event("bridge.ready", Json::object().add("domain", settings_.domain),
-                      "ready: " + std::to_string(settings_.users.size()) + " users of " + settings_.domain);
+                      "ready: " + users() + " of " + settings_.domain);
         if (auto ran = loop_.run(); !ran) return tl::unexpected(ran.error());
         if (pcap_) close_pcap();
         return exit_;
     }
 
 private:
+    [[nodiscard]] std::string users() const {
+        const std::size_t count = settings_.users.size();
+        return std::to_string(count) + (count == 1 ? " user" : " users");
+    }
+
     Result<> open_taps(const GlobalOptions &global) {
         if (!global.pcap.empty()) {
             auto pcap = sip::PcapWriter::open(global.pcap);
@@ -205,7 +213,7 @@ private:
 
     Result<> check_tls() {
         if (!listens_secure(settings_)) return {};
-        const auto facts = bridge::check_certificate(settings_.tls.certificate);
+        const auto facts = bridge::check_certificate(settings_.tls.certificate, settings_.tls.key);
         if (!facts) return tl::unexpected(facts.error());
         if (facts->expired) log_warning("the certificate " + settings_.tls.certificate + " has expired");
         output_.event("bridge.certificate",
@@ -218,11 +226,20 @@ private:
         return {};
     }
 
+    // Whoever renews it need not know of us: files are looked at, SIGHUP only makes it sooner.
+    void watch_certificate() {
+        if (!listens_secure(settings_)) return;
+        std::vector<std::string> files{settings_.tls.certificate};
+        if (!settings_.tls.key.empty()) files.push_back(settings_.tls.key);
+        certificate_ = std::make_unique<bridge::FileWatch>(loop_, std::move(files), [this] { reload(); });
+    }
+
     // New connections get the new certificate; those that are there stay.
     void reload() {
-        if (auto checked = check_tls(); !checked)
-            return log_error(checked.error().what + "; the old one stays");
-        if (proxy_) proxy_->core().transports().set_tls(settings_.tls);
+        if (certificate_) certificate_->known();
+        auto used = check_tls();
+        if (used && proxy_) used = proxy_->core().transports().set_tls(settings_.tls);
+        if (!used) log_error(used.error().what + "; the old one stays");
     }
 
     void tap(const sip::Flow &flow, bool sent, std::string_view bytes, bool to_stderr) {
@@ -261,6 +278,7 @@ private:
     std::unique_ptr<bridge::MediaPlane> media_;
     std::unique_ptr<bridge::Proxy> proxy_;
     std::unique_ptr<bridge::StatusSocket> status_;
+    std::unique_ptr<bridge::FileWatch> certificate_;
     Observers<bridge::Event>::Handle watching_;
     int exit_ = 0;
     bool finishing_ = false;

@@ -102,17 +102,20 @@ Result<> ensure_certificate(const std::string &path, const std::vector<std::stri
     return {};
 }
 
-Result<CertificateFacts> check_certificate(const std::string &path) {
+Result<CertificateFacts> check_certificate(const std::string &path, const std::string &key_path) {
+    const std::string &key_file = key_path.empty() ? path : key_path;
+    const std::string expected = key_path.empty() ? " (expected PEM with chain and key)" : " (expected PEM)";
     const File file(std::fopen(path.c_str(), "re"));
     if (!file) return tl::unexpected(fail_errno(Errc::tls, errno, "the certificate " + path).value());
     const Certificate certificate(PEM_read_X509(file.get(), nullptr, nullptr, nullptr));
-    if (!certificate)
-        return fail(Errc::tls, path + " holds no certificate (expected PEM with chain and key)");
-    std::rewind(file.get());
-    const Key key(PEM_read_PrivateKey(file.get(), nullptr, nullptr, nullptr));
-    if (!key) return fail(Errc::tls, path + " holds no private key (expected PEM with chain and key)");
+    if (!certificate) return fail(Errc::tls, path + " holds no certificate" + expected);
+    const File secret(std::fopen(key_file.c_str(), "re"));
+    if (!secret) return tl::unexpected(fail_errno(Errc::tls, errno, "the private key " + key_file).value());
+    const Key key(PEM_read_PrivateKey(secret.get(), nullptr, nullptr, nullptr));
+    if (!key) return fail(Errc::tls, key_file + " holds no private key" + expected);
     if (X509_check_private_key(certificate.get(), key.get()) != 1)
-        return fail(Errc::tls, "the certificate in " + path + " does not match its key");
+        return fail(Errc::tls, "the certificate in " + path + " does not match its key" +
+                                   (key_path.empty() ? "" : " in " + key_path));
     std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
     unsigned size = 0;
     X509_digest(certificate.get(), EVP_sha256(), digest.data(), &size);

@@ -19,7 +19,8 @@ struct CertificateFacts {
     std::string until;       // "2027-11-27"
     bool expired = false;
 };
-// Certificate and key belong together and can be read. Errors: Errc::tls in plain words.
-Result<CertificateFacts> check_certificate(const std::string &path);
+// Certificate and key belong together and can be read. `key` empty: it is in the same file. Errors: Errc::tls
+// in plain words.
+Result<CertificateFacts> check_certificate(const std::string &path, const std::string &key = {});
 
 } // namespace offhook::bridge

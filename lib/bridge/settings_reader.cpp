@@ -210,6 +210,7 @@ SettingsReport Reader::read() {
              {"codecs", words(s.codecs)},
              {"srtp", text(srtp)},
              {"certificate", text(s.tls.certificate)},
+             {"certificate_key", text(s.tls.key)},
              {"door_code", text(s.door_code)},
              {"media_workers",
               whole(1, 64, [&](std::int64_t n) { s.media_workers = static_cast<unsigned>(n); })}});

@@ -346,6 +346,7 @@ void Reader::tls(const ConfigTable &table) {
     members(table, " in [tls]",
             {{"ca_file", text(tls.ca_file)},
              {"certificate", text(tls.certificate)},
+             {"certificate_key", text(tls.key)},
              {"insecure", flag(tls.insecure)}});
 }
 

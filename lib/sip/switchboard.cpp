@@ -55,13 +55,19 @@ Transports::Self::Self(Loop &loop_, Transports::Listener &listener_)
 
 Transports::Self::~Self() = default;
 
-void Transports::Self::set_tls(TlsOptions options) {
-    tls = TlsContext(std::move(options));
+// Read at once where it is needed: what is checked now may be half-written when the next connection comes.
+Result<> Transports::Self::set_tls(TlsOptions options) {
+    TlsContext fresh(std::move(options));
+    for (const auto &open : listeners)
+        if (is_secure(open->kind()))
+            if (auto ready = fresh.prepare_server(open->kind()); !ready) return ready;
+    tls = std::move(fresh);
     // Connections made under other rules live on for their dialogs, but are not offered for anything new.
     std::erase_if(reusable_, [](const auto &entry) {
         return entry.first.starts_with("tls ") || entry.first.starts_with("wss ") ||
                entry.first.starts_with("dtls ");
     });
+    return {};
 }
 
 Result<Address> Transports::Self::listen_udp(const Address &bind) {

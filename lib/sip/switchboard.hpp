@@ -26,7 +26,7 @@ struct Transports::Self final : UdpSocket::Listener, StreamConnection::Listener 
     Result<Flow> open_udp(const Hop &hop);
     Result<Flow> open_stream(const Hop &hop);
     Result<> send(const Flow &flow, std::string_view bytes) const;
-    void set_tls(TlsOptions options);
+    Result<> set_tls(TlsOptions options);
     [[nodiscard]] StreamConnection *find(std::uint64_t connection) const;
     [[nodiscard]] UdpSocket *socket_of(const Address &local) const;
     [[nodiscard]] const StreamListener *listener_for(const Flow &flow) const;

@@ -28,11 +28,12 @@ Result<std::shared_ptr<SSL_CTX>> make(const SSL_METHOD *method, bool dtls) {
     return context;
 }
 
-Result<> use_certificate(SSL_CTX *context, const std::string &file) {
-    if (SSL_CTX_use_certificate_chain_file(context, file.c_str()) != 1)
-        return cannot("read the certificate " + file);
-    if (SSL_CTX_use_PrivateKey_file(context, file.c_str(), SSL_FILETYPE_PEM) != 1)
-        return cannot("read the private key in " + file);
+Result<> use_certificate(SSL_CTX *context, const TlsOptions &options) {
+    const std::string &key = options.key.empty() ? options.certificate : options.key;
+    if (SSL_CTX_use_certificate_chain_file(context, options.certificate.c_str()) != 1)
+        return cannot("read the certificate " + options.certificate);
+    if (SSL_CTX_use_PrivateKey_file(context, key.c_str(), SSL_FILETYPE_PEM) != 1)
+        return cannot("read the private key in " + key);
     return {};
 }
 
@@ -51,7 +52,7 @@ Result<> TlsContext::prepare_client(TransportKind kind) {
         return cannot("read the CA certificates " +
                       (options_.ca_file.empty() ? std::string("of the system") : options_.ca_file));
     if (!options_.certificate.empty())
-        if (auto used = use_certificate(context->get(), options_.certificate); !used) return used;
+        if (auto used = use_certificate(context->get(), options_); !used) return used;
     client_of(kind) = std::move(*context);
     return {};
 }
@@ -63,7 +64,7 @@ Result<> TlsContext::prepare_server(TransportKind kind) {
     const bool dtls = kind == TransportKind::dtls;
     auto context = make(dtls ? DTLS_server_method() : TLS_server_method(), dtls);
     if (!context) return fail(context.error());
-    if (auto used = use_certificate(context->get(), options_.certificate); !used) return used;
+    if (auto used = use_certificate(context->get(), options_); !used) return used;
     server_of(kind) = std::move(*context);
     return {};
 }

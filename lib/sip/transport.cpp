@@ -29,8 +29,8 @@ Result<Address> Transports::listen(TransportKind kind, const Address &bind) {
     return is_stream(kind) ? self_->listen_stream(kind, bind) : self_->listen_udp(bind);
 }
 
-void Transports::set_tls(TlsOptions options) {
-    self_->set_tls(std::move(options));
+Result<> Transports::set_tls(TlsOptions options) {
+    return self_->set_tls(std::move(options));
 }
 
 void Transports::set_limits(const Limits &limits) {

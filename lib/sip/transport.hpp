@@ -50,6 +50,7 @@ struct TlsOptions {
     std::string ca_file;     // PEM; empty: the system's store
     std::string certificate; // PEM file with chain and key, for listening (and as client certificate)
     bool insecure = false;   // verify nothing; the command line warns loudly
+    std::string key{};       // PEM file with the key of `certificate`; empty: it is in there
 };
 
 class WebServer;
@@ -95,7 +96,9 @@ public:
     // Errc::network
     // ("listen on udp:127.0.0.1:5060: Address already in use").
     Result<Address> listen(TransportKind kind, const Address &bind);
-    void set_tls(TlsOptions options);
+    // For connections from now on. Errors: Errc::tls when there are secure listeners and the certificate
+    // cannot be used; then nothing has changed.
+    Result<> set_tls(TlsOptions options);
     void set_limits(const Limits &limits);
     // Decides about the HTTP requests to ws and wss listeners; must outlive the Transports. Null: WebServer's
     // own defaults.
