@@ -144,8 +144,8 @@ inline std::string number_of(std::string_view offer, std::string_view encoding) 
     return std::string(offer.substr(colon + 1, at - colon - 1));
 }
 
-// The offer's numbers for the codec and its telephone-events: the answer must use them. As every desk phone we take
-// the events, or the phones would listen for tones in the sound, which is another thing to measure.
+// The offer's numbers for the codec and its telephone-events: the answer must use them. As every desk phone
+// we take the events, or the phones would listen for tones in the sound, which is another thing to measure.
 inline Codec matched(const Codec &codec, std::string_view offer) {
     const bool opus = codec.payload_type == "96";
     Codec out = codec;
