@@ -108,9 +108,11 @@ const phone = {
         return this.sessions.indexOf(session);
     },
 
+    connection(index) { return this.sessions[index].connection; },
+
     async stats(index) {
         const out = {};
-        for (const report of (await this.sessions[index].connection.getStats()).values()) {
+        for (const report of (await this.connection(index).getStats()).values()) {
             if (report.type === "inbound-rtp") out[report.kind] = {
                 received: report.packetsReceived, lost: report.packetsLost, decoded: report.framesDecoded,
                 key: report.keyFramesDecoded, pli: report.pliCount, width: report.frameWidth};

@@ -28,6 +28,7 @@ Object.assign(phone, {
 
     session(session, originator) {
         const index = this.sessions.push(session) - 1;
+        this.analyser = null; // what is heard from now on is this one's
         this.note("session", {index, originator});
         session.delegate = {
             onSessionDescriptionHandler: (handler) =>
@@ -55,6 +56,16 @@ Object.assign(phone, {
         return new Promise((done) => session.invite({requestDelegate: {
             onAccept: (response) => done(response.message.statusCode),
             onReject: (response) => done(response.message.statusCode)}}));
+    },
+
+    connection(index) { return this.sessions[index].sessionDescriptionHandler.peerConnection; },
+
+    // RFC 4733; not before a second of sound is sent: Chromium drops digits that come right after the connection.
+    async digit(index, tone) {
+        const sender = this.connection(index).getSenders().find((s) => s.dtmf);
+        const ready = async () => sender.dtmf.canInsertDTMF && (await this.stats(index)).audioOut.sent > 50;
+        while (!await ready()) await new Promise((done) => setTimeout(done, 50));
+        return this.sessions[index].sessionDescriptionHandler.sendDtmf(tone);
     },
 
     // The application's own business with this library.

@@ -2,7 +2,7 @@
 
 from bridge import LEVEL, USERS, Bridge, answering
 from browser import Chromium, Pages, WebPhone
-from harness import Offhook, case, expect_equal, expect_tone, workdir, write_tone
+from harness import Offhook, case, expect, expect_equal, expect_tone, workdir, write_tone
 
 
 @case("bridge: SIP.js registers, calls and is called, holds, comes back over another connection", timeout=90)
@@ -20,9 +20,9 @@ def sipjs():
     expect_equal(page.window.run(f"phone.hold({call}, false)"), 200, "taken back")
     phone.wait_event("call.remote-hold", {"on": False})
     page.hears(440)
-    page.do(call, 'sessionDescriptionHandler.sendDtmf("5")')
+    expect(page.window.run(f'phone.digit({call}, "5")'), "digit 5 is on its way")
     phone.wait_event("call.dtmf", {"digit": "5", "method": "rfc4733"})
-    page.window.run("new Promise((done) => setTimeout(done, 1500))")
+    page.window.wait(f"phone.stats({call}).then((stats) => stats.audioOut.sent > 100)", "two seconds of sound")
     page.do(call, "bye()")
     phone.wait_event("call.ended", {"by": "remote"})
     phone.ends(0)
@@ -38,15 +38,15 @@ def sipjs():
     called = failing + 1
     page.event("confirmed", {"index": called})
     page.hears(440)
-    page.do(called, 'sessionDescriptionHandler.sendDtmf("1")')
+    expect(page.window.run(f'phone.digit({called}, "1")'), "digit 1 is on its way")
     caller.wait_event("call.held")
     page.hears_nothing()
     page.window.run("phone.comeBack()")
-    page.do(called, "info({requestOptions: {body: {contentDisposition: 'render', contentType: 'application/dtmf-relay', "
-                    "content: 'Signal=2\\r\\nDuration=100\\r\\n'}}})")
+    page.do(called, "info({requestOptions: {body: {contentDisposition: 'render', "
+                    "contentType: 'application/dtmf-relay', content: 'Signal=2\\r\\nDuration=100\\r\\n'}}})")
     caller.wait_event("call.resumed")
     page.hears(440)
-    page.do(called, 'sessionDescriptionHandler.sendDtmf("3")')
+    expect(page.window.run(f'phone.digit({called}, "3")'), "digit 3 is on its way")
     page.event("ended", {"index": called})
     caller.ends(0)
     browser.quit()
