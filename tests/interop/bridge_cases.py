@@ -8,8 +8,9 @@ import urllib.request
 from bridge import LEVEL, USERS, Bridge, answering, edge, log_in, secret, web_phone
 from browser import Chromium, Pages, WebPhone
 from capture import rtp_streams
-from harness import (Baresip, Kamailio, Offhook, Process, case, expect, expect_equal, expect_tone, free_port, need,
-                     wait_until, workdir, write_tone)
+from harness import (Baresip, Kamailio, Offhook, case, expect, expect_equal, expect_tone, wait_until, workdir,
+                     write_tone)
+from rtpengine import Rtpengine
 
 
 def expect_captured(path):
@@ -325,14 +326,8 @@ def kamailio_upstream():
 @case("bridge: the media on rtpengine, and on the second one when the first is gone", timeout=120)
 def rtpengine():
     pages, browser = Pages(), Chromium()
-    ports = [free_port(), free_port()]
-    first, second = (Process([need("rtpengine"), "--table=-1", "--interface=127.0.0.1", f"--listen-ng=127.0.0.1:{port}",
-                              "--config-file=none", f"--listen-cli=127.0.0.1:{free_port()}",
-                              "--foreground", "--log-stderr", "--log-level=4", "--dtls-passive",
-                              f"--port-min={30000 + 2000 * n}", f"--port-max={31999 + 2000 * n}",
-                              f"--pidfile={workdir()}/rtpengine{n}.pid"], f"rtpengine{n}")
-                     for n, port in enumerate(ports))
-    bridge = Bridge("--media", "rtpengine:" + ",".join(f"127.0.0.1:{p}" for p in ports))
+    first, second = Rtpengine(), Rtpengine()
+    bridge = Bridge("--media", f"rtpengine:{first.address},{second.address}")
     phone = answering(bridge, "ben", "--count", "2")
     page = web_phone(browser, pages, bridge, "anna", hz=700)
     for round_ in range(2):

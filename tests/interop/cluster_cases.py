@@ -2,9 +2,9 @@
 
 from bridge import LEVEL, edge, secret
 from browser import Chromium, Pages, WebPhone
-from harness import (Kamailio, Offhook, Process, case, expect, expect_tone, free_port, need, wait_until,
-                     workdir, write_tone)
+from harness import Kamailio, Offhook, case, expect, expect_tone, free_port, wait_until, workdir, write_tone
 from relay import TcpRelay
+from rtpengine import Rtpengine
 
 
 def pair(registrar, *args):
@@ -13,15 +13,6 @@ def pair(registrar, *args):
     peers = ", ".join(f'"tcp:127.0.0.1:{port}"' for port in ports)
     return [edge(registrar, "--upstream-mode", "path", "--sip", f"tcp:127.0.0.1:{port}", *args, name=f"edge{port}",
                  extra=f'cluster_key = "one secret for both"\ncluster_peers = [{peers}]\n') for port in ports]
-
-
-def rtpengine():
-    port = free_port()
-    process = Process([need("rtpengine"), "--table=-1", "--interface=127.0.0.1", f"--listen-ng=127.0.0.1:{port}",
-                       "--config-file=none", f"--listen-cli=127.0.0.1:{free_port()}", "--foreground", "--log-stderr",
-                       "--log-level=4", "--dtls-passive", "--port-min=34000", "--port-max=35999",
-                       f"--pidfile={workdir()}/rtpengine.pid"], "rtpengine")
-    return process, f"rtpengine:127.0.0.1:{port}"
 
 
 def moves(registrar, browser, pages, bridges, name, called=False):
@@ -92,8 +83,8 @@ def cluster():
     moves(registrar, browser, pages, bridges, "anchored")
     for bridge in bridges:
         bridge.stop()
-    engine, media = rtpengine()
-    bridges = pair(registrar, "--media", media)
+    engine = Rtpengine()
+    bridges = pair(registrar, "--media", f"rtpengine:{engine.address}")
     moves(registrar, browser, pages, bridges, "rtpengine", called=True)
     for bridge in bridges:
         bridge.stop()
