@@ -1,5 +1,7 @@
 """Two bridges with one key in front of Kamailio: a browser moves from one to the other in a call."""
 
+import socket
+
 from bridge import LEVEL, edge, secret
 from browser import Chromium, Pages, WebPhone
 from harness import Kamailio, Offhook, case, expect, expect_tone, free_port, wait_until, workdir, write_tone
@@ -13,6 +15,38 @@ def pair(registrar, *args):
     peers = ", ".join(f'"tcp:127.0.0.1:{port}"' for port in ports)
     return [edge(registrar, "--upstream-mode", "path", "--sip", f"tcp:127.0.0.1:{port}", *args, name=f"edge{port}",
                  extra=f'cluster_key = "one secret for both"\ncluster_peers = [{peers}]\n') for port in ports]
+
+
+def stolen_bye(page, call, via):
+    """The BYE that the page would send, by somebody who knows all about its dialog."""
+    dialog = page.window.run(f"""(() => {{
+        const dialog = phone.sessions[{call}]._dialog;
+        return {{call_id: dialog._id.call_id, local: dialog._id.local_tag, remote: dialog._id.remote_tag,
+                 target: String(dialog._remote_target), routes: dialog._route_set.map(String)}};
+    }})()""")
+    routes = "".join(f"Route: {route}\r\n" for route in dialog["routes"])
+    return (f"BYE {dialog['target']} SIP/2.0\r\nVia: SIP/2.0/{via};branch=z9hG4bKstolen{len(via)}\r\n{routes}"
+            f"From: <sip:anna@x>;tag={dialog['local']}\r\nTo: <sip:ben@x>;tag={dialog['remote']}\r\n"
+            f"Call-ID: {dialog['call_id']}\r\nCSeq: 9000 BYE\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n")
+
+
+def strangers(page, call, other, bridges):
+    """Neither another user of the second bridge nor a host that is no peer may speak for the page."""
+    text = stolen_bye(page, call, "WS stranger.invalid")
+    answer = other.window.run(f"""new Promise((done) => {{
+        phone.socket._ws.addEventListener("message", (event) => done(event.data));
+        phone.socket._ws.send({text!r});
+    }})""")
+    expect(answer.startswith("SIP/2.0 481 "), f"another user's BYE: {answer[:60]}")
+    for bridge in bridges:
+        host, port = bridge.udp.rsplit(":", 1)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            stranger.bind(("127.0.0.2", 0))
+            stranger.settimeout(5)
+            here = f"UDP 127.0.0.2:{stranger.getsockname()[1]};rport"
+            stranger.sendto(stolen_bye(page, call, here).encode(), (host, int(port)))
+            answer = stranger.recv(4096).decode()
+        expect(answer.startswith("SIP/2.0 481 "), f"a stranger's BYE: {answer[:60]}")
 
 
 def moves(registrar, browser, pages, bridges, name, called=False):
@@ -55,6 +89,8 @@ def moves(registrar, browser, pages, bridges, name, called=False):
     page.do(call, "unhold()")
     page.event("unhold", {"originator": "local"})
     page.hears(440)
+    other = WebPhone(browser, pages, second.web, "carl", registrar.password, domain=domain).registered()
+    strangers(page, call, other, bridges)
     received = page.stats(call)["audio"]["received"]
     wait_until(lambda: page.stats(call)["audio"]["received"] > received + 50, "the sound goes on", step=0.2)
     page.do(call, 'sendDTMF("3", {transportType: "RFC2833"})')
@@ -64,7 +100,8 @@ def moves(registrar, browser, pages, bridges, name, called=False):
     first.wait_event("bridge.ended", {"reason": f"the {'caller' if called else 'callee'} hung up"})
     expect(not second.events_named("bridge.call"), "the second bridge has no call of its own")
 
-    # A new call comes by the second alone; its end is the page's.
+    # The first is gone altogether. A new call comes by the second alone; its end is the page's.
+    first.popen.kill()
     caller = Offhook("call", "--play", tone, *account, "--timeout", "30s", f"sip:anna@{domain}", name=f"ben2-{name}")
     page.event("confirmed", {"index": call + 1})
     page.hears(440)
@@ -81,13 +118,11 @@ def cluster():
     registrar, pages, browser = Kamailio(path=True), Pages(), Chromium()
     bridges = pair(registrar)
     moves(registrar, browser, pages, bridges, "anchored")
-    for bridge in bridges:
-        bridge.stop()
+    bridges[1].stop()
     engine = Rtpengine()
     bridges = pair(registrar, "--media", f"rtpengine:{engine.address}")
     moves(registrar, browser, pages, bridges, "rtpengine", called=True)
-    for bridge in bridges:
-        bridge.stop()
+    bridges[1].stop()
     engine.stop()
     registrar.stop()
     browser.quit()
