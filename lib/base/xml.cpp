@@ -11,6 +11,18 @@ namespace {
 constexpr std::size_t most_bytes = 65536, most_levels = 16, most_elements = 2000, most_attributes = 32;
 constexpr char separator = '\n'; // between namespace and name; cannot stand in either
 
+// "line 3, column 7". The old names warn since 2.9, which has others.
+std::string place(XML_Parser parser) {
+#if XML_MAJOR_VERSION * 100 + XML_MINOR_VERSION >= 209
+    const auto line = XML_GetCurrentLineNumber64(parser);
+    const auto column = XML_GetCurrentColumnNumber64(parser);
+#else
+    const auto line = XML_GetCurrentLineNumber(parser);
+    const auto column = XML_GetCurrentColumnNumber(parser);
+#endif
+    return "line " + std::to_string(line) + ", column " + std::to_string(column + 1);
+}
+
 std::string local_name(const char *name) {
     const std::string_view whole(name);
     const auto at = whole.rfind(separator);
@@ -123,9 +135,7 @@ Result<XmlElement> parse_xml(std::string_view text) {
         return std::move(builder.root());
     const char *why = builder.complaint() != nullptr ? builder.complaint()
                                                      : XML_ErrorString(XML_GetErrorCode(parser.get()));
-    return fail(Errc::parse, "XML: " + std::string(why) + " in line " +
-                                 std::to_string(XML_GetCurrentLineNumber(parser.get())) + ", column " +
-                                 std::to_string(XML_GetCurrentColumnNumber(parser.get()) + 1));
+    return fail(Errc::parse, "XML: " + std::string(why) + " in " + place(parser.get()));
 }
 
 } // namespace offhook
