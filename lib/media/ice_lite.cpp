@@ -3,8 +3,8 @@
 namespace offhook::media {
 
 void IceLite::restart(IceCredentials local) {
-    if (selected_) before_ = std::exchange(local_, std::move(local));
-    local_ = before_ ? local_ : std::move(local);
+    auto old = std::exchange(local_, std::move(local));
+    if (selected_ && !before_) before_ = std::move(old); // the session that carries the media until now
     remote_ufrag_.clear();
 }
 
