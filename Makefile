@@ -40,6 +40,8 @@ ifeq ($(webrtc),webrtc-audio-processing)
 # Options of 0.3 are known by the addresses of these statics, which program and library must share.
 ldflags  += '-Wl,--export-dynamic-symbol=_ZZN6webrtc6Config10identifier*14id_placeholder'
 endif
+# SIP over SCTP where the kernel has none; loaded when it is needed.
+usrsctp  := $(shell pkg-config --exists usrsctp 2>/dev/null && echo usrsctp)
 libs     := $(shell pkg-config --libs $(pkgs) $(have) $(filter %-1,$(webrtc)) 2>/dev/null) -pthread
 # The reference that our SRTP is compared with.
 test_libs := $(shell pkg-config --libs libsrtp2 2>/dev/null)
@@ -103,6 +105,11 @@ $(build)/version.o: $(build)/version.cpp
 ifneq ($(webrtc),)
 $(build)/lib/media/voice_webrtc.o: cppflags += $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(webrtc))) \
     -DHAVE_$(shell echo $(webrtc) | tr a-z- A-Z_)=1
+endif
+
+ifneq ($(usrsctp),)
+$(patsubst %,$(build)/lib/sip/%.o,sctp sctp_tunnel user_sctp usrsctp): cppflags += -DHAVE_USRSCTP=1 \
+    $(patsubst -I%,-isystem %,$(shell pkg-config --cflags usrsctp))
 endif
 
 -include $(obj:.o=.d) $(cmd_obj:.o=.d) $(test_obj:.o=.d)
@@ -208,7 +215,7 @@ deb: $(build)/offhook  ## a Debian package in build/, its dependencies by dpkg-s
 	gzip -9nf build/deb/root/usr/share/man/man*/*
 	printf 'Source: offhook\n\nPackage: offhook\nArchitecture: any\n' > build/deb/debian/control
 	cd build/deb && dpkg-shlibdeps -Osubstvars root/usr/bin/offhook
-	dpkg-query -S $(if $(have),'*/libspandsp.so.2') '*/libsndfile.so.1' | sed 's/[:,].*//' | sort -u >> build/deb/loaded # at run time
+	dpkg-query -S $(if $(have),'*/libspandsp.so.2') $(if $(usrsctp),'*/libusrsctp.so.2') '*/libsndfile.so.1' | sed 's/[:,].*//' | sort -u >> build/deb/loaded # at run time
 	sed -e 's/@VERSION@/$(patsubst v%,%,$(VERSION))/' -e "s/@ARCH@/$$(dpkg --print-architecture)/" \
 	    -e "s/@DEPENDS@/$$(sed -n 's/^shlibs:Depends=//p' build/deb/substvars | cat - build/deb/loaded | paste -sd, )/" \
 	    docs/deb-control.in \

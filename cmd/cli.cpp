@@ -168,6 +168,14 @@ void Parser::globals() {
                 "capture SIP and RTP into FILE, for Wireshark and sngrep");
     repeated(app, "--listen", global.listen, parse_listen_text, "[TRANSPORT:]ADDRESS[:PORT]",
              "where to listen; repeatable");
+    value(
+        app, "--sctp-udp-port", global.sctp_udp_port,
+        [](const std::string &t) { return parse_int(t, 0, 65535); }, "PORT",
+        "experimental: SCTP comes in UDP to PORT, 0 for any (9899)");
+    value(
+        app, "--sctp-peer-udp-port", global.sctp_peer_udp_port,
+        [](const std::string &t) { return parse_int(t, 1, 65535); }, "PORT",
+        "experimental: SCTP goes in UDP to the peer's PORT (9899)");
     text_option(app, "--audio", global.audio, "DEVICE", "auto, none, alsa:NAME, file:IN,OUT or pipe");
     duration(app, "--timeout", global.timeout, "end the whole command after D, with exit 124");
     app.add_flag("-V,--version", version, "show the version; with -v the libraries too");
@@ -182,7 +190,7 @@ void Parser::account_globals() {
     text_option(app, "--auth-user", global.auth_user, "NAME", "user name for authentication");
     text_option(app, "--password-file", global.password_file, "FILE",
                 "its first line is the password; - is standard input");
-    choice(app, "--transport", global.transport, "udp|tcp|tls|ws|wss|dtls", "transport to the server");
+    choice(app, "--transport", global.transport, "udp|tcp|tls|ws|wss|dtls|sctp", "transport to the server");
     text_option(app, "--codecs", global.codecs, "LIST",
                 "codecs in order of preference: opus,g722,pcma,pcmu,l16");
     app.add_flag("--dtx", global.dtx, "send no packets while nobody speaks, where the peer agrees");

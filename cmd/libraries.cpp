@@ -8,6 +8,7 @@
 #include "media/codec.hpp"
 #include "media/sound_files.hpp"
 #include "media/voice.hpp"
+#include "sip/sctp.hpp"
 
 namespace offhook::cmd {
 
@@ -27,6 +28,9 @@ std::vector<std::pair<std::string, std::string>> libraries() {
     const bool g722 = media::find_codec("g722") != nullptr;
     out.emplace_back("spandsp", g722 ? "yes (G.722, DTMF in band)"
                                      : "no (G.722 and DTMF in band need libspandsp-dev at build time)");
+    out.emplace_back("sctp", sip::kernel_has_sctp() ? "the kernel's"
+                             : sip::has_usrsctp()   ? "usrsctp, in UDP"
+                                                    : "no (needs libusrsctp-dev at build time)");
     const auto echo = media::echo_canceller_name();
     out.emplace_back("echo cancellation", echo.empty()
                                               ? "no (needs libwebrtc-audio-processing-dev at build time)"

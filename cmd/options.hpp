@@ -21,6 +21,7 @@ struct GlobalOptions {
     std::string color = "auto", log_file, pcap;
     std::optional<std::string> trace; // "-": stderr
     std::vector<std::string> listen;
+    std::optional<int> sctp_udp_port, sctp_peer_udp_port;
     std::string audio; // empty: the configuration's
     std::optional<Duration> timeout;
     // The account that exists only for this command.

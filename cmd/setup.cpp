@@ -148,6 +148,8 @@ Result<> apply_flags(const GlobalOptions &o, PhoneSettings &phone) {
         if (!socket) return tl::unexpected(socket.error());
         phone.listen.push_back(*socket);
     }
+    if (o.sctp_udp_port) phone.sctp.udp_port = static_cast<std::uint16_t>(*o.sctp_udp_port);
+    if (o.sctp_peer_udp_port) phone.sctp.peer_udp_port = static_cast<std::uint16_t>(*o.sctp_peer_udp_port);
     if (!o.codecs.empty()) {
         if (auto known = media::parse_codec_list(o.codecs); !known)
             return fail(Errc::invalid_argument, "--codecs: " + known.error().what);

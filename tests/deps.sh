@@ -4,7 +4,7 @@
 set -eu
 
 build="g++ make pkg-config git libre-dev librem-dev libssl-dev libopus-dev libspeexdsp-dev libsndfile1-dev \
-libasound2-dev libncurses-dev libspandsp-dev libwebrtc-audio-processing-dev libcli11-dev libtomlplusplus-dev \
+libasound2-dev libncurses-dev libspandsp-dev libusrsctp-dev libwebrtc-audio-processing-dev libcli11-dev libtomlplusplus-dev \
 nlohmann-json3-dev libexpected-dev libexpat1-dev doctest-dev"
 test="libsrtp2-dev python3 openssl baresip-core sip-tester kamailio kamailio-tls-modules kamailio-presence-modules \
 kamailio-websocket-modules kamailio-outbound-modules coturn espeak-ng mandoc tcpdump tshark \

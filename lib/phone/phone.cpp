@@ -317,9 +317,11 @@ std::string Phone::audio_name() const {
 std::vector<std::string> Phone::listening() const {
     using Kind = sip::TransportKind;
     std::vector<std::string> sockets;
-    for (const auto kind : {Kind::udp, Kind::tcp, Kind::tls, Kind::ws, Kind::wss, Kind::dtls})
+    for (const auto kind : {Kind::udp, Kind::tcp, Kind::tls, Kind::ws, Kind::wss, Kind::dtls, Kind::sctp})
         for (const auto &address : self_->ua_.transports().local_addresses(kind))
             sockets.push_back(std::string(sip::uri_token(kind)) + ":" + address.to_string());
+    for (const auto &address : self_->ua_.transports().sctp_udp_addresses())
+        sockets.push_back("sctp-udp:" + address.to_string());
     return sockets;
 }
 

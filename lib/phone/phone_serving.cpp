@@ -45,6 +45,7 @@ Result<> Phone::Self::listen_where_free(Kind kind, int family, std::uint16_t &po
 
 Result<> Phone::Self::open_sockets() {
     ua_.transports().set_tls(settings_.tls);
+    ua_.transports().set_sctp(settings_.sctp);
     auto watch = LinkWatch::open(loop_, [this] {
         for (const auto &account : accounts_)
             account->link_changed();

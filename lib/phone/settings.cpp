@@ -48,7 +48,7 @@ Result<ReferPolicy> parse_refer_policy(std::string_view text) {
 
 Result<sip::TransportKind> parse_transport_name(std::string_view text) {
     const auto kind = sip::parse_transport(text);
-    if (!kind) return expected_one_of(text, "transport", {"udp", "tcp", "tls", "ws", "wss", "dtls"});
+    if (!kind) return expected_one_of(text, "transport", {"udp", "tcp", "tls", "ws", "wss", "dtls", "sctp"});
     return *kind;
 }
 

@@ -63,6 +63,7 @@ struct PhoneSettings {
     std::vector<ContactSettings> contacts;
     std::vector<ListenSettings> listen; // empty: udp and tcp on any free port of 0.0.0.0 and, if there, ::
     sip::TlsOptions tls;
+    sip::SctpOptions sctp;
     std::string audio = "auto"; // --audio
     std::string pipe_format = "s16le,16000";
     std::vector<std::string> codecs{"opus", "g722", "pcma", "pcmu", "l16"};
@@ -91,6 +92,6 @@ Result<EarlyMedia> parse_early_media(std::string_view text);   // play, ignore
 Result<media::SrtpPolicy> parse_srtp(std::string_view text);   // off, optional, required, dtls
 Result<ReferPolicy> parse_refer_policy(std::string_view text); // allow, ask, deny
 Result<ListenSettings> parse_listen(std::string_view text);    // [TRANSPORT:]ADDRESS[:PORT], IPv6 in brackets
-Result<sip::TransportKind> parse_transport_name(std::string_view text); // udp, tcp, tls, ws, wss
+Result<sip::TransportKind> parse_transport_name(std::string_view text); // udp, tcp, tls, ws, wss, dtls, sctp
 
 } // namespace offhook

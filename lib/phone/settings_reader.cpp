@@ -351,13 +351,18 @@ void Reader::tls(const ConfigTable &table) {
 }
 
 void Reader::network(const ConfigTable &table) {
+    auto &sctp = report_.settings.phone.sctp;
+    const auto port = [](std::int64_t n) { return static_cast<std::uint16_t>(n); };
     const auto allow_direct = [this](const ConfigMember &m) {
         if (const auto *value = as<bool>(m, "true or false")) report_.settings.phone.allow_direct = *value;
     };
-    members(table, " in [network]",
-            {{"listen", [this](const ConfigMember &m) { listen(m); }},
-             {"public_address", ip(public_address_)},
-             {"allow_direct", allow_direct}});
+    members(
+        table, " in [network]",
+        {{"listen", [this](const ConfigMember &m) { listen(m); }},
+         {"public_address", ip(public_address_)},
+         {"allow_direct", allow_direct},
+         {"sctp_udp_port", number(0, 65535, [&](std::int64_t n) { sctp.udp_port = port(n); })},
+         {"sctp_peer_udp_port", number(1, 65535, [&](std::int64_t n) { sctp.peer_udp_port = port(n); })}});
 }
 
 void Reader::listen(const ConfigMember &member) {

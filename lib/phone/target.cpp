@@ -61,8 +61,8 @@ Result<Target> from_uri(std::string_view text, std::string_view written) {
     if (!uri->password.empty())
         return cannot_call(written, "a password in a URI is not sent (RFC 3261 §19.1.1)");
     const auto transport = uri->params.get("transport");
-    if (uri->is_sips() && sip::iequals(transport, "udp"))
-        return cannot_call(written, "sips needs TLS, and transport=udp has none");
+    if (uri->is_sips() && (sip::iequals(transport, "udp") || sip::iequals(transport, "sctp")))
+        return cannot_call(written, "sips needs TLS, and transport=" + std::string(transport) + " has none");
     return Target{std::move(*uri), {}};
 }
 

@@ -14,6 +14,7 @@ std::optional<TransportKind> service_transport(std::string_view service) {
     if (iequals(service, "SIP+D2T")) return TransportKind::tcp;
     if (iequals(service, "SIPS+D2T")) return TransportKind::tls;
     if (iequals(service, "SIPS+D2U")) return TransportKind::dtls; // draft-jennings-sip-dtls
+    if (iequals(service, "SIP+D2S")) return TransportKind::sctp;  // RFC 4168 §8
     return std::nullopt;
 }
 
@@ -27,6 +28,8 @@ std::string srv_name(TransportKind kind, const std::string &host) {
         return "_sips._tcp." + host;
     case TransportKind::dtls:
         return "_sips._udp." + host;
+    case TransportKind::sctp:
+        return "_sip._sctp." + host;
     default:
         return ""; // WebSocket servers are found by their URI (RFC 7118 §8)
     }
@@ -52,6 +55,8 @@ Result<std::optional<TransportKind>> wanted_transport(const Uri &uri,
         return TransportKind::wss;
     case TransportKind::dtls:
         return TransportKind::dtls;
+    case TransportKind::sctp:
+        return fail(Errc::invalid_argument, "a sips: URI cannot be reached over SCTP without TLS");
     default:
         return TransportKind::tls; // transport=tcp on sips is TLS (RFC 3261 §26.2.2)
     }

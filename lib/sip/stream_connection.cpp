@@ -5,9 +5,7 @@
 #include <cerrno>
 #include <utility>
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
+#include "sip/sctp_messages.hpp"
 
 namespace offhook::sip {
 
@@ -15,15 +13,8 @@ namespace {
 
 constexpr std::size_t read_size = 16'384;
 constexpr int reads_per_wakeup = 8;       // then timers and other sockets have their turn
-constexpr int unacknowledged_ms = 30'000; // a vanished peer is noticed no later than this
 constexpr Duration linger{2'000};         // for the peer to read our last words
 constexpr std::uint8_t pings_at_most = 2; // without an answer
-
-void set_options(int fd) {
-    const int yes = 1;
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged_ms, sizeof unacknowledged_ms);
-}
 
 bool try_again(int err) {
     return err == EAGAIN || err == EWOULDBLOCK || err == EINTR;
@@ -33,33 +24,28 @@ bool try_again(int err) {
 
 Result<std::shared_ptr<StreamConnection>> StreamConnection::connect(Loop &loop, Listener &listener, Peer peer,
                                                                     Limits limits) {
-    const int type = peer.kind == TransportKind::dtls ? SOCK_DGRAM : SOCK_STREAM;
-    Fd fd(socket(peer.remote.family(), type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-    if (!fd) return fail_errno(Errc::network, errno, "connect to " + peer.remote.to_string());
     std::shared_ptr<StreamConnection> result(
-        new StreamConnection(loop, listener, std::move(peer), limits, std::move(fd), false));
+        new StreamConnection(loop, listener, std::move(peer), limits, false));
     if (auto begun = result->begin_connect(); !begun) return fail(begun.error());
     return result;
 }
 
 Result<std::shared_ptr<StreamConnection>> StreamConnection::accept(Loop &loop, Listener &listener, Peer peer,
-                                                                   Limits limits, Fd fd) {
+                                                                   Limits limits) {
     std::shared_ptr<StreamConnection> result(
-        new StreamConnection(loop, listener, std::move(peer), limits, std::move(fd), true));
-    result->read_local_address();
+        new StreamConnection(loop, listener, std::move(peer), limits, true));
+    result->flow_.local = result->socket_->local();
     result->connected();
     if (auto watched = result->watch(); !watched) return fail(watched.error());
     return result;
 }
 
-StreamConnection::StreamConnection(Loop &loop, Listener &listener, Peer peer, Limits limits, Fd fd,
-                                   bool incoming)
-    : loop_(loop), listener_(listener), limits_(limits), fd_(std::move(fd)), tls_(std::move(peer.tls)),
-      framing_(std::move(peer.framing)), incoming_(incoming), deadline_(loop), breaking_(loop),
-      resend_(loop) {
+StreamConnection::StreamConnection(Loop &loop, Listener &listener, Peer peer, Limits limits, bool incoming)
+    : loop_(loop), listener_(listener), limits_(limits), socket_(std::move(peer.socket)),
+      tls_(std::move(peer.tls)), framing_(std::move(peer.framing)), incoming_(incoming), deadline_(loop),
+      breaking_(loop), resend_(loop) {
     flow_ = {peer.kind, {}, peer.remote, peer.id};
     if (!framing_) framing_ = std::make_unique<SipFraming>();
-    set_options(fd_.get());
 }
 
 StreamConnection::~StreamConnection() {
@@ -77,19 +63,11 @@ std::string StreamConnection::where() const {
 }
 
 Result<> StreamConnection::begin_connect() {
-    if (::connect(fd_.get(), flow_.remote.sockaddr_ptr(), flow_.remote.sockaddr_len()) != 0 &&
-        errno != EINPROGRESS)
-        return fail_errno(Errc::network, errno, where());
-    read_local_address();
+    const int err = socket_->connect(flow_.remote);
+    if (err != 0 && err != EINPROGRESS) return fail_errno(Errc::network, err, where());
+    flow_.local = socket_->local();
     deadline(limits_.connect, "no answer to the connection attempt");
     return watch();
-}
-
-void StreamConnection::read_local_address() {
-    sockaddr_storage local{};
-    socklen_t length = sizeof local;
-    if (getsockname(fd_.get(), reinterpret_cast<sockaddr *>(&local), &length) == 0)
-        flow_.local = Address::from_sockaddr(reinterpret_cast<const sockaddr *>(&local));
 }
 
 void StreamConnection::connected() {
@@ -154,10 +132,7 @@ bool StreamConnection::write(std::string_view plaintext) {
 
 Result<> StreamConnection::watch() {
     const bool writing = state_ == State::connecting || sent_ < out_.size();
-    if (watch_.fd() >= 0 && writing == watching_write_) return {};
-    watching_write_ = writing;
-    return watch_.start(fd_.get(), FdWatch::read | (writing ? FdWatch::write : 0),
-                        [this](int flags) { ready(flags); });
+    return socket_->watch(writing, [this](int flags) { ready(flags); });
 }
 
 void StreamConnection::ready(int flags) {
@@ -171,15 +146,10 @@ void StreamConnection::ready(int flags) {
 }
 
 void StreamConnection::finish_connect() {
-    int err = 0;
-    socklen_t length = sizeof err;
-    if (getsockopt(fd_.get(), SOL_SOCKET, SO_ERROR, &err, &length) != 0) err = errno;
+    const int err = socket_->connected();
+    if (err == EINPROGRESS) return;
     if (err != 0) return close(fail_errno(Errc::network, err, where()).value());
-    sockaddr_storage peer{};
-    socklen_t peer_length = sizeof peer;
-    if (getpeername(fd_.get(), reinterpret_cast<sockaddr *>(&peer), &peer_length) != 0)
-        return; // woken too early
-    read_local_address();
+    flow_.local = socket_->local();
     connected();
 }
 
@@ -190,7 +160,7 @@ void StreamConnection::receive() {
 
 bool StreamConnection::receive_once() {
     std::array<char, read_size> buffer; // NOLINT(cppcoreguidelines-pro-type-member-init): filled by recv()
-    const ssize_t size = recv(fd_.get(), buffer.data(), buffer.size(), 0);
+    const ssize_t size = socket_->receive(buffer);
     if (size < 0) {
         if (!try_again(errno)) close(fail_errno(Errc::network, errno, where()).value());
         return false;
@@ -311,7 +281,7 @@ Result<> StreamConnection::send_wire(std::string wire) {
 Result<> StreamConnection::flush() {
     const std::size_t before = out_.size() - sent_;
     while (sent_ < out_.size()) {
-        const ssize_t size = ::send(fd_.get(), out_.data() + sent_, next_piece(), MSG_NOSIGNAL);
+        const ssize_t size = socket_->send({out_.data() + sent_, next_piece()});
         if (size < 0 && !try_again(errno)) return fail_errno(Errc::network, errno, where());
         if (size < 0) break;
         sent_ += static_cast<std::size_t>(size);
@@ -325,11 +295,13 @@ Result<> StreamConnection::flush() {
     return watch();
 }
 
-// A stream takes what it can; of DTLS each record goes in a datagram of its own (RFC 6347 §4.1: its length
-// stands at its eleventh byte).
+// A stream takes what it can, SCTP whole messages; of DTLS each record goes in a datagram of its own (RFC
+// 6347 §4.1: its length stands at its eleventh byte).
 std::size_t StreamConnection::next_piece() const {
     constexpr std::size_t header = 13, length_at = 11;
     const std::size_t rest = out_.size() - sent_;
+    if (flow_.kind == TransportKind::sctp)
+        return sctp_messages::first(std::string_view(out_).substr(sent_)).size();
     if (!datagrams() || rest <= header) return rest;
     const auto byte = [&](std::size_t at) {
         return static_cast<std::size_t>(static_cast<unsigned char>(out_[sent_ + at]));
@@ -354,7 +326,7 @@ void StreamConnection::finish(Error error) {
 // Our last words are with the kernel. Closing with unread input would send RST and could destroy them on the
 // other side, so the peer gets a moment to close first.
 void StreamConnection::drained() {
-    (void)shutdown(fd_.get(), SHUT_WR);
+    socket_->shut_down();
 }
 
 void StreamConnection::deadline(Duration delay, const char *why) {
@@ -381,8 +353,7 @@ void StreamConnection::close(const Error &error) {
     deadline_.cancel();
     breaking_.cancel();
     resend_.cancel();
-    watch_.stop();
-    fd_.reset();
+    socket_->close();
     listener_.on_closed(*this, error);
 }
 

@@ -1,6 +1,6 @@
-// One TCP connection, with TLS and WebSocket on it or not, or one DTLS association on a UDP socket of its
-// own: connects, frames, queues, keeps its deadlines. Own sockets rather than libre's: its listener spins
-// when accept() runs out of descriptors, and on Debian 13 it sets SO_REUSEPORT.
+// One TCP connection, with TLS and WebSocket on it or not, one DTLS association on a UDP socket of its own,
+// or one SCTP association: connects, frames, queues, keeps its deadlines. Own sockets rather than libre's:
+// its listener spins when accept() runs out of descriptors, and on Debian 13 it sets SO_REUSEPORT.
 #pragma once
 
 #include <cstdint>
@@ -10,10 +10,10 @@
 #include <string_view>
 
 #include "base/address.hpp"
-#include "base/fd.hpp"
 #include "base/loop.hpp"
 #include "base/result.hpp"
 #include "sip/framing.hpp"
+#include "sip/stream_socket.hpp"
 #include "sip/tls_session.hpp"
 #include "sip/transport.hpp"
 
@@ -40,6 +40,7 @@ public:
         std::uint64_t id = 0;
         TransportKind kind = TransportKind::tcp;
         Address remote;
+        std::unique_ptr<StreamSocket> socket;
         std::unique_ptr<TlsSession> tls;  // null: plain TCP
         std::unique_ptr<Framing> framing; // null: SIP by Content-Length
     };
@@ -48,7 +49,7 @@ public:
     static Result<std::shared_ptr<StreamConnection>> connect(Loop &loop, Listener &listener, Peer peer,
                                                              Limits limits);
     static Result<std::shared_ptr<StreamConnection>> accept(Loop &loop, Listener &listener, Peer peer,
-                                                            Limits limits, Fd fd);
+                                                            Limits limits);
     ~StreamConnection();
     StreamConnection(const StreamConnection &) = delete;
     StreamConnection &operator=(const StreamConnection &) = delete;
@@ -71,9 +72,8 @@ public:
 private:
     enum class State : std::uint8_t { connecting, handshaking, open, draining, closed };
 
-    StreamConnection(Loop &loop, Listener &listener, Peer peer, Limits limits, Fd fd, bool incoming);
+    StreamConnection(Loop &loop, Listener &listener, Peer peer, Limits limits, bool incoming);
     Result<> begin_connect();
-    void read_local_address();
     void connected();
     void established();
     Result<> watch();
@@ -104,7 +104,7 @@ private:
     Loop &loop_;
     Listener &listener_;
     Limits limits_;
-    Fd fd_;
+    std::unique_ptr<StreamSocket> socket_;
     Flow flow_;
     std::unique_ptr<TlsSession> tls_;
     std::unique_ptr<Framing> framing_;
@@ -114,14 +114,12 @@ private:
     State state_ = State::connecting;
     bool incoming_;
     bool heard_ = false;
-    bool watching_write_ = false;
     bool broken_ = false;         // fails from the loop very soon
     bool opened_ = false;         // both handshakes are over
     std::uint8_t unanswered_ = 0; // pings
     TimePoint heard_at_{};
     Error end_; // why a draining connection ends
     Timer deadline_, breaking_, resend_;
-    FdWatch watch_;
 };
 
 } // namespace offhook::sip

@@ -10,6 +10,7 @@
 #include "sip/headers.hpp"
 #include "sip/response_route.hpp"
 #include "sip/screen.hpp"
+#include "sip/sctp_messages.hpp"
 #include "sip/stun_ping.hpp"
 #include "sip/websocket_framing.hpp"
 
@@ -35,7 +36,7 @@ std::string stateless_tag(const Message &request) {
     return std::to_string(std::hash<std::string>{}(text));
 }
 
-// Content-Length alone says where a message ends; WebSocket and DTLS messages have bounds of their own.
+// Content-Length alone says where a message ends; WebSocket, DTLS and SCTP messages have bounds of their own.
 bool is_byte_stream(TransportKind kind) {
     return kind == TransportKind::tcp || kind == TransportKind::tls;
 }
@@ -47,7 +48,7 @@ bool only_line_ends(std::string_view bytes) {
 } // namespace
 
 Transports::Self::Self(Loop &loop_, Transports::Listener &listener_)
-    : loop(loop_), listener(listener_),
+    : loop(loop_), listener(listener_), sctp(loop_),
       keep_alive(
           loop_, [this](const Flow &flow, std::string_view bytes) { ping(flow, bytes); },
           [this](const Flow &flow) { keep_alive_failed(flow); }),
@@ -80,10 +81,12 @@ Result<Address> Transports::Self::listen_udp(const Address &bind) {
 Result<Address> Transports::Self::listen_stream(TransportKind kind, const Address &bind) {
     if (is_secure(kind))
         if (auto ready = tls.prepare_server(kind); !ready) return fail(ready.error());
-    auto opened = StreamListener::open(
-        loop, kind, bind, [this](StreamListener &from, Fd fd, const Address &remote, std::string_view first) {
-            accepted(from, std::move(fd), remote, first);
-        });
+    StreamListener::Accepted take = [this](StreamListener &from, std::unique_ptr<StreamSocket> socket,
+                                           const Address &remote, std::string_view first) {
+        accepted(from, std::move(socket), remote, first);
+    };
+    auto opened = kind == TransportKind::sctp ? sctp.listen(bind, std::move(take))
+                                              : StreamListener::open(loop, kind, bind, std::move(take));
     if (!opened) return fail(opened.error());
     listeners.push_back(std::move(*opened));
     return listeners.back()->address();
@@ -101,9 +104,11 @@ bool Transports::Self::make_room(const Address &remote) {
     return true;
 }
 
-void Transports::Self::accepted(StreamListener &from, Fd fd, const Address &remote, std::string_view first) {
+void Transports::Self::accepted(StreamListener &from, std::unique_ptr<StreamSocket> socket,
+                                const Address &remote, std::string_view first) {
     if (!make_room(remote)) return;
-    StreamConnection::Peer peer{next_connection_++, from.kind(), remote, nullptr, nullptr};
+    StreamConnection::Peer peer{next_connection_++, from.kind(), remote, std::move(socket), nullptr, nullptr};
+    if (from.kind() == TransportKind::sctp) peer.framing = std::make_unique<SctpFraming>();
     if (is_secure(from.kind())) {
         auto session = tls.server(from.kind());
         if (!session) return;
@@ -117,7 +122,7 @@ void Transports::Self::accepted(StreamListener &from, Fd fd, const Address &remo
         of_connection.ping = limits.websocket_ping;
     }
     const auto id = peer.id;
-    auto connection = StreamConnection::accept(loop, *this, std::move(peer), of_connection, std::move(fd));
+    auto connection = StreamConnection::accept(loop, *this, std::move(peer), of_connection);
     if (!connection) return;
     half_open_.accepted(remote, id, loop.now());
     connections.emplace(id, *connection);
@@ -173,7 +178,10 @@ Result<Flow> Transports::Self::open_stream(const Hop &hop) {
             connection != nullptr && connection->usable())
             return connection->flow();
     if (connections.size() >= limits.connections) return fail(Errc::network, "too many connections");
-    StreamConnection::Peer peer{next_connection_++, hop.kind, hop.address, nullptr, client_framing(named)};
+    auto socket = socket_to(hop);
+    if (!socket) return fail(socket.error());
+    StreamConnection::Peer peer{next_connection_++, hop.kind, hop.address,
+                                std::move(*socket), nullptr,  client_framing(named)};
     if (is_secure(hop.kind)) {
         auto session = tls.client(hop.kind, named.host);
         if (!session) return fail(session.error());
@@ -184,7 +192,13 @@ Result<Flow> Transports::Self::open_stream(const Hop &hop) {
     return remember(std::move(*connection), named);
 }
 
+Result<std::unique_ptr<StreamSocket>> Transports::Self::socket_to(const Hop &hop) {
+    return hop.kind == TransportKind::sctp ? sctp.socket(hop.address)
+                                           : StreamSocket::open(hop.kind, hop.address.family());
+}
+
 std::unique_ptr<Framing> Transports::Self::client_framing(const Hop &hop) const {
+    if (hop.kind == TransportKind::sctp) return std::make_unique<SctpFraming>();
     if (!is_websocket(hop.kind)) return nullptr;
     const std::uint16_t port = hop.address.port();
     const bool usual = port == default_port(hop.kind);

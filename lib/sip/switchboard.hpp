@@ -6,6 +6,7 @@
 
 #include "sip/half_open.hpp"
 #include "sip/keep_alive.hpp"
+#include "sip/sctp.hpp"
 #include "sip/stream_connection.hpp"
 #include "sip/stream_listener.hpp"
 #include "sip/tls_context.hpp"
@@ -36,6 +37,7 @@ struct Transports::Self final : UdpSocket::Listener, StreamConnection::Listener 
     Transports::Listener &listener;
     Tap tap;
     TlsContext tls;
+    Sctp sctp;
     std::vector<std::unique_ptr<UdpSocket>> sockets;
     std::vector<std::unique_ptr<StreamListener>> listeners;
     std::unordered_map<std::uint64_t, std::shared_ptr<StreamConnection>> connections;
@@ -53,8 +55,10 @@ private:
     void on_item(StreamConnection &connection, Framing::Item item) override;
     void on_closed(StreamConnection &connection, const Error &error) override;
 
-    void accepted(StreamListener &from, Fd fd, const Address &remote, std::string_view first);
+    void accepted(StreamListener &from, std::unique_ptr<StreamSocket> socket, const Address &remote,
+                  std::string_view first);
     bool make_room(const Address &remote);
+    [[nodiscard]] Result<std::unique_ptr<StreamSocket>> socket_to(const Hop &hop);
     [[nodiscard]] std::unique_ptr<Framing> client_framing(const Hop &hop) const;
     void ping(const Flow &flow, std::string_view bytes) const;
     [[nodiscard]] UdpSocket *socket_towards(const Address &remote) const;

@@ -20,11 +20,11 @@ public:
     // `kind` dtls: DTLS, any other: TLS.
     Result<std::unique_ptr<TlsSession>> client(TransportKind kind, const std::string &host);
     Result<std::unique_ptr<TlsSession>> server(TransportKind kind);
+    Result<> prepare_client(TransportKind kind);
     Result<> prepare_server(TransportKind kind);
 
 private:
     using Context = std::shared_ptr<ssl_ctx_st>;
-    Result<> prepare_client(TransportKind kind);
     Context &client_of(TransportKind kind) { return kind == TransportKind::dtls ? dtls_client_ : client_; }
     Context &server_of(TransportKind kind) { return kind == TransportKind::dtls ? dtls_server_ : server_; }
 

@@ -33,6 +33,15 @@ Result<> Transports::set_tls(TlsOptions options) {
     return self_->set_tls(std::move(options));
 }
 
+Result<> Transports::replace_tls(TlsOptions options) {
+    if (auto ready = TlsContext(options).prepare_client(TransportKind::tls); !ready) return ready;
+    return set_tls(std::move(options));
+}
+
+void Transports::set_sctp(const SctpOptions &options) {
+    self_->sctp.set_options(options);
+}
+
 void Transports::set_limits(const Limits &limits) {
     self_->limits = limits;
 }
@@ -100,6 +109,10 @@ std::vector<Address> Transports::local_addresses(TransportKind kind) const {
     for (const auto &listener : self_->listeners)
         if (listener->kind() == kind) addresses.push_back(listener->address());
     return addresses;
+}
+
+std::vector<Address> Transports::sctp_udp_addresses() const {
+    return self_->sctp.udp_addresses();
 }
 
 bool Transports::is_local(std::string_view host, std::uint16_t port) const {

@@ -1,5 +1,5 @@
-// SIP transports: sockets and connections, nothing about transactions. UDP, TCP, TLS, WS, WSS and DTLS; SCTP
-// fits behind the same interface.
+// SIP transports: sockets and connections, nothing about transactions. UDP, TCP, TLS, WS, WSS, DTLS
+// and SCTP.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@
 
 namespace offhook::sip {
 
-enum class TransportKind : std::uint8_t { udp, tcp, tls, ws, wss, dtls };
+enum class TransportKind : std::uint8_t { udp, tcp, tls, ws, wss, dtls, sctp };
 
 std::optional<TransportKind> parse_transport(std::string_view token) noexcept; // without case
 std::string_view via_token(TransportKind kind) noexcept;                       // "UDP"
@@ -51,6 +51,16 @@ struct TlsOptions {
     std::string certificate; // PEM file with chain and key, for listening (and as client certificate)
     bool insecure = false;   // verify nothing; the command line warns loudly
     std::string key{};       // PEM file with the key of `certificate`; empty: it is in there
+};
+
+// SIP over SCTP (RFC 4168), experimental. Each end of the encapsulation in UDP (RFC 6951) has a port of its
+// own: two programs on one host need different ones, and who calls the other has to know it.
+struct SctpOptions {
+    static constexpr std::uint16_t usual_udp_port = 9899;
+    // Where our listeners get packets; 0: any free port. Absent: no encapsulation where the kernel has SCTP,
+    // else the usual port.
+    std::optional<std::uint16_t> udp_port;
+    std::uint16_t peer_udp_port = usual_udp_port; // of those that we connect to and have not heard from
 };
 
 class WebServer;
@@ -99,6 +109,9 @@ public:
     // For connections from now on. Errors: Errc::tls when there are secure listeners and the certificate
     // cannot be used; then nothing has changed.
     Result<> set_tls(TlsOptions options);
+    // The same, and what our own connections need is read at once, too.
+    Result<> replace_tls(TlsOptions options);
+    void set_sctp(const SctpOptions &options); // before listen() and open()
     void set_limits(const Limits &limits);
     // Decides about the HTTP requests to ws and wss listeners; must outlive the Transports. Null: WebServer's
     // own defaults.
@@ -132,6 +145,8 @@ public:
     // Was this connection of ours made to reach `host`?
     [[nodiscard]] bool leads_to_host(const Flow &flow, std::string_view host) const;
     [[nodiscard]] std::vector<Address> local_addresses(TransportKind kind) const;
+    // The UDP sockets by which our SCTP listeners get their packets; none with the kernel's SCTP.
+    [[nodiscard]] std::vector<Address> sctp_udp_addresses() const;
     // A host of a Via or URI that names one of our own sockets (loop and ownership checks).
     [[nodiscard]] bool is_local(std::string_view host, std::uint16_t port) const;
 

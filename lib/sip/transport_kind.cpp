@@ -22,6 +22,7 @@ constexpr std::array rows{
     Row{TransportKind::ws, "WS", "ws", true, true, false, 80},
     Row{TransportKind::wss, "WSS", "wss", true, true, true, 443},
     Row{TransportKind::dtls, "DTLS-UDP", "dtls", true, false, true, 5061}, // draft-jennings-sip-dtls
+    Row{TransportKind::sctp, "SCTP", "sctp", true, true, false, 5060},     // RFC 4168
 };
 
 const Row &row(TransportKind kind) noexcept {
@@ -32,7 +33,7 @@ const Row &row(TransportKind kind) noexcept {
 
 std::optional<TransportKind> parse_transport(std::string_view token) noexcept {
     for (const Row &candidate : rows)
-        if (iequals(token, candidate.uri)) return candidate.kind;
+        if (iequals(token, candidate.uri) || iequals(token, candidate.via)) return candidate.kind;
     return std::nullopt;
 }
 

@@ -42,6 +42,9 @@ TEST_SUITE("resolver") {
             {"sips:example.com;transport=tcp", {}, "tls example.com:0 _sips._tcp.example.com"},
             {"sip:example.com;maddr=192.0.2.9", {}, "udp 192.0.2.9:0"},
             {"sip:example.com;transport=wss", {}, "wss example.com:0"},
+            {"sip:example.com;transport=dtls", {}, "dtls example.com:0 _sips._udp.example.com"},
+            {"sips:example.com;transport=DTLS-UDP", {}, "dtls example.com:0 _sips._udp.example.com"},
+            {"sip:example.com;transport=sctp", {}, "sctp example.com:0 _sip._sctp.example.com"},
             {"sip:localhost", {}, "udp localhost:0"},
             {"sip:pbx.local", {}, "udp pbx.local:0"},
         };
@@ -56,8 +59,8 @@ TEST_SUITE("resolver") {
     }
 
     TEST_CASE("what cannot be sent is told at once") {
-        for (const char *text :
-             {"tel:+123", "sip:example.com;transport=carrier-pigeon", "sips:example.com;transport=udp"}) {
+        for (const char *text : {"tel:+123", "sip:example.com;transport=carrier-pigeon",
+                                 "sips:example.com;transport=udp", "sips:example.com;transport=sctp"}) {
             INFO(text);
             const auto uri = Uri::parse(text);
             REQUIRE(uri);
@@ -72,12 +75,16 @@ TEST_SUITE("resolver") {
                                                {10, 20, "S", "sip+d2t", "_sip._tcp.b"},
                                                {10, 10, "s", "SIPS+D2T", "_sips._tcp.b"},
                                                {5, 1, "u", "E2U+sip", ""},
+                                               {30, 10, "s", "SIP+D2S", "_sip._sctp.b"},
+                                               {40, 10, "s", "SIPS+D2U", "_sips._udp.b"},
                                                {1, 1, "s", "SIP+D2X", "_x.b"}};
         const std::vector<SrvLookup> all{{TransportKind::tls, "_sips._tcp.b"},
                                          {TransportKind::tcp, "_sip._tcp.b"},
-                                         {TransportKind::udp, "_sip._udp.b"}};
+                                         {TransportKind::udp, "_sip._udp.b"},
+                                         {TransportKind::sctp, "_sip._sctp.b"},
+                                         {TransportKind::dtls, "_sips._udp.b"}};
         CHECK(select_naptr(records, false) == all);
-        CHECK(select_naptr(records, true) == std::vector<SrvLookup>{all.front()});
+        CHECK(select_naptr(records, true) == std::vector<SrvLookup>{all.front(), all.back()});
     }
 
     TEST_CASE("SRV records go by priority, within it by weighted chance") {

@@ -97,7 +97,8 @@ allow_direct = false
             {"[media]\nrtp_ports = \"9-10\"",
              "x.toml:2:13: rtp_ports must be a range such as \"10000-10100\" within 1024-65535"},
             {"[account.a]\naor = \"sip:a@b\"\ntransport = \"tsl\"",
-             "x.toml:3:13: transport: \"tsl\" is no transport (expected udp, tcp, tls, ws, wss, dtls) (did you "
+             "x.toml:3:13: transport: \"tsl\" is no transport (expected udp, tcp, tls, ws, wss, dtls, sctp) "
+             "(did you "
              "mean \"tls\"?)"},
             {"[account.a]\naor = \"sip:a@b\"\nproxy = \"wss://b:99999/ws\"",
              "x.toml:3:9: proxy: expected wss://HOST[:PORT][/PATH]"},
@@ -130,7 +131,7 @@ allow_direct = false
         CHECK(parse_listen("udp:[::1]:5062")->address.port() == 5062);
         CHECK(parse_listen("udp:*:5060")->address.is_any());
         for (const auto *text : {"", "udp:", "udp:host:5060", "127.0.0.1:", "127.0.0.1:70000", "[::1",
-                                 "[::1]x", "[::1]:", "sctp:127.0.0.1"}) {
+                                 "[::1]x", "[::1]:", "dccp:127.0.0.1"}) {
             CAPTURE(text);
             CHECK_FALSE(parse_listen(text));
         }
