@@ -128,6 +128,7 @@ Parser::Parser() {
     app.set_help_flag();
     app.add_flag("-h,--help", help, "show this help");
     app.fallthrough();
+    app.require_subcommand(0, 1); // what follows is no further command: "ctl answer" means the verb
     globals();
     account_globals();
     call_command();
