@@ -398,12 +398,14 @@ void Parser::run_commands() {
                             "  offhook ctl status\n"
                             "  offhook ctl dial sip:bob@example.com\n"
                             "  offhook ctl transfer sip:carol@example.com c1\n"
+                            "  offhook ctl reload\n"
                             "  offhook ctl events | jq .event\n");
     ctl_sub.add_option("VERB", ctl.words, "what to do");
     tree.commands.back().words = {
-        "status",          "calls",  "dial",   "answer", "hangup",   "hold",
-        "resume",          "mute",   "unmute", "dtmf",   "transfer", "accept-transfer",
-        "refuse-transfer", "record", "play",   "loop",   "events",   "quit"};
+        "status",          "calls",   "dial",   "answer",  "hangup",   "hold",
+        "resume",          "mute",    "unmute", "dtmf",    "transfer", "accept-transfer",
+        "refuse-transfer", "record",  "play",   "loop",    "events",   "conference",
+        "leave",           "message", "watch",  "unwatch", "reload",   "quit"};
 }
 
 void Parser::watch_command() {

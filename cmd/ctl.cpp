@@ -42,6 +42,9 @@ constexpr std::array rows{
     Row{"record", "[FILE [CALL]]", {"?file", "?call"}},
     Row{"play", "FILE [CALL]", {"file", "?call"}},
     Row{"loop", "FILE [CALL]", {"file", "?call"}}, // plays again and again
+    Row{"message", "TARGET TEXT", {"target", "text"}},
+    Row{"watch", "TARGET EVENT", {"target", "event"}},
+    Row{"unwatch", "WATCH", {"watch"}},
     Row{"reload", "", {}},
     Row{"quit", "", {}},
 };
@@ -166,6 +169,22 @@ std::string text_of(const Json &event, std::string_view name) {
                                                                : std::string{};
 }
 
+// Waits for what came of the message to that URI: its exit code.
+int follow_message(Output &output, control::Client &client, const std::string &to) {
+    for (;;) {
+        auto event = client.next_event();
+        if (!event) return failed(output, event.error());
+        if (!is_text(*event, "event", "message.sent") || text_of(*event, "to") != to) continue;
+        const int exit = static_cast<int>(number_of(*event, "exit"));
+        const auto code = number_of(*event, "code");
+        const auto told =
+            (code != 0 ? std::to_string(code) + " " : std::string{}) + text_of(*event, "reason");
+        if (exit != 0) output.error("the message to " + to + " was not accepted: " + told);
+        output.result(exit, Json::object().add("to", to).add("code", code).add("reason", told));
+        return exit;
+    }
+}
+
 // Follows one transfer to its outcome: its exit code.
 int follow_transfer(Output &output, control::Client &client, const std::string &call) {
     for (;;) {
@@ -206,6 +225,7 @@ Result<int> run(const GlobalOptions &global, const CtlOptions &options) {
     if (!answer) return failed(output, answer.error());
     if (const int exit = judge(output, *answer); exit != 0) return exit;
     if (options.words[0] == "events") return tell_events(output, *client);
+    if (options.words[0] == "message") return follow_message(output, *client, text_of(*answer, "to"));
     if (global.json)
         output.result(0, *answer);
     else if (const auto words = in_words(*answer); !words.empty())

@@ -13,22 +13,24 @@ namespace {
 // Events out, verbs in.
 class Faceless {
 public:
-    explicit Faceless(Session &session) : session_(session) {}
+    using Prepare = std::function<Result<Setup>()>;
+
+    Faceless(Session &session, Prepare prepare) : session_(session), prepare_(std::move(prepare)) {}
 
     Result<> start() {
         auto path = control::socket_path();
         if (!path) return tl::unexpected(path.error());
         auto server = control::Server::listen(session_.loop(), *path, [this](const Json &request) {
-            return run_verb(session_.phone(), request, [this] { quit(); });
+            return run_verb(session_.phone(), request, {[this] { quit(); }, [this] { return reload(); }});
         });
         if (!server) return tl::unexpected(server.error());
         server_ = std::move(*server);
         watching_ = session_.phone().events().add([this](const Event &event) { on_event(event); });
+        session_.on_hangup([this] { hung_up(); });
         session_.output().listening(session_.phone().listening());
         session_.output().progress("control   " + *path);
         for (const auto &account : session_.setup().phone.accounts) {
-            const bool ours = session_.setup().account.empty() || account.name == session_.setup().account;
-            if (!ours || !account.registers || account.name.empty()) continue;
+            if (!registers(session_.setup(), account)) continue;
             if (auto begun = session_.phone().register_account(account.name, true); !begun)
                 return tl::unexpected(begun.error());
         }
@@ -36,6 +38,40 @@ public:
     }
 
 private:
+    static bool registers(const Setup &setup, const AccountSettings &account) {
+        const bool ours = setup.account.empty() || account.name == setup.account;
+        return ours && account.registers && !account.name.empty();
+    }
+
+    // The configuration anew; an error in it changes nothing.
+    Result<Json> reload() {
+        auto setup = prepare_();
+        if (!setup) return tl::unexpected(setup.error());
+        for (const auto &warning : setup->warnings)
+            log_warning(warning);
+        auto done = session_.phone().reload(
+            setup->phone, [&](const AccountSettings &account) { return registers(*setup, account); });
+        if (!done) return tl::unexpected(done.error());
+        Json answer = Json::object();
+        std::string text = "reloaded";
+        for (const auto &[name, list] : {std::pair("added", &done->added),
+                                         {"changed", &done->changed},
+                                         {"removed", &done->removed},
+                                         {"later", &done->later}}) {
+            answer.add(name, Json::Array(list->begin(), list->end()));
+            for (const auto &one : *list)
+                text += std::string(text == "reloaded" ? ": " : ", ") + one + " " + name;
+        }
+        for (const auto &setting : done->later)
+            log_warning("the new " + setting + " is taken at the next start");
+        session_.output().progress(text);
+        return answer;
+    }
+
+    void hung_up() { // SIGHUP
+        if (auto done = reload(); !done) log_warning("not reloaded: " + done.error().what);
+    }
+
     void on_event(const Event &event) {
         server_->publish(sequence_, to_json(event, sequence_, std::chrono::system_clock::now()).dump());
         ++sequence_;
@@ -51,6 +87,7 @@ private:
     }
 
     Session &session_;
+    Prepare prepare_;
     std::unique_ptr<control::Server> server_;
     Observers<Event>::Handle watching_;
     std::uint64_t sequence_ = 1;
@@ -60,14 +97,19 @@ private:
 
 Result<int> run(const GlobalOptions &global, const RunOptions &options) {
     Output output(global);
-    auto setup = prepare(global);
+    const auto prepare_phone = [&]() -> Result<Setup> {
+        auto setup = prepare(global);
+        if (!setup) return setup;
+        for (auto &account : setup->phone.accounts)
+            account.registers |= account.name == "command-line" && !account.password.empty();
+        if (!options.refer.empty()) setup->phone.refer = *parse_refer_policy(options.refer);
+        return setup;
+    };
+    auto setup = prepare_phone();
     if (!setup) return tl::unexpected(setup.error());
-    for (auto &account : setup->phone.accounts)
-        account.registers |= account.name == "command-line" && !account.password.empty();
-    if (!options.refer.empty()) setup->phone.refer = *parse_refer_policy(options.refer);
     auto session = Session::open(global, std::move(*setup), output);
     if (!session) return tl::unexpected(session.error());
-    Faceless phone(**session);
+    Faceless phone(**session, prepare_phone);
     if (auto started = phone.start(); !started) return tl::unexpected(started.error());
     const int exit = (*session)->run();
     output.result(exit, Json::object());

@@ -83,6 +83,7 @@ Result<> Session::open_taps(const GlobalOptions &options) {
 
 void Session::on_signal(int signo) {
     const int code = exit_interrupted;
+    if (signo == SIGHUP && hangup_hook_ && !finishing()) return hangup_hook_();
     if (finishing() && *exit_ != 0) {
         Terminal::restore();
         _exit(code); // asked twice: at once

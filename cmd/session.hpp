@@ -39,6 +39,8 @@ public:
     int run();
     [[nodiscard]] const std::optional<event::CallEnded> &last_call() const noexcept { return last_call_; }
     [[nodiscard]] const std::string &error() const noexcept { return error_; }
+    // SIGHUP calls this instead of ending the command.
+    void on_hangup(std::function<void()> hook) { hangup_hook_ = std::move(hook); }
     // Told at the start of finish().
     void on_finish(std::function<void()> hook) { finish_hook_ = std::move(hook); }
 
@@ -60,7 +62,7 @@ private:
     std::optional<int> exit_;
     std::string error_;
     std::optional<event::CallEnded> last_call_;
-    std::function<void()> finish_hook_;
+    std::function<void()> finish_hook_, hangup_hook_;
 };
 
 } // namespace offhook::cmd

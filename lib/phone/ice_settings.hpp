@@ -18,6 +18,7 @@ struct IceServerSettings {
     std::string user; // turn:USER@HOST
 
     [[nodiscard]] bool given() const noexcept { return !host.empty(); }
+    friend bool operator==(const IceServerSettings &, const IceServerSettings &) = default;
 };
 
 // "stun:HOST[:PORT]" or "HOST[:PORT]". Errors: invalid_argument, saying what was expected.

@@ -44,6 +44,7 @@ void Phone::Self::tell_next() {
         ringing_.reset();
     }
     std::erase_if(calls_, [&](const auto &call) { return call->id() == ended->call.id; });
+    drop_retired();
     check_shut_down();
 }
 

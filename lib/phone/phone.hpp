@@ -34,6 +34,12 @@ struct TransferOptions {
     Duration patience{0};  // for the outcome; 0: as long as the transferee says something
 };
 
+// What Phone::reload() did, by name.
+struct Reloaded {
+    std::vector<std::string> added, changed, removed; // accounts
+    std::vector<std::string> later;                   // settings that need a new start: "listen"
+};
+
 // The telephone: accounts, calls and their media. Everything a user can do is a member function here;
 // everything that happens is an Event. Single-threaded; events come from the loop, never from inside a member
 // function call.
@@ -88,6 +94,12 @@ public:
     Result<> query_bindings(std::string_view account,
                             std::function<void(Result<std::vector<std::string>>)> done);
     [[nodiscard]] const std::vector<AccountSettings> &accounts() const;
+
+    // Other settings for what comes; calls in progress keep those that they began with. Accounts that are
+    // gone or have changed un-register; those that are new or have changed register, where `registers` says
+    // so. Sockets and the sound device stay. Errors: config, tls; nothing has changed then.
+    Result<Reloaded> reload(PhoneSettings settings,
+                            const std::function<bool(const AccountSettings &)> &registers);
 
     // Requests outside of calls. Errors: invalid_argument, config (no such target or account).
     // One composed request; destroying what is returned forgets it, handlers and all.

@@ -48,6 +48,15 @@ struct Phone::Self final : TransferHost, sip::UserAgent::Listener {
     Account *account_of(const sip::Uri &request_uri) const;
     Result<> listen_where_free(sip::TransportKind kind, int family, std::uint16_t &port);
 
+    // phone_reload.cpp
+    [[nodiscard]] Account *account_by_name(std::string_view name) const;
+    void replace_accounts(const std::vector<AccountSettings> &wanted,
+                          std::vector<std::unique_ptr<Account>> opened,
+                          const std::function<bool(const AccountSettings &)> &registers,
+                          std::vector<std::string> &removed);
+    void retire(std::unique_ptr<Account> account, std::function<void()> unregistered);
+    void drop_retired();
+
     // phone_requests.cpp
     Result<sip::ClientRequest::Options> compose(std::string_view target, const RequestSpec &spec);
     Result<> send_raw(const sip::Uri &next_hop, std::optional<sip::TransportKind> transport);
@@ -124,6 +133,12 @@ struct Phone::Self final : TransferHost, sip::UserAgent::Listener {
     std::unique_ptr<Raw> raw_;
     std::vector<std::unique_ptr<sip::ClientRequest>> messages_; // MESSAGEs without a final answer yet
     std::vector<std::unique_ptr<Account>> accounts_;            // the last one is the peer-to-peer account
+    struct Retired { // un-registers, and lives as long as a call of its
+        std::unique_ptr<Account> account;
+        std::function<void()> unregistered; // until told
+        std::unique_ptr<Timer> patience;
+    };
+    std::vector<Retired> retired_;
     std::vector<std::unique_ptr<Call>> calls_;
     std::vector<std::unique_ptr<OutgoingTransfer>> outgoing_transfers_;
     std::vector<std::unique_ptr<IncomingTransfer>> incoming_transfers_;

@@ -47,6 +47,7 @@ struct AccountSettings {
     bool relay_only = false;              // only the TURN server learns where we are
     IceServerSettings stun, turn;         // not given: none
     std::string turn_user, turn_password; // never the account's own: other servers, other secrets
+    friend bool operator==(const AccountSettings &, const AccountSettings &) = default;
 };
 
 struct ContactSettings {
@@ -56,6 +57,7 @@ struct ContactSettings {
 struct ListenSettings {
     std::optional<sip::TransportKind> kind; // none: udp and tcp
     Address address;                        // port 0: any free one
+    friend bool operator==(const ListenSettings &, const ListenSettings &) = default;
 };
 
 struct PhoneSettings {

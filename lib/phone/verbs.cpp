@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 
 #include "base/text.hpp"
 #include "sip/headers.hpp"
@@ -187,15 +188,60 @@ Answer play(Phone &phone, const Json &request) {
                    [&](CallId call) { return phone.play(call, *file, flag_of(request, "loop")); });
 }
 
+// message.sent tells the outcome.
+Answer message(Phone &phone, const Json &request) {
+    const auto target = text_of(request, "target", "whom to write to");
+    if (!target) return fail(target.error());
+    const auto text = text_of(request, "text", "what to write");
+    if (!text) return fail(text.error());
+    const auto account = optional_text(request, "account");
+    const auto to = phone.resolve_target(*target, account);
+    if (!to) return fail(to.error());
+    if (auto sent = phone.send_message(*target, *text, account); !sent) return fail(sent.error());
+    return fine().add("to", sanitise(*to));
+}
+
+// notify.received and notify.ended tell what comes.
+Answer watch(Phone &phone, const Json &request) {
+    const auto target = text_of(request, "target", "whom to watch");
+    if (!target) return fail(target.error());
+    const auto package = text_of(request, "event", "dialog, presence, message-summary or reg");
+    if (!package) return fail(package.error());
+    Duration expires{3'600'000};
+    if (const auto *seconds = request.find("expires"); seconds != nullptr) {
+        if (seconds->as_int() == nullptr || *seconds->as_int() < 1 || *seconds->as_int() > 604'800)
+            return fail(Errc::invalid_argument, "expected \"expires\": 1 to 604800 seconds");
+        expires = std::chrono::seconds(*seconds->as_int());
+    }
+    const auto id = phone.watch(*target, *package, expires, optional_text(request, "account"));
+    if (!id) return fail(id.error());
+    return fine().add("watch", "w" + std::to_string(static_cast<std::uint32_t>(*id)));
+}
+
+Answer unwatch(Phone &phone, const Json &request) {
+    const auto text = text_of(request, "watch", "what watch answered, such as w1");
+    if (!text) return fail(text.error());
+    const auto number = text->starts_with('w') ? sip::parse_number(text->substr(1)) : std::nullopt;
+    if (!number || *number > UINT32_MAX)
+        return fail(Errc::not_found, "nothing is watched as " + sanitise(*text));
+    return done(phone.unwatch(WatchId{static_cast<std::uint32_t>(*number)}));
+}
+
 struct Row {
     std::string_view verb;
     Answer (*run)(Phone &, const Json &);
 };
-constexpr std::array rows{Row{"status", status},         Row{"calls", calls},   Row{"dial", dial},
-                          Row{"answer", answer},         Row{"hangup", hangup}, Row{"hold", hold},
-                          Row{"resume", resume},         Row{"mute", mute},     Row{"dtmf", dtmf},
-                          Row{"transfer", transfer},     Row{"record", record}, Row{"play", play},
-                          Row{"conference", conference}, Row{"leave", leave}};
+constexpr std::array rows{Row{"status", status},         Row{"calls", calls},    Row{"dial", dial},
+                          Row{"answer", answer},         Row{"hangup", hangup},  Row{"hold", hold},
+                          Row{"resume", resume},         Row{"mute", mute},      Row{"dtmf", dtmf},
+                          Row{"transfer", transfer},     Row{"record", record},  Row{"play", play},
+                          Row{"conference", conference}, Row{"leave", leave},    Row{"message", message},
+                          Row{"watch", watch},           Row{"unwatch", unwatch}};
+
+Answer reload(const VerbHooks &hooks) {
+    if (hooks.reload) return hooks.reload();
+    return fail(Errc::not_supported, "this phone has no configuration to read again");
+}
 
 } // namespace
 
@@ -215,21 +261,20 @@ Json to_json(const CallView &call) {
     return out.add("codec", call.codec).add("talk_ms", call.talk.count());
 }
 
-Json run_verb(Phone &phone, const Json &request, const std::function<void()> &quit) {
+Json run_verb(Phone &phone, const Json &request, const VerbHooks &hooks) {
     const auto verb = optional_text(request, "verb");
     if (verb == "quit") {
-        quit();
+        hooks.quit();
         return Json::object().add("ok", true);
     }
-    if (verb == "reload") return verb_failed(2, "not built in yet: reload");
     const auto *const row = std::ranges::find_if(rows, [&](const Row &r) { return r.verb == verb; });
-    if (row == rows.end()) {
-        std::vector<std::string> known{"events", "quit"};
+    if (row == rows.end() && verb != "reload") {
+        std::vector<std::string> known{"events", "quit", "reload"};
         for (const auto &one : rows)
             known.emplace_back(one.verb);
         return verb_failed(2, "unknown verb \"" + sanitise(verb) + "\"" + suggestion(verb, known));
     }
-    auto answer = row->run(phone, request);
+    auto answer = row != rows.end() ? row->run(phone, request) : reload(hooks);
     if (!answer) return verb_failed(sip::exit_code(answer.error()), answer.error().what);
     Json out = Json::object().add("ok", true);
     for (const auto &[key, value] : *answer->as_object())

@@ -9,9 +9,15 @@
 
 namespace offhook {
 
+// The verbs that are about the program, not the phone.
+struct VerbHooks {
+    std::function<void()> quit;
+    std::function<Result<Json>()> reload; // members of the answer, or why nothing has changed
+};
+
 // {"verb":"dial","target":"sip:…"} → {"ok":true,"call":"c1"} or {"ok":false,"error":{"code":13,"text":"…"}},
-// the code being that of cli.md's exit codes. `quit` is told by `quit`.
-Json run_verb(Phone &phone, const Json &request, const std::function<void()> &quit);
+// the code being that of cli.md's exit codes.
+Json run_verb(Phone &phone, const Json &request, const VerbHooks &hooks);
 
 // {"ok":false,"error":{"code":2,"text":"…"}}
 Json verb_failed(int code, std::string_view text);

@@ -1,54 +1,11 @@
 """The phone without a face: its control socket, ctl, and transfers of its calls."""
 
-import json
 import os
 import socket
 import stat
 
+from control import Control, ctl, running
 from harness import Offhook, answerer, case, expect, expect_equal, wait_until, workdir, write_tone
-
-
-class Control:
-    """A client of the control socket."""
-
-    def __init__(self):
-        self.link = socket.socket(socket.AF_UNIX)
-        self.link.connect(str(workdir() / "offhook/control"))
-        self.link.settimeout(10)
-        self.file = self.link.makefile("rwb")
-        self.events, self.number = [], 0
-
-    def line(self):
-        return json.loads(self.file.readline())
-
-    def ask(self, verb, **members):
-        self.number += 1
-        self.file.write(json.dumps({"id": self.number, "verb": verb, **members}).encode() + b"\n")
-        self.file.flush()
-        while True:
-            got = self.line()
-            if got.get("id") == self.number:
-                return got
-            self.events.append(got)
-
-    def wait(self, name, **match):
-        while True:
-            for event in self.events:
-                if event["event"] == name and all(event.get(k) == v for k, v in match.items()):
-                    return event
-            self.events.append(self.line())
-
-
-def running(*args):
-    phone = Offhook("run", "--listen", "udp:127.0.0.1:0", "--timeout", "60s", *args, name="run")
-    wait_until((workdir() / "offhook/control").exists, "the control socket is there")
-    return phone, f"sip:phone@127.0.0.1:{phone.port()};transport=udp"
-
-
-def ctl(exit_code, *args):
-    process = Offhook("ctl", *args, raw=True, audio=None)
-    expect_equal(process.exit_code(15), exit_code, f"ctl {args}: {process.stderr()}")
-    return process
 
 
 @case("run: private socket, verbs and events, one phone at a time, quit")
