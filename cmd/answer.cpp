@@ -24,18 +24,16 @@ private:
         CallId id;
         Timer delay, patience;
         std::unique_ptr<Talk> talk;
-        std::unique_ptr<Terminal> keys;
     };
 
     void on_event(const Event &event);
     void incoming(const event::CallIncoming &event);
+    void taken_up(CallId call);
     void refused_by_phone(const event::CallEnded &event);
     [[nodiscard]] bool welcome(const CallView &call) const;
     [[nodiscard]] bool room() const;
     [[nodiscard]] Taken *find(CallId call) const;
     void take(Taken &taken);
-    void ask(Taken &taken);
-    void pressed(CallId call, char key);
     void answer(CallId call);
     void refuse(CallId call, unsigned code);
     void ended(CallId call, const Talk::Outcome &outcome);
@@ -65,6 +63,7 @@ void Answerer::on_event(const Event &event) {
         announced_.push_back(call->call.id);
         session_.loop().post([this, copy = *call] { incoming(copy); });
     }
+    if (const auto *answered = std::get_if<event::CallAnswered>(&event)) taken_up(answered->call.id);
     if (const auto *over = std::get_if<event::CallEnded>(&event)) refused_by_phone(*over);
     const auto *failed = std::get_if<event::AccountFailed>(&event);
     if (failed != nullptr && failed->retry_ms < 0)
@@ -97,7 +96,10 @@ void Answerer::incoming(const event::CallIncoming &event) {
     const CallId call = event.call.id;
     if (session_.finishing() || std::erase(announced_, call) == 0) return;
     if (!welcome(event.call)) return refuse(call, 403);
-    if (!room()) return refuse(call, 486);
+    if (!room()) {
+        if (!options_.automatic && taken_.size() == 1 && taken_.front()->talk->offer(call)) return;
+        return refuse(call, 486);
+    }
     taken_.push_back(std::make_unique<Taken>(session_.loop(), call));
     Taken &taken = *taken_.back();
     taken.talk = std::make_unique<Talk>(session_, plan_, call,
@@ -111,40 +113,20 @@ void Answerer::refuse(CallId call, unsigned code) {
 
 void Answerer::take(Taken &taken) {
     const CallId call = taken.id;
-    const bool by_itself =
-        options_.automatic || options_.code != 0 || !Terminal::is_interactive() || session_.output().json();
+    const bool by_itself = options_.automatic || options_.code != 0 || !taken.talk->has_keys();
     if (by_itself && options_.delay.count() == 0) return answer(call);
     session_.phone().set_ringing_tone(call, true);
     if (by_itself)
         taken.delay.start(options_.delay, [this, call] { answer(call); });
-    else
-        ask(taken);
+    else // the person decides, see CallSwitch
+        session_.output().progress("\aa answer, r refuse (busy), d decline");
     if (plan_.options.ring_timeout)
         taken.patience.start(*plan_.options.ring_timeout, [this, call] { refuse(call, 480); });
 }
 
-// On a terminal: the person decides. The status line of the call begins after that.
-void Answerer::ask(Taken &taken) {
-    session_.output().progress("\aa answer, r refuse (busy), d decline");
-    const CallId call = taken.id;
-    auto keys = Terminal::open([this, call](char key) {
-        if (std::string_view("ard").find(key) != std::string_view::npos)
-            session_.loop().post([this, call, key] { pressed(call, key); });
-    });
-    if (keys)
-        taken.keys = std::move(*keys);
-    else
-        answer(call);
-}
-
-void Answerer::pressed(CallId call, char key) {
-    Taken *taken = find(call);
-    if (taken == nullptr || !taken->keys) return;
-    taken->keys.reset();
-    if (key == 'a')
-        answer(call);
-    else
-        refuse(call, key == 'r' ? 486 : 603);
+void Answerer::taken_up(CallId call) {
+    if (Taken *taken = find(call)) taken->patience.cancel();
+    session_.phone().set_ringing_tone(call, false);
 }
 
 void Answerer::answer(CallId call) {

@@ -22,6 +22,7 @@ public:
 private:
     void register_or_dial();
     void dial();
+    void offer(CallId incoming);
     void ended(const Talk::Outcome &outcome);
     [[nodiscard]] DialOptions dial_options() const;
 
@@ -29,6 +30,7 @@ private:
     const CallOptions &options_;
     const TalkPlan &plan_;
     Timer pause_;
+    Observers<Event>::Handle watching_;
     std::unique_ptr<Talk> talk_;
     Talk::Outcome outcome_;
     std::size_t target_ = 0;
@@ -41,6 +43,9 @@ Result<> Caller::start() {
         auto uri = session_.phone().resolve_target(target, account != nullptr ? account->name : "");
         if (!uri) return tl::unexpected(uri.error());
     }
+    watching_ = session_.phone().events().add([this](const Event &event) {
+        if (const auto *incoming = std::get_if<event::CallIncoming>(&event)) offer(incoming->call.id);
+    });
     session_.loop().post([this] { register_or_dial(); });
     return {};
 }
@@ -83,6 +88,14 @@ void Caller::dial() {
     }
     talk_ = std::make_unique<Talk>(session_, plan_, *call,
                                    [this](const Talk::Outcome &outcome) { ended(outcome); });
+}
+
+// Who calls while we do: a person at a terminal decides, else we are busy.
+void Caller::offer(CallId incoming) {
+    session_.loop().post([this, incoming] {
+        if (talk_ && talk_->offer(incoming)) return;
+        (void)session_.phone().reject(incoming, 486); // unless it has gone
+    });
 }
 
 void Caller::ended(const Talk::Outcome &outcome) {

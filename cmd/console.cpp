@@ -21,8 +21,8 @@ void put(const std::string &text) {
 } // namespace
 
 Console::Console(Session &session, CallId call, std::string record_name)
-    : session_(session), call_(call), record_name_(std::move(record_name)), started_(session.loop().now()),
-      redraw_(session.loop()) {
+    : session_(session), calls_(session, call), record_name_(std::move(record_name)),
+      started_(session.loop().now()), redraw_(session.loop()) {
     auto terminal = Terminal::open([this](char key) { press(key); });
     if (!terminal) return; // the call goes on without keys
     terminal_ = std::move(*terminal);
@@ -37,24 +37,26 @@ Console::~Console() {
 
 void Console::press(char key) {
     auto &phone = session_.phone();
-    const auto call = phone.call(call_);
+    const CallId current = calls_.current();
+    const auto call = phone.call(current);
     if (!call) return;
     if (target_) return type(key);
-    if (key == 'q') return show(phone.hang_up(call_));
-    if (key == 'h') return show(phone.hold(call_, !call->held_locally));
-    if (key == 'm') return show(phone.mute(call_, !call->muted));
+    if (calls_.press(key)) return draw();
+    if (key == 'q') return show(phone.hang_up(current));
+    if (key == 'h') return show(phone.hold(current, !call->held_locally));
+    if (key == 'm') return show(phone.mute(current, !call->muted));
     if (key == 'r') return toggle_record(*call);
     if (key == 'x') {
         target_.emplace();
         return draw();
     }
-    if (key == 'y') return show(phone.accept_transfer(call_));
-    if (key == 'n') return show(phone.refuse_transfer(call_));
+    if (key == 'y') return show(phone.accept_transfer(current));
+    if (key == 'n') return show(phone.refuse_transfer(current));
     if (key == '?')
         return session_.output().progress(
-            "keys: 0-9 * # A-D digits, h hold, m mute, r record, q hang up, x transfer");
+            "keys: 0-9 * # A-D digits, h hold, m mute, r record, q hang up, x transfer" + calls_.keys());
     if (std::strchr("0123456789*#ABCD", key) != nullptr && key != 0)
-        show(phone.send_dtmf(call_, std::string_view(&key, 1)));
+        show(phone.send_dtmf(current, std::string_view(&key, 1)));
 }
 
 // Enter hands the call over, Escape forgets it.
@@ -66,7 +68,7 @@ void Console::type(char key) {
     } else if (key == '\r' || key == '\n') {
         const std::string target = std::move(*target_);
         target_.reset();
-        if (!target.empty()) return show(session_.phone().transfer(call_, target));
+        if (!target.empty()) return show(session_.phone().transfer(calls_.current(), target));
     } else if (key == backspace || key == rubout) {
         if (!target_->empty()) target_->pop_back();
     } else if (key >= ' ' && target_->size() < longest) {
@@ -76,9 +78,9 @@ void Console::type(char key) {
 }
 
 void Console::toggle_record(const CallView &call) {
-    if (call.recording) return show(session_.phone().stop_record(call_));
+    if (call.recording) return show(session_.phone().stop_record(calls_.current()));
     show(session_.phone().record(
-        call_, expand_record_name(record_name_, call.remote, std::chrono::system_clock::now())));
+        calls_.current(), expand_record_name(record_name_, call.remote, std::chrono::system_clock::now())));
 }
 
 void Console::show(const Result<> &done) {
@@ -92,7 +94,7 @@ void Console::tick() {
 }
 
 void Console::draw() {
-    const auto call = session_.phone().call(call_);
+    const auto call = session_.phone().call(calls_.current());
     if (!call || session_.finishing()) return erase();
     if (target_) {
         put("\r" + cut_to_width("transfer to (Enter, Esc): " + *target_, Terminal::width() - 1) + "\x1b[K");
@@ -101,9 +103,11 @@ void Console::draw() {
     }
     StatusFacts facts;
     facts.call = *call;
+    facts.beside = calls_.beside();
     facts.since_start = std::chrono::duration_cast<Duration>(session_.loop().now() - started_);
-    facts.stats = session_.phone().stats(call_);
-    if (const auto *audio = session_.phone().audio(call_)) facts.received_dbfs = audio->received_dbfs();
+    facts.stats = session_.phone().stats(calls_.current());
+    if (const auto *audio = session_.phone().audio(calls_.current()))
+        facts.received_dbfs = audio->received_dbfs();
     put("\r" + format_status(facts, Terminal::width() - 1) + "\x1b[K");
     drawn_ = true;
 }

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "cmd/call_switch.hpp"
 #include "cmd/session.hpp"
 #include "cmd/terminal.hpp"
 
@@ -15,6 +16,9 @@ public:
     // `record_name`: where the r key records.
     Console(Session &session, CallId call, std::string record_name);
     ~Console();
+    [[nodiscard]] bool has_keys() const { return terminal_ != nullptr; }
+    [[nodiscard]] CallSwitch &calls() { return calls_; }
+
     Console(const Console &) = delete;
     Console &operator=(const Console &) = delete;
 
@@ -28,7 +32,7 @@ private:
     void erase();
 
     Session &session_;
-    CallId call_;
+    CallSwitch calls_;
     std::string record_name_;
     TimePoint started_;
     Timer redraw_;

@@ -40,6 +40,7 @@ std::string format_status(const StatusFacts &facts, std::size_t width) {
     if (talking) line += "  " + level_bar(facts.received_dbfs);
     if (call.muted) line += "  muted";
     if (call.recording) line += "  rec";
+    if (!facts.beside.empty()) line += "  | " + facts.beside + " |";
     if (facts.stats && talking) {
         line += "  loss " + format_number(loss_percent(facts.stats->received), 1) + " %";
         if (facts.stats->received.mos > 0) line += "  MOS " + format_number(facts.stats->received.mos, 1);

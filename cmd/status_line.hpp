@@ -13,6 +13,7 @@ struct StatusFacts {
     Duration since_start{0};
     std::optional<media::LegStats> stats;
     double received_dbfs = -96;
+    std::string beside; // of another call: "bob on hold"
 };
 
 // "in call 0:42  opus/48000  [####------]  loss 0.1 %  MOS 4.3  (? help)", at most `width` columns.

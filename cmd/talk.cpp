@@ -183,7 +183,9 @@ void Talk::on_ended(const event::CallEnded &ended) {
     }
     // The observers are still being told of this event: what hangs on them must live on until they have heard
     // it.
-    session_.loop().post([done = done_, outcome] { done(outcome); });
+    const auto tell = [done = done_, outcome] { done(outcome); };
+    if (console_ && !console_->calls().alone()) return console_->calls().when_over(tell);
+    session_.loop().post(tell);
 }
 
 } // namespace offhook::cmd

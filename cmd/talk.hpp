@@ -46,9 +46,15 @@ public:
     };
     using Done = std::function<void(const Outcome &)>;
 
-    // From the first moment of a call (just dialled, or just ringing); `done` once, after call.ended.
+    // From the first moment of a call (just dialled, or just ringing); `done` once, after call.ended and the
+    // end of the calls that came in beside it.
     Talk(Session &session, const TalkPlan &plan, CallId call, Done done);
     ~Talk();
+    // A person can press keys in this call.
+    [[nodiscard]] bool has_keys() const { return console_ && console_->has_keys(); }
+    // Call waiting, while this call goes on. False: nobody to ask, or no room.
+    bool offer(CallId call) { return has_keys() && console_->calls().offer(call); }
+
     Talk(const Talk &) = delete;
     Talk &operator=(const Talk &) = delete;
 
