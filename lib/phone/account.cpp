@@ -148,14 +148,18 @@ void Account::add_registered(sip::InviteSession::Options &options) const {
     for (auto &route : registration.service_route())
         options.route.push_back(std::move(route));
     if (settings_.gruu && !settings_.anonymous) options.gruu = registration.gruu();
-    // Behind a NAT the peer reaches us where the registrar does.
-    const auto seen = registration.public_address();
-    if (seen && options.flow && options.flow->kind == sip::TransportKind::udp &&
-        options.public_address.empty())
+    if (options.flow) add_seen_address(options, *options.flow);
+}
+
+// Behind a NAT the peer reaches us where the registrar does.
+void Account::add_seen_address(sip::InviteSession::Options &options, const sip::Flow &flow) const {
+    const auto seen = first()->public_address();
+    if (seen && flow.kind == sip::TransportKind::udp && options.public_address.empty())
         options.public_address = seen->to_string();
 }
 
-sip::InviteSession::Options Account::answering_options(const sip::Message &invite) const {
+sip::InviteSession::Options Account::answering_options(const sip::Message &invite,
+                                                       const sip::Flow &flow) const {
     sip::InviteSession::Options options;
     if (const auto to = invite.to()) options.from = *to;
     options.from.params = {};
@@ -165,6 +169,7 @@ sip::InviteSession::Options Account::answering_options(const sip::Message &invit
     options.transport = settings_.transport;
     options.authenticator = authenticator_;
     options.session_timer = session_timer();
+    if (registered() && is_server(flow.remote)) add_seen_address(options, flow);
     if (settings_.gruu && !settings_.anonymous && registered()) options.gruu = first()->gruu();
     return options;
 }

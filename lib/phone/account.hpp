@@ -36,7 +36,8 @@ public:
     [[nodiscard]] sip::Uri next_hop(const sip::Uri &target) const;
     [[nodiscard]] sip::InviteSession::Options session_options(const sip::Uri &target,
                                                               const Address &local) const;
-    [[nodiscard]] sip::InviteSession::Options answering_options(const sip::Message &invite) const;
+    [[nodiscard]] sip::InviteSession::Options answering_options(const sip::Message &invite,
+                                                                const sip::Flow &flow) const;
 
     // Does `remote` belong to the servers of this account?
     [[nodiscard]] bool is_server(const Address &remote) const;
@@ -77,6 +78,7 @@ private:
     [[nodiscard]] sip::Registration *first() const; // a registered one if there is one
     void resolve_servers();
     void add_registered(sip::InviteSession::Options &options) const;
+    void add_seen_address(sip::InviteSession::Options &options, const sip::Flow &flow) const;
     [[nodiscard]] std::string contact_user() const;
     [[nodiscard]] sip::SessionTimer::Options session_timer() const;
     [[nodiscard]] const OutboundProxy *proxy() const {

@@ -84,7 +84,7 @@ std::unique_ptr<Call> Call::received(CallHost &host, CallId id, Account &account
     }
     if (const auto to = invite.to()) call->local_ = plain_uri(to->uri);
     auto session = sip::InviteSession::incoming(host.user_agent(), invite, flow, transaction,
-                                                account.answering_options(invite), *call);
+                                                account.answering_options(invite, flow), *call);
     if (!session) return nullptr;
     call->session_ = std::move(*session);
     return call;

@@ -53,7 +53,7 @@ void Phone::Self::on_subscribe(const sip::Message &request, const sip::Flow &flo
     auto *account = uri ? account_of(*uri) : nullptr;
     if (account == nullptr) account = accounts_.back().get();
     publisher_.subscribe(request, flow, transaction, account->settings().name,
-                         account->answering_options(request));
+                         account->answering_options(request, flow));
 }
 
 std::string Phone::Self::dialogs_of(const std::string &account, const std::string &entity,

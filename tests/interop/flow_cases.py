@@ -136,6 +136,24 @@ def nat_moved():
     phone.stop()
 
 
+@case("behind a NAT the answer to a call names the address that the registrar saw")
+def nat_incoming():
+    registrar = Kamailio(challenge_calls=False)
+    relay = UdpRelay(registrar.port)
+    outside = f"127.0.0.1:{relay.far.getsockname()[1]}"
+    trace = workdir() / "alice.sip"
+    alice = Offhook("answer", "--auto", "--then", "wait", "--timeout", "50s", f"--trace={trace}", "--aor",
+                    f"sip:alice@127.0.0.1:{registrar.port}", *towards(registrar, "udp", relay.port), env=PASSWORD,
+                    name="alice")
+    alice.wait_event("account.registered", {"contact": lambda contact: outside in contact})
+    bob = Offhook("call", "--hangup-after", "500ms", "--timeout", "30s", "--proxy", registrar.uri("udp"),
+                  f"sip:alice@127.0.0.1:{registrar.port}", name="bob")
+    bob.ends(0)
+    alice.ends(0, 10)  # by the BYE, which found its way
+    answer = trace.read_text().split("INVITE sip:", 1)[1].split("SIP/2.0 200", 1)[1].split("\n--- ", 1)[0]
+    expect(f"@{outside}" in answer, f"Contact {outside} in the answer: {answer}")
+
+
 @case("the public GRUU is the Contact of calls when wished for, and requests to it arrive", timeout=60)
 def gruu():
     registrar = Kamailio(outbound=True)
