@@ -73,6 +73,7 @@ struct Phone::Self final : TransferHost, sip::UserAgent::Listener {
     void on_hold_ended(Call &call, bool ok) override;
     void on_renumbered(CallId one, CallId other) override;
     void on_call_over(Call &call) override;
+    [[nodiscard]] Result<sip::ReferTo> target_of(const Call &call, const sip::Message &refer) const;
     void on_refer(Call &call, const sip::ServerTransaction &transaction);
     [[nodiscard]] std::optional<Error> refusal_of(const Call &call, const sip::Uri &target) const;
     Result<> hand_on(Call &call, OutgoingTransfer::Plan plan);

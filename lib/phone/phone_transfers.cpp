@@ -166,9 +166,18 @@ std::optional<Error> Phone::Self::refusal_of(const Call &call, const sip::Uri &t
     return std::nullopt;
 }
 
+// A number is one of the account's domain, as when the user calls it.
+Result<sip::ReferTo> Phone::Self::target_of(const Call &call, const sip::Message &refer) const {
+    auto target = sip::refer_to_of(refer);
+    if (!target || target->uri.is_sip()) return target;
+    auto number = parse_target(target->uri.encode(), {}, call.account().domain());
+    if (!number) return fail(Errc::rejected, number.error().what, 416);
+    target->uri = std::move(number->uri);
+    return target;
+}
+
 void Phone::Self::on_refer(Call &call, const sip::ServerTransaction &transaction) {
-    const auto &request = transaction.request();
-    auto target = sip::refer_to_of(request);
+    auto target = target_of(call, transaction.request());
     std::optional<Error> refusal;
     if (!target)
         refusal = target.error();

@@ -41,8 +41,9 @@ Result<ReferTo> ReferTo::parse(std::string_view value) {
     if (!address) return refused(400, address.error().what);
     ReferTo target;
     target.uri = std::move(address->uri);
-    if (address->star || !target.uri.is_sip())
-        return refused(416, "expected a sip or sips URI, found " +
+    const bool number = !address->star && iequals(target.uri.scheme, "tel") && !target.uri.user.empty();
+    if (address->star || !(target.uri.is_sip() || number))
+        return refused(416, "expected a sip, sips or tel URI, found " +
                                 (address->star ? std::string("*") : target.uri.scheme + ":"));
     if (const auto method = target.uri.params.get("method"); !method.empty() && method != "INVITE")
         return refused(603, "expected method INVITE, found " + std::string(method));

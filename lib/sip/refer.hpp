@@ -16,7 +16,7 @@ namespace offhook::sip {
 // Require: replaces, which says the same): a stranger's Route or From in our INVITE would be his request in
 // our name (RFC 3261 §19.1.5).
 struct ReferTo {
-    Uri uri; // sip or sips, without method and headers
+    Uri uri; // sip or sips without method and headers, or tel (RFC 3966), which needs a domain to be called
     std::optional<Replaces> replaces{};
 
     // One header value. Errors: Errc::parse with the status to answer: 416 for another scheme, 400 for

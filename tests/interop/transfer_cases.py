@@ -176,6 +176,20 @@ def transferee_of_sipp():
     expect_equal((told[-1]["done"], told[-1]["exit"], told[-1]["code"]), (True, 0, 200), "outcome")
 
 
+@case("a REFER to a number is called through the account's domain")
+def refer_to_number():
+    target, uri = answerer("--timeout", "40s", "--then", "wait", name="target")
+    domain = uri.split("@")[1].split(";")[0]
+    peer = transferee("to_number", part.refer(1, "<tel:+49-30-1234>", 202), part.expect_notify(100),
+                      part.expect_notify(180), part.expect_notify(200), part.hang_up(2))
+    phone = Offhook("call", "--aor", f"sip:alice@{domain}", "--refer", "allow", "--hangup-after", "2s", "--timeout",
+                    "30s", peer.uri(), name="transferee")
+    phone.ends(0)
+    peer.succeeds()
+    target.ends(0)
+    expect_equal(target.events_named("call.incoming")[0]["local"], f"sip:+49301234@{domain}", "who was called")
+
+
 @case("Replaces of nobody's call is 481, and the call goes on")
 def replaces_nobody():
     phone, uri = answerer("--timeout", "30s", "--then", "wait", name="callee")

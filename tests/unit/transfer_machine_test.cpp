@@ -59,15 +59,22 @@ TEST_SUITE("transfer machine") {
         CHECK(ReferTo::parse(attended->encode())->replaces == attended->replaces);
     }
 
+    TEST_CASE("Refer-To with a number: for the account's domain to call") {
+        const auto target = ReferTo::parse("<tel:+49-30-123;phone-context=example.com>");
+        REQUIRE(target);
+        CHECK(target->uri.scheme == "tel");
+        CHECK(target->uri.user == "+49-30-123");
+        CHECK(!ReferTo::parse("<tel:>"));
+    }
+
     TEST_CASE("Refer-To that is refused, and how") {
         struct Row {
             const char *value;
             unsigned status;
         };
         for (const auto &row :
-             {Row{"", 400}, Row{"<sip:>", 400}, Row{"<tel:+4930123>", 416}, Row{"<http://example.com/>", 416},
-              Row{"<mailto:a@b>", 416}, Row{"*", 416}, Row{"<sip:a@b;method=BYE>", 603},
-              Row{"<sip:a@b?Route=%3Csip%3Aevil%3E>", 400},
+             {Row{"", 400}, Row{"<sip:>", 400}, Row{"<http://example.com/>", 416}, Row{"<mailto:a@b>", 416},
+              Row{"*", 416}, Row{"<sip:a@b;method=BYE>", 603}, Row{"<sip:a@b?Route=%3Csip%3Aevil%3E>", 400},
               Row{"<sip:a@b?From=%3Csip%3Ab%3E&Replaces=x>", 400},
               Row{"<sip:a@b?Replaces=a%3Bto-tag%3D1>", 400}, Row{"<sip:a@b?Require=100rel>", 400},
               Row{"<sip:a@b?body=v%3D0>", 400},
