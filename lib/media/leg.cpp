@@ -534,6 +534,10 @@ std::string MediaLeg::srtp() const {
     return self_->transport->srtp();
 }
 
+bool MediaLeg::keys_in_sdp() const {
+    return self_->transport->keys_in_sdp();
+}
+
 bool MediaLeg::transport_ready() const {
     return self_->transport->ready();
 }

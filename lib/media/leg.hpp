@@ -113,6 +113,7 @@ public:
     [[nodiscard]] LegStats stats() const;
     IntervalStats take_interval();
     [[nodiscard]] Address local_rtp() const;
+    [[nodiscard]] bool keys_in_sdp() const; // the SRTP keys travelled with the signalling (RFC 4568)
     [[nodiscard]] std::string srtp() const; // "AEAD_AES_128_GCM"; "dtls" until its end; empty: in the clear
     [[nodiscard]] bool transport_ready() const; // media can flow: a way is found, keys are there
     [[nodiscard]] std::string ice_pair() const; // "192.0.2.1:4000 to 198.51.100.2:5000"; empty without ICE

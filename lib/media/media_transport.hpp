@@ -71,6 +71,7 @@ public:
     [[nodiscard]] Address rtcp() const { return sockets_->rtcp(); }
     [[nodiscard]] std::string
     srtp() const; // the suite; "dtls" while its handshake lasts; empty: in the clear
+    [[nodiscard]] bool keys_in_sdp() const noexcept { return agreed_.sdes.has_value(); } // RFC 4568
     [[nodiscard]] std::string pair() const { return ice_ ? ice_->describe_pair() : std::string{}; }
     [[nodiscard]] std::uint64_t rejected() const noexcept; // packets that failed authentication
 

@@ -145,6 +145,12 @@ void Call::established(const sip::Message &message) {
         host_.tell(event::Log{"warning", to_string(id_) +
                                              ": the peer does not encrypt: anybody on the way can "
                                              "listen in (--srtp required refuses such calls)"});
+    // RFC 4568 §7: the keys are as secret as what carries them.
+    if (media_->leg().keys_in_sdp() && !sip::is_secure(session_->flow().kind))
+        host_.tell(event::Log{"warning", to_string(id_) +
+                                             ": the keys of the media went through unencrypted signalling (" +
+                                             std::string(sip::uri_token(session_->flow().kind)) +
+                                             "): who reads it can listen in (use TLS, or --srtp dtls)"});
     note_remote_hold();
 }
 

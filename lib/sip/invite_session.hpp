@@ -115,6 +115,9 @@ public:
     [[nodiscard]] const Message &invite() const noexcept { return invite_; } // UAS: as received
     [[nodiscard]] std::string_view offer() const noexcept; // of the received INVITE; may be empty
     [[nodiscard]] const std::string &call_id() const noexcept { return call_id_; }
+    [[nodiscard]] const Flow &flow() const noexcept {
+        return flow_;
+    } // by which we talk to the peer, or its proxy
     [[nodiscard]] const std::optional<Dialog> &dialog() const noexcept { return dialog_; }
     // Every dialog of the session: before the answer a caller may have several early ones.
     [[nodiscard]] std::vector<DialogId> dialogs() const;

@@ -129,6 +129,8 @@ def forged():
         expect_equal(ended["srtp"], GCM, "srtp")
         expect_equal(ended["rx"]["lost"], 0, "lost")
         expect_equal(ended["rx"]["packets"] < 400, True, "only real packets count")
+        warned = [e["text"] for e in phone.events_named("log") if "unencrypted signalling (udp)" in e["text"]]
+        expect_equal(len(warned), 1, "the keys could be read on the way: one warning")
     for recording, heard in ((here, THEIRS), (there, OURS)):
         expect_tone(recording, heard, LEVEL, 2.0, side=1)
     expect_no_keys(caller, callee)
