@@ -15,17 +15,23 @@ bool CallSwitch::offer(CallId call) {
 }
 
 bool CallSwitch::press(char key) {
-    const bool first_rings = ringing(current_);
-    if (!waiting_ && !first_rings && !other_) return false;
-    const CallId rings = waiting_ && !first_rings ? *waiting_ : current_;
-    if (waiting_ || first_rings) {
-        if (key == 'a') first_rings ? take(current_) : take_waiting();
-        if (key == 'b' || (first_rings && key == 'r')) refuse(rings, 486);
-        if (key == 'd') refuse(rings, 603);
-        if (key == 'a' || key == 'b' || key == 'd' || (first_rings && key == 'r')) return true;
-    }
+    const auto rings = ringing(current_) ? std::optional(current_) : waiting_;
+    if (rings && decide(*rings, key)) return true;
     if (!other_ || (key != 's' && key != 'c')) return false;
     key == 's' ? swap() : confer();
+    return true;
+}
+
+bool CallSwitch::decide(CallId call, char key) {
+    const bool first = call == current_;
+    if (key == 'a')
+        first ? take(call) : take_waiting();
+    else if (key == 'b' || (first && key == 'r'))
+        refuse(call, 486);
+    else if (key == 'd')
+        refuse(call, 603);
+    else
+        return false;
     return true;
 }
 

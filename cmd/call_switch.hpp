@@ -28,6 +28,7 @@ public:
 private:
     void on_event(const Event &event);
     void ended(CallId call);
+    bool decide(CallId call, char key); // about a call that rings
     void take(CallId call);
     void take_waiting();
     void swap();

@@ -71,19 +71,21 @@ bool add_member(Json &request, std::string_view name, const std::string &word) {
     return number.has_value();
 }
 
+// Some verbs of ours are another one with a member set.
+Json request_for(std::string_view verb) {
+    Json request = Json::object();
+    if (verb == "unmute") return std::move(request.add("verb", "mute").add("on", false));
+    if (verb == "loop") return std::move(request.add("verb", "play").add("loop", true));
+    if (verb.ends_with("-transfer"))
+        return std::move(request.add("verb", "transfer").add("decision", verb.substr(0, verb.find('-'))));
+    return std::move(request.add("verb", verb));
+}
+
 Result<Json> request_of(const std::vector<std::string> &words) {
     const auto found = row_of(words[0]);
     if (!found) return fail(found.error());
     const Row &row = **found;
-    Json request = Json::object();
-    const bool decides = row.verb.ends_with("-transfer");
-    request.add("verb", row.verb == "unmute" ? "mute"
-                        : row.verb == "loop" ? "play"
-                        : decides            ? "transfer"
-                                             : row.verb);
-    if (row.verb == "unmute") request.add("on", false);
-    if (row.verb == "loop") request.add("loop", true);
-    if (decides) request.add("decision", row.verb.substr(0, row.verb.find('-')));
+    Json request = request_for(row.verb);
     std::size_t at = 1;
     bool good = true;
     for (const auto member : row.members) {
@@ -179,7 +181,7 @@ int follow_message(Output &output, control::Client &client, const std::string &t
         const auto code = number_of(*event, "code");
         const auto told =
             (code != 0 ? std::to_string(code) + " " : std::string{}) + text_of(*event, "reason");
-        if (exit != 0) output.error("the message to " + to + " was not accepted: " + told);
+        if (exit != 0) output.error("the message was not accepted: " + told);
         output.result(exit, Json::object().add("to", to).add("code", code).add("reason", told));
         return exit;
     }

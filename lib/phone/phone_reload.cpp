@@ -29,7 +29,8 @@ void keep_what_is_open(PhoneSettings &wanted, const PhoneSettings &now) {
 }
 
 bool same(const sip::TlsOptions &a, const sip::TlsOptions &b) {
-    return a.ca_file == b.ca_file && a.certificate == b.certificate && a.insecure == b.insecure;
+    return a.ca_file == b.ca_file && a.certificate == b.certificate && a.key == b.key &&
+           a.insecure == b.insecure;
 }
 
 } // namespace

@@ -15,7 +15,8 @@ constexpr std::size_t common_header = 12;
 
 // What a packet of a peer that is not known may begin with (RFC 9260 §3.2).
 bool may_begin(std::string_view packet) {
-    constexpr char init = 1, cookie_echo = 10;
+    constexpr char init = 1;
+    constexpr char cookie_echo = 10;
     return packet.size() > common_header + 4 &&
            (packet[common_header] == init || packet[common_header] == cookie_echo);
 }
@@ -92,8 +93,7 @@ void SctpTunnel::on_datagram(UdpSocket &, std::string_view bytes, const Address 
     if (!by_address_.contains(remote) && !may_begin(bytes)) return;
     const SctpPeer peer = peer_at(remote);
     peers_.at(peer).heard = loop_.now();
-    library_.conninput(reinterpret_cast<void *>(peer), bytes.data(), bytes.size(),
-                       0); // NOLINT(performance-no-int-to-ptr)
+    library_.conninput(sctp_address(peer, 0).sconn_addr, bytes.data(), bytes.size(), 0);
     keep_time();
     if (arrived_) arrived_();
 }

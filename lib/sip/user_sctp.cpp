@@ -93,7 +93,8 @@ int UserSctpSocket::connected() {
 ssize_t UserSctpSocket::receive(std::span<char> into) {
     while (received_.empty()) {
         int flags = 0;
-        socklen_t from = 0, info = 0;
+        socklen_t from = 0;
+        socklen_t info = 0;
         unsigned info_type = SCTP_RECVV_NOINFO;
         const ssize_t size = library_.recvv(socket_, into.data(), into.size(), nullptr, &from, nullptr, &info,
                                             &info_type, &flags);

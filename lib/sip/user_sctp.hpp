@@ -23,6 +23,8 @@ public:
     UserSctpSocket(Loop &loop, const Usrsctp &library, std::shared_ptr<SctpTunnel> tunnel, SctpPeer peer,
                    struct socket *socket, const Address &local);
     ~UserSctpSocket() override { shut(); }
+    UserSctpSocket(const UserSctpSocket &) = delete;
+    UserSctpSocket &operator=(const UserSctpSocket &) = delete;
 
     int connect(const Address &remote) override;
     int connected() override;
@@ -59,6 +61,8 @@ public:
                                                         std::shared_ptr<SctpTunnel> tunnel,
                                                         const Address &bind, Accepted accepted);
     ~UserSctpListener() override { tunnel_->set_arrived({}); }
+    UserSctpListener(const UserSctpListener &) = delete;
+    UserSctpListener &operator=(const UserSctpListener &) = delete;
 
 private:
     class Port;
