@@ -37,10 +37,10 @@ class Control:
             self.events.append(self.line())
 
 
-def running(*args, listen="udp:127.0.0.1:0", timeout="60s", **options):
-    phone = Offhook("run", "--listen", listen, "--timeout", timeout, *args, name="run", **options)
+def running(*args, host="127.0.0.1", timeout="60s", **options):
+    phone = Offhook("run", "--listen", f"udp:{host}:0", "--timeout", timeout, *args, name="run", **options)
     wait_until((workdir() / "offhook/control").exists, "the control socket is there")
-    return phone, f"sip:phone@127.0.0.1:{phone.port()};transport=udp"
+    return phone, f"sip:phone@{host}:{phone.port(host=host)};transport=udp"
 
 
 def ctl(exit_code, *args):
