@@ -114,11 +114,16 @@ Result<Bencode> Bencode::parse(std::string_view text) {
     return out;
 }
 
-std::string Bencode::text(const std::string &key) const {
+const Bencode *Bencode::find(const std::string &key) const {
     const auto *dict = std::get_if<Dict>(&value);
-    if (dict == nullptr) return {};
+    if (dict == nullptr) return nullptr;
     const auto found = dict->find(key);
-    const auto *out = found == dict->end() ? nullptr : std::get_if<std::string>(&found->second.value);
+    return found == dict->end() ? nullptr : &found->second;
+}
+
+std::string Bencode::text(const std::string &key) const {
+    const Bencode *found = find(key);
+    const auto *out = found == nullptr ? nullptr : std::get_if<std::string>(&found->value);
     return out == nullptr ? std::string() : *out;
 }
 

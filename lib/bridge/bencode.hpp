@@ -27,7 +27,9 @@ struct Bencode {
     [[nodiscard]] std::string encode() const;
     // One whole value. At most 16 levels deep. Errors: Errc::parse.
     static Result<Bencode> parse(std::string_view text);
-    [[nodiscard]] std::string text(const std::string &key) const; // of a dict; "" when absent
+    [[nodiscard]] std::string text(const std::string &key) const;    // of a dict; "" when absent
+    [[nodiscard]] const Bencode *find(const std::string &key) const; // of a dict; null when absent
+    [[nodiscard]] const List *list() const noexcept { return std::get_if<List>(&value); }
 };
 
 } // namespace offhook::bridge

@@ -50,7 +50,7 @@ Cluster::~Cluster() {
     for (const auto &passing : passing_)
         if (passing->courier) passing->courier->forget();
     for (const auto &asked : asking_)
-        for (const auto &courier : asked.second)
+        for (const auto &courier : asked.second.couriers)
             courier->forget();
 }
 
@@ -121,36 +121,47 @@ bool Cluster::brought(const sip::Message &request, const sip::Flow &flow, const 
 // All are asked at once; those that do not have it say so late, when it did not come to them either.
 void Cluster::ask(const std::string &device) {
     if (peers_.empty() || asking_.contains(device)) return;
-    auto &couriers = asking_[device];
-    const auto over = [this, device] {
+    Asking &asking = asking_[device];
+    asking.left = peers_.size();
+    for (const auto &peer : peers_) {
+        Courier::Order order;
+        order.draft = question(device, peer);
+        order.to.hop = sip::Uri::parse(uri_with({}, peer.address, peer.kind)).value();
+        order.response = [this, device](const sip::Message &response, const sip::Flow &) {
+            if (response.status() >= 200) told(device, response);
+        };
+        order.failure = [this, device](const Error &error) {
+            log_debug("bridge: cluster: " + error.what);
+            told(device, {});
+        };
+        asking.couriers.push_back(Courier::send(core_, std::move(order)));
+    }
+}
+
+sip::Draft Cluster::question(const std::string &device, const SocketSettings &peer) const {
+    const std::string token = core_.tokens.seal({core_.epoch, 0, device_hash(device)});
+    const std::string domain = "<sip:" + core_.settings.domain + ">";
+    auto draft = sip::Draft::request("OPTIONS",
+                                     uri_with(token, peer.address, peer.kind) + ";" + std::string(via_edge));
+    draft.add("From", domain + ";tag=" + sip::random_token(8)).add("To", domain);
+    draft.add("Call-ID", sip::random_token(16)).add("CSeq", "1 OPTIONS").add("Max-Forwards", "1");
+    return draft;
+}
+
+// The answer of one of them; nothing when it gave none.
+void Cluster::told(const std::string &device, const std::optional<sip::Message> &response) {
+    const auto asking = asking_.find(device);
+    if (asking == asking_.end()) return;
+    const bool last = --asking->second.left == 0;
+    const auto contacts = response ? response->addresses(HeaderId::contact) : fail(Errc::parse, "no answer");
+    auto edge = response && response->status() / 100 == 2 && contacts && !contacts->empty()
+                    ? edge_of(contacts->front().uri, device_hash(device))
+                    : std::nullopt;
+    if (last || edge) // its couriers may be the ones that tell
         core_.loop.post([this, device, alive = std::weak_ptr(alive_)] {
             if (alive.lock()) asking_.erase(device);
         });
-    };
-    const auto left = std::make_shared<std::size_t>(peers_.size());
-    for (const auto &peer : peers_) {
-        const std::string token = core_.tokens.seal({core_.epoch, 0, device_hash(device)});
-        Courier::Order order;
-        order.draft = sip::Draft::request("OPTIONS", uri_with(token, peer.address, peer.kind) + ";" +
-                                                         std::string(via_edge));
-        const std::string domain = "<sip:" + core_.settings.domain + ">";
-        order.draft.add("From", domain + ";tag=" + sip::random_token(8)).add("To", domain);
-        order.draft.add("Call-ID", sip::random_token(16)).add("CSeq", "1 OPTIONS").add("Max-Forwards", "1");
-        order.to.hop = sip::Uri::parse(uri_with({}, peer.address, peer.kind)).value();
-        order.response = [this, device, left, over](const sip::Message &response, const sip::Flow &) {
-            if (response.status() < 200) return;
-            const auto contacts = response.addresses(HeaderId::contact);
-            if (response.status() / 100 == 2 && contacts && !contacts->empty())
-                if (auto edge = edge_of(contacts->front().uri, device_hash(device)))
-                    learn(device, std::move(*edge));
-            if (--*left == 0 || response.status() / 100 == 2) over();
-        };
-        order.failure = [left, over](const Error &error) {
-            log_debug("bridge: cluster: " + error.what);
-            if (--*left == 0) over();
-        };
-        couriers.push_back(Courier::send(core_, std::move(order)));
-    }
+    if (edge) learn(device, std::move(*edge));
 }
 
 void Cluster::found(const sip::ServerTransaction &server, const Binding &binding) const {
@@ -214,8 +225,8 @@ std::optional<Cluster::Next> Cluster::to_browser(const sip::Message &request) co
 }
 
 bool Cluster::take(const sip::Message &request, const sip::Flow &flow, const sip::ServerTransaction &server) {
-    const bool peer = is_peer(flow), within = has_to_tag(request);
-    if (!within) {
+    const bool peer = is_peer(flow);
+    if (!has_to_tag(request)) {
         const auto uri = request.uri();
         if (!peer || !uri || request.method() != Method::options || !uri->params.has(via_edge)) return false;
         const auto token = core_.tokens.open(uri->user);

@@ -49,6 +49,10 @@ private:
         std::uint64_t device;
         std::unique_ptr<Timer> patience;
     };
+    struct Asking { // the others
+        std::vector<std::shared_ptr<Courier>> couriers;
+        std::size_t left = 0; // that have not answered
+    };
     struct Passing {
         sip::ServerTransaction server;
         std::shared_ptr<Courier> courier;
@@ -67,6 +71,8 @@ private:
     [[nodiscard]] std::string own_uri(const Binding &binding, const SocketSettings &towards) const;
     [[nodiscard]] const Binding *binding_of(std::uint64_t device) const; // one that can be reached
     void learn(const std::string &device, Edge edge);
+    [[nodiscard]] sip::Draft question(const std::string &device, const SocketSettings &peer) const;
+    void told(const std::string &device, const std::optional<sip::Message> &response);
     void answer(const sip::ServerTransaction &server, std::uint64_t device);
     void found(const sip::ServerTransaction &server, const Binding &binding) const;
     void pass(const sip::Message &request, const sip::ServerTransaction &server, const Next &next);
@@ -74,8 +80,8 @@ private:
     Core &core_;
     std::vector<SocketSettings> peers_; // but ourselves
     std::function<void(const std::string &device)> back_;
-    std::unordered_map<std::string, Edge> edges_; // by device
-    std::unordered_map<std::string, std::vector<std::shared_ptr<Courier>>> asking_;
+    std::unordered_map<std::string, Edge> edges_;    // by device
+    std::unordered_map<std::string, Asking> asking_; // by device
     std::list<Question> questions_;
     std::list<PassingPtr> passing_;
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

@@ -17,6 +17,8 @@ namespace {
 
 constexpr Duration ping_every{5'000}, repeat_after{1'000};
 constexpr int attempts = 3;
+// A browser whose connection is gone and that sends nothing for so long, not even RTCP, is gone as well.
+constexpr Duration gone{15'000}, look_every{3'000};
 
 Bencode::List words(std::initializer_list<const char *> items) {
     return {items.begin(), items.end()};
@@ -57,6 +59,25 @@ Bencode::Dict ng_answer(bool, bool to_web) {
             {"replace", words({"origin", "session-connection"})}};
 }
 
+std::int64_t ng_packets(const Bencode &answer, const std::string &tag) {
+    const Bencode *tags = answer.find("tags");
+    const Bencode *mine = tags != nullptr ? tags->find(tag) : nullptr;
+    const Bencode *medias = mine != nullptr ? mine->find("medias") : nullptr;
+    std::int64_t sum = 0;
+    if (medias == nullptr || medias->list() == nullptr) return sum;
+    for (const auto &media : *medias->list()) {
+        const Bencode *streams = media.find("streams");
+        if (streams == nullptr || streams->list() == nullptr) continue;
+        for (const auto &stream : *streams->list()) {
+            const Bencode *stats = stream.find("stats");
+            const Bencode *packets = stats != nullptr ? stats->find("packets") : nullptr;
+            const auto *number = packets != nullptr ? std::get_if<std::int64_t>(&packets->value) : nullptr;
+            sum += number != nullptr ? *number : 0;
+        }
+    }
+    return sum;
+}
+
 class NgPlane::Impl : public std::enable_shared_from_this<Impl> {
 public:
     using Answer = std::function<void(Result<Bencode>)>;
@@ -90,6 +111,8 @@ public:
         if (watching) ping();
         return watching;
     }
+
+    [[nodiscard]] Loop &loop() const noexcept { return loop_; }
 
     // A living node by the Call-ID, so that retries of a call meet the same one.
     [[nodiscard]] std::size_t node_for(const std::string &call_id) const {
@@ -173,8 +196,9 @@ private:
 // Each fork is a call of its own there: its tags are ours, "caller" and "callee".
 class NgSession final : public MediaSession, public std::enable_shared_from_this<NgSession> {
 public:
-    NgSession(std::shared_ptr<NgPlane::Impl> plane, const std::string &call_id, bool caller_web)
-        : plane_(std::move(plane)), call_id_(call_id + sip::random_token(4)),
+    NgSession(std::shared_ptr<NgPlane::Impl> plane, const std::string &call_id, bool caller_web,
+              MediaPlane::Listener &listener)
+        : plane_(std::move(plane)), listener_(listener), call_id_(call_id + sip::random_token(4)),
           node_(plane_->node_for(call_id)), caller_web_(caller_web), alive_(std::make_shared<bool>(true)) {}
     ~NgSession() override {
         *alive_ = false;
@@ -207,19 +231,46 @@ public:
     std::optional<std::string> restart(End, unsigned, const std::string &) override { return {}; }
     void roll_back(unsigned) override {}
     void settle(unsigned branch) override {
+        settled_ = branch;
         for (unsigned i = 0; i < branches_.size(); ++i)
             if (i != branch) drop(i);
     }
     void release(unsigned branch) override { drop(branch); }
     bool send_digit(End, char, Duration) override { return false; } // the INFO goes through
     bool request_key_frame(End) override { return false; }
-    void impatient(End, bool) override {}
+    void impatient(End end, bool on) override {
+        auto &watch = watches_[index(end)];
+        if (!on) return watch.reset();
+        if (watch) return;
+        watch = std::make_unique<Watch>(plane_->loop());
+        look(end);
+    }
     [[nodiscard]] MediaFacts facts(End) const override { return {}; }
 
 private:
     struct Branch {
         bool web = false, offered = false;
     };
+    struct Watch { // over a browser whose connection is gone
+        explicit Watch(Loop &loop) : timer(loop), since(loop.now()) {}
+        Timer timer;
+        std::int64_t packets = -1;
+        TimePoint since;
+    };
+    void look(End end) {
+        plane_->ask(node_, {{"command", "query"}, {"call-id", id(settled_)}},
+                    [this, alive = alive_, end](const Result<Bencode> &reply) {
+                        if (*alive && watches_[index(end)]) looked(end, reply);
+                    });
+    }
+    void looked(End end, const Result<Bencode> &reply) {
+        Watch &watch = *watches_[index(end)];
+        const auto now = plane_->loop().now();
+        const auto packets = reply ? ng_packets(*reply, tag(end)) : watch.packets;
+        if (std::exchange(watch.packets, packets) != packets) watch.since = now;
+        if (now - watch.since > gone) return listener_.on_media_lost(end);
+        watch.timer.start(look_every, [this, end] { look(end); });
+    }
     static const char *tag(End end) { return end == End::caller ? "caller" : "callee"; }
     [[nodiscard]] bool web(End end, unsigned branch) const {
         return end == End::caller ? caller_web_ : branches_[branch].web;
@@ -247,11 +298,14 @@ private:
     }
 
     std::shared_ptr<NgPlane::Impl> plane_;
+    MediaPlane::Listener &listener_;
     std::string call_id_;
     std::size_t node_;
     bool caller_web_;
     End offerer_ = End::caller;
     std::vector<Branch> branches_;
+    unsigned settled_ = 0;
+    std::array<std::unique_ptr<Watch>, 2> watches_; // by End
     std::shared_ptr<bool> alive_;
 };
 
@@ -264,8 +318,8 @@ Result<std::unique_ptr<NgPlane>> NgPlane::open(Loop &loop, const std::vector<std
 NgPlane::~NgPlane() = default;
 
 Result<std::unique_ptr<MediaSession>> NgPlane::open(const std::string &call_id, bool caller_web,
-                                                    const Address &, Listener &) {
-    return std::unique_ptr<MediaSession>(std::make_unique<NgSession>(impl_, call_id, caller_web));
+                                                    const Address &, Listener &listener) {
+    return std::unique_ptr<MediaSession>(std::make_unique<NgSession>(impl_, call_id, caller_web, listener));
 }
 
 } // namespace offhook::bridge

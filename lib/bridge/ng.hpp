@@ -3,6 +3,7 @@
 // they started on; one that does not answer gets no new ones.
 #pragma once
 
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -39,5 +40,7 @@ private:
 // The commands for a description, as a dictionary without the command's name. Pure.
 Bencode::Dict ng_offer(bool from_web, bool to_web);
 Bencode::Dict ng_answer(bool from_web, bool to_web);
+// How many packets `tag` has sent, in the answer to a "query".
+std::int64_t ng_packets(const Bencode &answer, const std::string &tag);
 
 } // namespace offhook::bridge

@@ -25,8 +25,8 @@ public:
         std::chrono::system_clock::time_point when;
     };
     struct Limits {
-        std::size_t waiting = 4 * 1024 * 1024;     // bytes in memory, until the loop has time
-        std::uint64_t written = 256 * 1024 * 1024; // bytes altogether
+        std::size_t waiting = std::size_t{4} << 20U;       // bytes in memory, until the loop has time
+        std::uint64_t written = std::uint64_t{256} << 20U; // bytes altogether
     };
     using Write = std::function<void(const Packet &packet)>;
 

@@ -34,4 +34,14 @@ TEST_SUITE("bridge ng") {
         CHECK(Bencode(ng_answer(false, true)).text("ICE") == "force");
         CHECK(Bencode(ng_answer(true, false)).text("ICE") == "remove");
     }
+
+    TEST_CASE("the packets of one tag, over all its media") {
+        const auto answer = Bencode::parse(
+            "d4:tagsd6:calleed6:mediasld7:streamsld5:statsd7:packetsi9eeeeeee6:callerd6:mediasld7:streams"
+            "ld5:statsd7:packetsi5eeed5:statsd7:packetsi2eeeeed7:streamsld5:statsd7:packetsi1eeeeeeeee");
+        REQUIRE(answer);
+        CHECK(ng_packets(*answer, "caller") == 8);
+        CHECK(ng_packets(*answer, "nobody") == 0);
+        CHECK(ng_packets(*Bencode::parse("d4:tagsd6:callerd6:mediasli1eeeee"), "caller") == 0);
+    }
 }
