@@ -41,10 +41,10 @@ def bundled(name):
 
 
 class Pages:
-    """Serves tests/browser and the SIP libraries on http://127.0.0.1: a secure context, so that media may be used."""
+    """Serves tests/browser and a SIP library on http://127.0.0.1: a secure context, so that media may be used."""
 
-    def __init__(self):
-        scripts = {f"/{name}": str(bundled(name)) for name in LIBRARIES}
+    def __init__(self, library="jssip.js"):
+        scripts = {f"/{library}": str(bundled(library))}
 
         class Handler(http.server.SimpleHTTPRequestHandler):
             def __init__(self, *args):

@@ -7,7 +7,7 @@ from harness import Offhook, case, expect, expect_equal, expect_tone, workdir, w
 
 @case("bridge: SIP.js registers, calls and is called, holds, comes back over another connection", timeout=90)
 def sipjs():
-    bridge, pages, browser = Bridge(), Pages(), Chromium()
+    bridge, pages, browser = Bridge(), Pages("sipjs-bundle.js"), Chromium()
     recording = workdir() / "ben.record.wav"
     phone = answering(bridge, "ben", "--record", recording)
     page = WebPhone(browser, pages, bridge.web, "anna", USERS["anna"], page="sipjs.html", hz=700,
