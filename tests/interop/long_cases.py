@@ -92,9 +92,10 @@ def relay(one, other, loss, seed):
 
 def calls_through_loss(loss, seed, calls=200, at_once=12):
     """How many of `calls` between two processes were answered and ended by agreement, and what became of the others.
-    The callee rings for a second each time: it takes 15 calls a second from one address."""
+    The callee rings for a second each time: it takes 15 calls a second from one address. It stays to the end, for
+    those whose BYE has to be answered again."""
     callee = Offhook("answer", "--auto", "--delay", "1s", "--listen", "udp:127.0.0.2:0", "--public-address", "127.0.0.1",
-                     "--count", str(calls), "--at-once", "100", "--codecs", "pcmu", "--then", "wait", "--timeout", "400s",
+                     "--count", str(2 * calls), "--at-once", "100", "--codecs", "pcmu", "--then", "wait", "--timeout", "400s",
                      name="callee")
     phone, _ = running("--public-address", "127.0.0.1", "--codecs", "pcmu", host="127.0.0.3", timeout="400s")
     port = callee.port(host="127.0.0.2")
