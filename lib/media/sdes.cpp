@@ -47,14 +47,50 @@ bool starts(std::string_view text, std::string_view prefix) {
                               [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
 }
 
-// "inline:KEY|2^20": without the lifetime. An MKI ("|1:4") would have to be in every packet.
-std::optional<std::string_view> key_text(std::string_view parameters) {
-    constexpr std::string_view method = "inline:";
-    if (!starts(parameters, method) || parameters.find(';') != std::string_view::npos) return std::nullopt;
-    parameters.remove_prefix(method.size());
-    const std::size_t bar = std::min(parameters.find('|'), parameters.size());
-    if (parameters.substr(bar).find(':') != std::string_view::npos) return std::nullopt;
-    return parameters.substr(0, bar);
+constexpr std::string_view method = "inline:";
+constexpr unsigned longest_mki = 128; // RFC 4568 §6.1
+
+std::optional<unsigned> number(std::string_view text, unsigned most) {
+    unsigned value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (text.empty() || error != std::errc() || end != text.data() + text.size() || value > most)
+        return std::nullopt;
+    return value;
+}
+
+// "1:4" is 00 00 00 01. Values beyond 32 bits are not met.
+std::optional<std::vector<std::uint8_t>> decode_mki(std::string_view text) {
+    const std::size_t colon = text.find(':');
+    const auto value = number(text.substr(0, colon), UINT32_MAX);
+    const auto size = number(text.substr(colon + 1), longest_mki);
+    if (!value || !size || *size == 0 || (*size < 4 && *value >> (8 * *size) != 0)) return std::nullopt;
+    std::vector<std::uint8_t> bytes(*size);
+    for (std::size_t i = 0; i < std::min<std::size_t>(*size, 4); ++i)
+        bytes[*size - 1 - i] = static_cast<std::uint8_t>(*value >> (8 * i));
+    return bytes;
+}
+
+// "inline:KEY|2^20|1:4": key and MKI, without the lifetime. One key only.
+struct KeyParameters {
+    std::string_view key;
+    std::vector<std::uint8_t> mki;
+};
+
+std::optional<KeyParameters> key_parameters(std::string_view text) {
+    if (!starts(text, method) || text.find(';') != std::string_view::npos) return std::nullopt;
+    text.remove_prefix(method.size());
+    const std::size_t bar = std::min(text.find('|'), text.size());
+    KeyParameters out{text.substr(0, bar), {}};
+    for (text.remove_prefix(bar); !text.empty();) {
+        text.remove_prefix(1);
+        const auto field = text.substr(0, text.find('|'));
+        text.remove_prefix(field.size());
+        if (field.find(':') == std::string_view::npos) continue;
+        auto mki = decode_mki(field);
+        if (!mki || !text.empty()) return std::nullopt; // the last field it is
+        out.mki = std::move(*mki);
+    }
+    return out;
 }
 
 bool harmless(std::string_view session_parameter) {
@@ -70,14 +106,15 @@ std::optional<CryptoLine> parse_crypto(std::string_view value) {
     if (tag.empty() || tag.size() > 9 || error != std::errc() || end != tag.data() + tag.size())
         return std::nullopt;
     const auto *known = srtp_suite_named(suite);
-    const auto text = key_text(parameters);
-    if (known == nullptr || !text) return std::nullopt;
-    const auto key = decode_key(*text, known->suite);
+    auto given = key_parameters(parameters);
+    if (known == nullptr || !given) return std::nullopt;
+    const auto key = decode_key(given->key, known->suite);
     if (!key) return std::nullopt;
     for (auto word = take_word(value); !word.empty(); word = take_word(value))
         if (!harmless(word)) return std::nullopt;
     line.suite_name = suite;
     line.key = *key;
+    line.mki = std::move(given->mki);
     return line;
 }
 

@@ -13,14 +13,15 @@ namespace offhook::media {
 
 struct CryptoLine {
     unsigned tag = 1;
-    std::string suite_name; // as the peer writes it, for the answer to repeat
-    SrtpKey key;            // of the side that wrote the line
+    std::string suite_name;        // as the peer writes it, for the answer to repeat
+    SrtpKey key;                   // of the side that wrote the line
+    std::vector<std::uint8_t> mki; // in each packet that is protected with it; empty: none
 };
 
 // The value of a=crypto. Nothing for what cannot be used: an unknown suite, a key of another length or with
-// another encoding, several keys or an MKI, session parameters that weaken the stream or that we do not know
-// (RFC 4568 §6.3.8: those without "-" in front must be understood). A lifetime is read over: no call reaches
-// it.
+// another encoding, several keys, an MKI longer than 128 bytes, session parameters that weaken the stream or
+// that we do not know (RFC 4568 §6.3.8: those without "-" in front must be understood). A lifetime is read
+// over: no call reaches it.
 std::optional<CryptoLine> parse_crypto(std::string_view value);
 std::string encode(const CryptoLine &line); // the value of a=crypto
 

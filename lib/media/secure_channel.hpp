@@ -35,11 +35,13 @@ private:
         SrtpStream stream;
     };
     Packet counted(Packet packet) noexcept;
+    [[nodiscard]] Packet without_mki(std::span<std::uint8_t> packet, bool control) const noexcept;
     static Result<SrtpStream *> stream_of(std::vector<std::unique_ptr<Keyed>> &list, const SrtpKey &key,
                                           SrtpStream::Way way);
 
     std::vector<std::unique_ptr<Keyed>> sending_, receiving_; // every key used so far, the newest last
     SrtpStream *send_ = nullptr, *receive_ = nullptr;         // those in use
+    std::vector<std::uint8_t> receive_mki_;
     bool required_ = false;
     std::uint64_t rejected_ = 0;
 };

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <vector>
 
 namespace offhook::media {
 
@@ -59,6 +60,7 @@ private:
 // What protects one session: ours for what we send, the peer's for what arrives.
 struct SrtpKeys {
     SrtpKey send, receive;
+    std::vector<std::uint8_t> receive_mki; // in each of the peer's packets (RFC 3711 §3.1); empty: none
     friend bool operator==(const SrtpKeys &, const SrtpKeys &) = default;
 };
 

@@ -145,7 +145,7 @@ Result<AgreedTransport> TransportNegotiation::read_answered_keys(const SdpMedia 
             line.tag >= 1 && line.tag <= offered.size() && offered[line.tag - 1] == line.key.suite();
         if (!ours) continue;
         AgreedTransport agreed;
-        agreed.sdes = SrtpKeys{own_key(line.key.suite()), line.key};
+        agreed.sdes = SrtpKeys{own_key(line.key.suite()), line.key, line.mki};
         return agreed;
     }
     // A key that we cannot read is no answer to "encrypted or plain", least of all "plain".
@@ -163,7 +163,7 @@ std::optional<AgreedTransport> TransportNegotiation::read_offered_sdes(const Sdp
     if (chosen == lines.end()) return std::nullopt;
     AgreedTransport agreed;
     agreed.answer = CryptoLine{chosen->tag, chosen->suite_name, own_key(chosen->key.suite())};
-    agreed.sdes = SrtpKeys{agreed.answer->key, chosen->key};
+    agreed.sdes = SrtpKeys{agreed.answer->key, chosen->key, chosen->mki};
     return agreed;
 }
 

@@ -7,6 +7,7 @@
 #include <doctest/doctest.h>
 #include <srtp2/srtp.h>
 
+#include "media/secure_channel.hpp"
 #include "media/srtp.hpp"
 #include "media/srtp_window.hpp"
 
@@ -19,7 +20,7 @@ using Packet = std::vector<std::uint8_t>;
 // The reference implementation with one key, one way.
 class Reference {
 public:
-    Reference(const SrtpKey &key, bool outbound) {
+    Reference(const SrtpKey &key, bool outbound, Packet mki = {}) : mki_(std::move(mki)) {
         static const bool ready = srtp_init() == srtp_err_status_ok;
         REQUIRE(ready);
         srtp_policy_t policy{};
@@ -27,7 +28,14 @@ public:
         set(key.suite(), policy.rtcp, false);
         policy.ssrc.type = outbound ? ssrc_any_outbound : ssrc_any_inbound;
         master_.assign(key.bytes().begin(), key.bytes().end());
-        policy.key = master_.data();
+        srtp_master_key_t marked{master_.data(), mki_.data(), static_cast<unsigned>(mki_.size())};
+        srtp_master_key_t *list = &marked;
+        if (mki_.empty()) {
+            policy.key = master_.data();
+        } else {
+            policy.keys = &list;
+            policy.num_master_keys = 1;
+        }
         policy.window_size = 1024;
         REQUIRE(srtp_create(&context_, &policy) == srtp_err_status_ok);
     }
@@ -61,7 +69,7 @@ private:
         }
     }
     srtp_t context_ = nullptr;
-    Packet master_;
+    Packet master_, mki_;
 };
 
 Packet rtp(std::mt19937 &random, std::uint16_t sequence) {
@@ -123,6 +131,37 @@ Packet from_hex(const std::string &text) {
 } // namespace
 
 TEST_SUITE("srtp reference") {
+    TEST_CASE("an MKI (RFC 3711 §3.1) as libsrtp2 writes it is taken out, another one or none refused") {
+        std::mt19937 random{4568}; // NOLINT(cert-msc51-cpp): the same each time
+        const Reference::Transform marked_rtp = [](srtp_t context, void *packet, int *size) {
+            return srtp_protect_mki(context, packet, size, 1, 0);
+        };
+        const Reference::Transform marked_rtcp = [](srtp_t context, void *packet, int *size) {
+            return srtp_protect_rtcp_mki(context, packet, size, 1, 0);
+        };
+        for (const auto &suite : srtp_suites())
+            for (const Packet &mki : {Packet{1}, Packet{0, 0, 0, 1}, Packet(16, 0xab)}) {
+                CAPTURE(suite.sdes_name);
+                CAPTURE(mki.size());
+                const auto key = SrtpKey::random(suite.suite), back = SrtpKey::random(suite.suite);
+                Reference theirs(key, true, mki);
+                SecureChannel ours, deaf;
+                REQUIRE(ours.use({back, key, mki}));
+                REQUIRE(deaf.use({back, key, Packet(mki.size(), 0x55)}));
+                for (std::uint16_t sequence = 1; sequence < 20; ++sequence) {
+                    for (const bool control : {false, true}) {
+                        const Packet plain = control ? rtcp(random) : rtp(random, sequence);
+                        Packet sealed = theirs.run(control ? marked_rtcp : marked_rtp, plain), copy = sealed;
+                        REQUIRE_FALSE(sealed.empty());
+                        CHECK_FALSE((control ? deaf.open_rtcp(copy) : deaf.open_rtp(copy)).has_value());
+                        const auto opened = control ? ours.open_rtcp(sealed) : ours.open_rtp(sealed);
+                        REQUIRE(opened.has_value());
+                        CHECK(std::ranges::equal(*opened, plain));
+                    }
+                }
+            }
+    }
+
     TEST_CASE("libsrtp2 reads what we write and we read what it writes, byte for byte") {
         std::mt19937 random{3711}; // NOLINT(cert-msc51-cpp): the same each time
         for (const auto &suite : srtp_suites()) {
