@@ -236,9 +236,23 @@ Resolver::~Resolver() = default;
 
 std::unique_ptr<Resolver::Query> Resolver::resolve(const Uri &uri, std::optional<TransportKind> preferred,
                                                    Done done) {
+    return start(plan_resolution(uri, preferred), std::move(done));
+}
+
+std::unique_ptr<Resolver::Query> Resolver::resolve_service(const std::string &host,
+                                                           const std::string &service,
+                                                           std::uint16_t default_port, Done done) {
+    ResolvePlan plan;
+    plan.host = host;
+    plan.port = default_port;
+    plan.srv.push_back({TransportKind::udp, service + "." + host});
+    return start(plan, std::move(done));
+}
+
+std::unique_ptr<Resolver::Query> Resolver::start(const Result<ResolvePlan> &plan, Done done) {
     HostLookup *hosts = self_->options.nameservers.empty() ? &self_->host_lookup() : nullptr;
     auto resolution = std::make_shared<Resolution>(self_->loop, self_->dns, hosts, std::move(done));
-    resolution->start(plan_resolution(uri, preferred), self_->options.deadline);
+    resolution->start(plan, self_->options.deadline);
     return std::make_unique<Handle>(std::move(resolution));
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/loop.hpp"
+#include "sip/resolve_plan.hpp"
 #include "sip/transport.hpp"
 #include "sip/uri.hpp"
 
@@ -41,9 +42,16 @@ public:
     // ("no address for pbx.example.com: Name or service not known").
     [[nodiscard]] std::unique_ptr<Query> resolve(const Uri &uri, std::optional<TransportKind> preferred,
                                                  Done done);
+    // Another service than SIP, by RFC 2782: the SRV records of `service` ("_stun._udp") in the domain
+    // `host`; without any, the addresses of `host` itself with `default_port`. The hops' transport says
+    // nothing.
+    [[nodiscard]] std::unique_ptr<Query> resolve_service(const std::string &host, const std::string &service,
+                                                         std::uint16_t default_port, Done done);
 
 private:
     struct Self;
+    [[nodiscard]] std::unique_ptr<Query> start(const Result<ResolvePlan> &plan, Done done);
+
     std::shared_ptr<Self> self_;
 };
 

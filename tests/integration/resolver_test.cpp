@@ -14,9 +14,15 @@ struct Resolving {
     Resolving() : dns(loop) {}
 
     std::string resolve(Resolver &resolver, const char *text, std::optional<TransportKind> preferred = {}) {
+        return answer_to([&](Resolver::Done done) {
+            return resolver.resolve(Uri::parse(text).value(), preferred, std::move(done));
+        });
+    }
+    template <class Ask>
+    std::string answer_to(Ask ask) {
         std::string result = "nothing";
         bool done = false;
-        const auto query = resolver.resolve(Uri::parse(text).value(), preferred, [&](const auto &hops) {
+        const auto query = ask([&](const auto &hops) {
             done = true;
             result = hops ? "" : hops.error().what;
             if (hops)
@@ -73,6 +79,25 @@ TEST_SUITE("resolver") {
         CHECK(resolve(resolver, "sip:pbx.example.com:5070") == "udp:192.0.2.7:5070/pbx.example.com ");
         for (std::size_t i = before; i < dns.asked().size(); ++i)
             CHECK(dns.asked()[i].find("_sip") == std::string::npos);
+    }
+
+    TEST_CASE_FIXTURE(Resolving,
+                      "another service than SIP: by SRV, else the host with the service's own port") {
+        dns.add_srv("_turns._tcp.example.com", 20, 0, 5350, "two.example.net");
+        dns.add_srv("_turns._tcp.example.com", 10, 0, 443, "one.example.net");
+        dns.add_a("one.example.net", "192.0.2.1");
+        dns.add_a("two.example.net", "192.0.2.2");
+        dns.add_a("example.org", "192.0.2.9");
+        Resolver resolver(loop, with_dns());
+        const auto service = [&](const char *host, const char *name, std::uint16_t port) {
+            return answer_to([&](Resolver::Done done) {
+                return resolver.resolve_service(host, name, port, std::move(done));
+            });
+        };
+        CHECK(service("example.com", "_turns._tcp", 5349) ==
+              "udp:192.0.2.1:443/example.com udp:192.0.2.2:5350/example.com ");
+        CHECK(service("example.org", "_stun._udp", 3478) == "udp:192.0.2.9:3478/example.org ");
+        CHECK(dns.asked().front() == "SRV _turns._tcp.example.com");
     }
 
     TEST_CASE_FIXTURE(Resolving, "a name that does not exist is an error that names it") {
