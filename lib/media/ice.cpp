@@ -10,7 +10,8 @@ namespace offhook::media {
 
 namespace {
 
-constexpr std::size_t most_candidates = 64;
+constexpr std::size_t most_candidates = 64, most_named = 2;
+constexpr std::size_t longest_name = 128;
 
 // 6 bits a character, from RFC 8839's ice-char.
 std::string random_text(std::size_t length) {
@@ -46,17 +47,6 @@ std::optional<IceCandidateType> type_named(std::string_view text) {
     for (const Type type : {Type::host, Type::server_reflexive, Type::peer_reflexive, Type::relayed})
         if (is(text, name(type))) return type;
     return std::nullopt;
-}
-
-// CVE-2020-26262's kin: checks must not be steered to a group or to nobody. Loopback stays allowed: it is
-// where two phones on one machine meet, and a check reveals nothing there.
-bool may_be_checked(const Address &address) {
-    if (address.port() == 0 || address.is_any()) return false;
-    const std::string ip = address.ip();
-    if (address.family() == AF_INET6) return !ip.starts_with("ff");
-    unsigned first = 0;
-    (void)std::from_chars(ip.data(), ip.data() + ip.size(), first);
-    return first != 0 && first < 224;
 }
 
 bool ice_chars(std::string_view text, std::size_t shortest) {
@@ -103,23 +93,68 @@ std::uint32_t ice_priority(IceCandidateType type, std::uint16_t local_preference
            (256 - component);
 }
 
-std::optional<IceCandidate> parse_candidate(std::string_view value) {
+namespace {
+
+// All but the address; "1 1 UDP 2130706431 HOST PORT typ host".
+struct Line {
     IceCandidate candidate;
+    std::string_view host;
+    std::uint16_t port = 0;
+};
+
+std::optional<Line> read_line(std::string_view value) {
+    Line line;
+    IceCandidate &candidate = line.candidate;
     candidate.foundation = take_word(value);
     const auto component = take_word(value), transport = take_word(value), priority = take_word(value);
-    const auto host = take_word(value), port = take_word(value), typ = take_word(value),
-               type = take_word(value);
-    std::uint16_t number = 0;
+    line.host = take_word(value);
+    const auto port = take_word(value), typ = take_word(value), type = take_word(value);
     if (!ice_chars(candidate.foundation, 1) || candidate.foundation.size() > 32 || !is(transport, "udp") ||
         !is(typ, "typ") || !read(component, candidate.component) || candidate.component < 1 ||
-        candidate.component > 2 || !read(priority, candidate.priority) || !read(port, number))
+        candidate.component > 2 || !read(priority, candidate.priority) || !read(port, line.port))
         return std::nullopt;
-    const auto address = Address::parse(host, number);
     const auto known = type_named(type);
-    if (!address || !may_be_checked(*address) || !known) return std::nullopt;
-    candidate.address = *address;
+    if (!known) return std::nullopt;
     candidate.type = *known;
-    return candidate;
+    return line;
+}
+
+bool mdns_name(std::string_view host) {
+    constexpr std::string_view domain = ".local";
+    return host.size() > domain.size() && host.size() <= longest_name &&
+           is(host.substr(host.size() - domain.size()), domain) && host.front() != '.' &&
+           host.front() != '-' && std::ranges::all_of(host, [](unsigned char c) {
+               return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                      c == '-' || c == '.';
+           });
+}
+
+} // namespace
+
+// CVE-2020-26262's kin: checks must not be steered to a group or to nobody. Loopback stays allowed: it is
+// where two phones on one machine meet, and a check reveals nothing there.
+bool may_be_checked(const Address &address) {
+    if (address.port() == 0 || address.is_any()) return false;
+    const std::string ip = address.ip();
+    if (address.family() == AF_INET6) return !ip.starts_with("ff");
+    unsigned first = 0;
+    (void)std::from_chars(ip.data(), ip.data() + ip.size(), first);
+    return first != 0 && first < 224;
+}
+
+std::optional<IceCandidate> parse_candidate(std::string_view value) {
+    auto line = read_line(value);
+    if (!line) return std::nullopt;
+    const auto address = Address::parse(line->host, line->port);
+    if (!address || !may_be_checked(*address)) return std::nullopt;
+    line->candidate.address = *address;
+    return std::move(line->candidate);
+}
+
+std::optional<NamedCandidate> parse_named_candidate(std::string_view value) {
+    auto line = read_line(value);
+    if (!line || line->port == 0 || !mdns_name(line->host)) return std::nullopt;
+    return NamedCandidate{std::move(line->candidate), std::string(line->host), line->port};
 }
 
 std::string encode(const IceCandidate &candidate) {
@@ -140,6 +175,8 @@ std::optional<IceDescription> ice_description(const SdpMedia &media, const Sdp &
         if (attribute.name != "candidate" || ice.candidates.size() == most_candidates) continue;
         if (auto candidate = parse_candidate(attribute.value))
             ice.candidates.push_back(std::move(*candidate));
+        else if (auto named = parse_named_candidate(attribute.value); named && ice.named.size() < most_named)
+            ice.named.push_back(std::move(*named));
     }
     return ice;
 }

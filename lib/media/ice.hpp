@@ -35,10 +35,19 @@ struct IceCandidate {
 std::uint32_t ice_priority(IceCandidateType type, std::uint16_t local_preference,
                            unsigned component) noexcept;
 
-// The value of a=candidate. Nothing for what we cannot use: TCP, host names (mDNS: skipped, the check that
-// comes from there makes a peer-reflexive candidate), components beyond 2, and addresses that nothing may be
-// sent to.
+// A host that is named instead of its address, which stays private (mDNS, RFC 8828 §5.2).
+struct NamedCandidate {
+    IceCandidate candidate; // without an address
+    std::string host;       // "….local"
+    std::uint16_t port = 0;
+};
+
+// The value of a=candidate. Nothing for what we cannot use: TCP, host names, components beyond 2, and
+// addresses that nothing may be sent to.
 std::optional<IceCandidate> parse_candidate(std::string_view value);
+std::optional<NamedCandidate> parse_named_candidate(std::string_view value);
+// Not of a group, nor of nobody: checks must not be steered there.
+bool may_be_checked(const Address &address);
 std::string encode(const IceCandidate &candidate);
 
 // One side's ICE in the description of one media section.
@@ -46,6 +55,7 @@ struct IceDescription {
     IceCredentials credentials;
     std::vector<IceCandidate> candidates; // at most 64 are read
     bool lite = false;
+    std::vector<NamedCandidate> named; // at most 2 are read: each is a question to the network
 };
 // Attributes of the media section, else of the session. Nothing without both a ufrag and a password in
 // RFC 8839's bounds.

@@ -12,7 +12,6 @@ constexpr std::size_t most_pairs = 100; // RFC 8445 §6.1.2.5
 constexpr std::size_t most_early = 16, most_validated = 64;
 constexpr unsigned most_sends = 6; // 250, 500, 1000, 1600, 1600, 1600 ms: 6.5 s
 constexpr Duration first_wait{250}, longest_wait{1600};
-constexpr std::uint16_t only_address = 65535;
 
 Duration wait_after(unsigned sent) {
     return std::min(first_wait * (1 << std::min(sent - 1, 4U)), longest_wait);
@@ -25,7 +24,7 @@ IceAgent::IceAgent(std::vector<IceBase> bases, IceCredentials local, bool contro
       tie_breaker_(random_u64()), timing_(timing) {}
 
 std::uint32_t IceAgent::base_priority(const IceBase &base) noexcept {
-    return ice_priority(base.relayed ? IceCandidateType::relayed : IceCandidateType::host, only_address,
+    return ice_priority(base.relayed ? IceCandidateType::relayed : IceCandidateType::host, base.preference,
                         base.component);
 }
 
@@ -81,6 +80,10 @@ IceAgent::Step IceAgent::set_remote(const IceDescription &remote, unsigned compo
     for (const Early &check : std::exchange(early_, {}))
         checked_by_peer(check, step, now);
     return step;
+}
+
+void IceAgent::add_remote(const IceCandidate &candidate) {
+    if (remote_ && checking_) pair_up({candidate.address, candidate.component, candidate.priority});
 }
 
 IceAgent::Step IceAgent::received(std::size_t base, const Address &from, Bytes datagram, TimePoint now) {
@@ -253,7 +256,7 @@ std::vector<std::uint8_t> IceAgent::check_packet(const StunTransaction &transact
     writer.add(StunAttribute::username, remote.ufrag + ":" + local.ufrag)
         .add_number(StunAttribute::priority,
                     ice_priority(IceCandidateType::peer_reflexive,
-                                 base.relayed ? only_address / 2 : only_address, base.component))
+                                 base.relayed ? base.preference / 2U : base.preference, base.component))
         .add_long(controlling_ ? StunAttribute::ice_controlling : StunAttribute::ice_controlled,
                   tie_breaker_);
     if (use_candidate) writer.add_flag(StunAttribute::use_candidate);

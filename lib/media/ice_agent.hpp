@@ -19,6 +19,7 @@ struct IceBase {
     Address
         address; // as the peer would see it without a NAT; of a relayed base: the server's relayed address
     bool relayed = false;
+    std::uint16_t preference = 65535; // among bases of its kind (RFC 8445 §5.1.2.1)
 };
 
 class IceAgent {
@@ -57,6 +58,9 @@ public:
     // The peer's description, `components` 1 with rtcp-mux. Another ufrag or password than before is its side
     // of a restart; the same again changes nothing.
     Step set_remote(const IceDescription &remote, unsigned components, TimePoint now);
+
+    // Another candidate of the peer, of the description set last: its address was not known then.
+    void add_remote(const IceCandidate &candidate);
 
     // Any STUN datagram that came to a base.
     Step received(std::size_t base, const Address &from, Bytes datagram, TimePoint now);

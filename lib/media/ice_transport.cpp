@@ -6,7 +6,7 @@ namespace offhook::media {
 
 namespace {
 
-constexpr std::uint16_t only_address = 65535;
+constexpr std::uint16_t best_preference = 65535, preference_step = 256;
 
 std::string_view way_name(IceServer::Way way) {
     return way == IceServer::Way::udp ? "udp" : way == IceServer::Way::tcp ? "tcp" : "tls";
@@ -23,7 +23,7 @@ IceTransport::~IceTransport() {
             if (relay->stream)
                 relay->stream->send(packet);
             else
-                events_.send(relay->component, relay->server.address, packet);
+                events_.send(relay->socket, relay->server.address, packet);
     }
 }
 
@@ -31,33 +31,53 @@ void IceTransport::set_controlling(bool controlling) noexcept {
     controlling_ = controlling;
 }
 
-void IceTransport::gather(std::vector<Address> local, const std::vector<IceServer> &servers,
+void IceTransport::gather(std::vector<Socket> sockets, const std::vector<IceServer> &servers,
                           std::function<void()> done) {
-    local_ = std::move(local);
+    sockets_ = std::move(sockets);
     done_ = std::move(done);
     gather_until_ = loop_.now() + options_.gather_patience;
-    for (unsigned component = 1; component <= local_.size(); ++component)
+    for (std::size_t socket = 0; socket < sockets_.size(); ++socket)
         for (const IceServer &server : servers) {
-            if (server.address.family() != local_[component - 1].family()) continue;
+            if (server.address.family() != sockets_[socket].address.family() || !first_of_family(socket))
+                continue;
             if (server.kind == IceServer::Kind::stun)
-                start_query(component, server);
+                start_query(socket, server);
             else
-                start_relay(component, server);
+                start_relay(socket, server);
         }
     look_whether_gathered();
     arm();
 }
 
-void IceTransport::start_query(unsigned component, const IceServer &server) {
-    queries_.push_back(std::make_unique<Query>(Query{component, server.address, {}}));
+std::size_t IceTransport::first_socket(unsigned component) const noexcept {
+    const auto found = std::ranges::find(sockets_, component, &Socket::component);
+    return static_cast<std::size_t>(found - sockets_.begin());
+}
+
+bool IceTransport::first_of_family(std::size_t socket) const noexcept {
+    const Socket &self = sockets_[socket];
+    const auto found = std::ranges::find_if(sockets_, [&](const Socket &other) {
+        return other.component == self.component && other.address.family() == self.address.family();
+    });
+    return &*found == &self;
+}
+
+unsigned IceTransport::address_number(std::size_t socket) const noexcept {
+    return static_cast<unsigned>(
+        std::count_if(sockets_.begin(), sockets_.begin() + static_cast<std::ptrdiff_t>(socket),
+                      [&](const Socket &other) { return other.component == sockets_[socket].component; }));
+}
+
+void IceTransport::start_query(std::size_t socket, const IceServer &server) {
+    queries_.push_back(std::make_unique<Query>(Query{socket, server.address, {}}));
     Query &query = *queries_.back();
     dispatch(query, query.stun.start(loop_.now()));
 }
 
-void IceTransport::start_relay(unsigned component, const IceServer &server) {
+void IceTransport::start_relay(std::size_t socket, const IceServer &server) {
     const bool reliable = server.way != IceServer::Way::udp;
     relays_.push_back(std::make_unique<Relay>(
-        Relay{component, server,
+        Relay{socket, sockets_[socket].component, server,
               TurnClient({server.user, server.password, reliable, server.address.family() == AF_INET6}),
               nullptr, std::nullopt, false}));
     Relay &relay = *relays_.back();
@@ -84,7 +104,7 @@ void IceTransport::start_relay(unsigned component, const IceServer &server) {
 }
 
 void IceTransport::dispatch(Query &query, StunQuery::Step step) {
-    if (!step.send.empty()) events_.send(query.component, query.server, step.send);
+    if (!step.send.empty()) events_.send(query.socket, query.server, step.send);
     if (step.done && !query.stun.mapped())
         events_.trouble("the STUN server " + query.server.to_string() + " does not answer");
     if (step.done) look_whether_gathered();
@@ -95,7 +115,7 @@ void IceTransport::dispatch(Relay &relay, TurnClient::Step step) {
         if (relay.stream)
             relay.stream->send(packet);
         else
-            events_.send(relay.component, relay.server.address, packet);
+            events_.send(relay.socket, relay.server.address, packet);
     if (step.failed) {
         events_.trouble("TURN over " + std::string(way_name(relay.server.way)) + " at " +
                         relay.server.address.to_string() + ": " + step.failed->what);
@@ -123,7 +143,7 @@ void IceTransport::dispatch(IceAgent::Step step) {
     for (const auto &send : step.send) {
         const IceBase &base = bases_[send.base];
         if (!base.relayed)
-            events_.send(base.component, send.to, send.bytes);
+            events_.send(base_sockets_[send.base], send.to, send.bytes);
         else if (Relay *relay = relay_of(send.base))
             dispatch(*relay, relay->client.send(send.to, send.bytes, loop_.now()));
     }
@@ -156,21 +176,22 @@ void IceTransport::look_whether_gathered() {
         gather_until_ = std::min(gather_until_, loop_.now());
 }
 
-std::optional<Address> IceTransport::mapped(unsigned component) const {
+std::optional<Address> IceTransport::mapped(std::size_t socket) const {
     for (const auto &query : queries_)
-        if (query->component == component && query->stun.mapped()) return query->stun.mapped();
+        if (query->socket == socket && query->stun.mapped()) return query->stun.mapped();
     for (const auto &relay : relays_)
-        if (relay->component == component && !relay->stream && relay->client.mapped())
+        if (relay->socket == socket && !relay->stream && relay->client.mapped())
             return relay->client.mapped();
     return std::nullopt;
 }
 
 Address IceTransport::default_address(unsigned component) const {
-    const Address &socket = local_.at(component - 1);
+    const std::size_t first = first_socket(component);
+    const Address &socket = sockets_.at(first).address;
     if (options_.relay_only)
         for (const auto &relay : relays_)
             if (relay->component == component && relay->client.relayed()) return *relay->client.relayed();
-    return options_.public_ip.empty() ? mapped(component).value_or(socket) : socket;
+    return options_.public_ip.empty() ? mapped(first).value_or(socket) : socket;
 }
 
 void IceTransport::leave_out_the_silent() {
@@ -195,42 +216,48 @@ void IceTransport::finish_gathering() {
     if (done_) std::exchange(done_, nullptr)();
 }
 
-void IceTransport::offer(std::string foundation, unsigned component, IceCandidateType type,
+void IceTransport::offer(std::string foundation, const IceBase &base, IceCandidateType type,
                          const Address &address, const Address &related) {
-    candidates_.push_back({std::move(foundation), component, ice_priority(type, only_address, component),
-                           address, type, related});
+    candidates_.push_back({std::move(foundation), base.component,
+                           ice_priority(type, base.preference, base.component), address, type, related});
 }
 
 // The socket, and how the outside sees it: the base is the same, so that needs no pairs of its own.
-void IceTransport::offer_socket(unsigned component) {
-    const Address &socket = local_[component - 1];
-    bases_.push_back({component, socket, false});
-    offer("h", component, IceCandidateType::host, socket, {});
-    auto outside = mapped(component);
-    if (!options_.public_ip.empty())
-        if (auto address = Address::parse(options_.public_ip, socket.port())) outside = *address;
-    if (outside && !(*outside == socket))
-        offer("s", component, IceCandidateType::server_reflexive, *outside, socket);
+void IceTransport::offer_socket(std::size_t socket) {
+    const Address &address = sockets_[socket].address;
+    const unsigned number = address_number(socket);
+    const std::string which = std::to_string(number);
+    const IceBase base{sockets_[socket].component, address, false,
+                       static_cast<std::uint16_t>(best_preference - preference_step * number)};
+    bases_.push_back(base);
+    base_sockets_.push_back(socket);
+    offer("h" + which, base, IceCandidateType::host, address, {});
+    auto outside = mapped(socket);
+    if (!options_.public_ip.empty() && number == 0)
+        if (auto known = Address::parse(options_.public_ip, address.port())) outside = *known;
+    if (outside && !(*outside == address))
+        offer("s" + which, base, IceCandidateType::server_reflexive, *outside, address);
 }
 
-void IceTransport::offer_relays(unsigned component) {
-    const Address &socket = local_[component - 1];
+void IceTransport::offer_relays(std::size_t socket) {
+    const Address &local = sockets_[socket].address;
     for (const auto &relay : relays_) {
         const auto &address = relay->client.relayed();
-        if (relay->component != component || !address) continue;
+        if (relay->socket != socket || !address) continue;
         relay->base = bases_.size();
-        bases_.push_back({component, *address, true});
+        const IceBase base{relay->component, *address, true};
+        bases_.push_back(base);
+        base_sockets_.push_back(socket);
         // raddr is for diagnosis only; with relay_only it would tell what is to be kept.
-        offer("r" + std::string(way_name(relay->server.way)), component, IceCandidateType::relayed, *address,
-              options_.relay_only ? Address::any(socket.family(), 9)
-                                  : relay->client.mapped().value_or(socket));
+        offer("r" + std::string(way_name(relay->server.way)), base, IceCandidateType::relayed, *address,
+              options_.relay_only ? Address::any(local.family(), 9) : relay->client.mapped().value_or(local));
     }
 }
 
 void IceTransport::make_agent() {
-    for (unsigned component = 1; component <= local_.size(); ++component) {
-        if (!options_.relay_only) offer_socket(component);
-        offer_relays(component);
+    for (std::size_t socket = 0; socket < sockets_.size(); ++socket) {
+        if (!options_.relay_only) offer_socket(socket);
+        offer_relays(socket);
     }
     agent_.emplace(bases_, IceCredentials::random(), controlling_, options_.timing);
 }
@@ -255,23 +282,29 @@ void IceTransport::set_remote(const IceDescription &remote, unsigned components)
     arm();
 }
 
+void IceTransport::add_remote(const IceCandidate &candidate) {
+    if (!agent_) return;
+    agent_->add_remote(candidate);
+    arm();
+}
+
 bool IceTransport::is_server(const Address &from) const noexcept {
     return std::ranges::any_of(queries_, [&](const auto &query) { return query->server == from; }) ||
            std::ranges::any_of(
                relays_, [&](const auto &relay) { return !relay->stream && relay->server.address == from; });
 }
 
-void IceTransport::received(unsigned component, const Address &from, Bytes datagram) {
+void IceTransport::received(std::size_t socket, const Address &from, Bytes datagram) {
     const auto now = loop_.now();
     for (auto &query : queries_)
-        if (query->component == component && query->server == from)
+        if (query->socket == socket && query->server == from)
             dispatch(*query, query->stun.received(datagram));
     for (auto &relay : relays_)
-        if (relay->component == component && !relay->stream && relay->server.address == from)
+        if (relay->socket == socket && !relay->stream && relay->server.address == from)
             dispatch(*relay, relay->client.received(datagram, now));
     if (agent_ && !options_.relay_only && looks_like_stun(datagram))
         for (std::size_t base = 0; base < bases_.size(); ++base)
-            if (bases_[base].component == component && !bases_[base].relayed)
+            if (base_sockets_[base] == socket && !bases_[base].relayed)
                 dispatch(agent_->received(base, from, datagram, now));
     arm();
 }
@@ -282,7 +315,7 @@ void IceTransport::send(unsigned component, Bytes datagram) {
     if (Relay *relay = relay_of(pair.base))
         dispatch(*relay, relay->client.send(pair.remote, datagram, loop_.now()));
     else
-        events_.send(component, pair.remote, datagram);
+        events_.send(base_sockets_[pair.base], pair.remote, datagram);
 }
 
 std::string IceTransport::describe_pair() const {

@@ -37,7 +37,7 @@ public:
         IceAgent::Timing timing{};
     };
     struct Events {
-        std::function<void(unsigned component, const Address &to, Bytes datagram)> send; // from our socket
+        std::function<void(std::size_t socket, const Address &to, Bytes datagram)> send; // from our socket
         // A datagram of the peer that came through a relay, STUN taken out.
         std::function<void(unsigned component, const Address &from, std::span<std::uint8_t> datagram)>
             relayed;
@@ -52,22 +52,28 @@ public:
     IceTransport(const IceTransport &) = delete;
     IceTransport &operator=(const IceTransport &) = delete;
 
-    // `local`: our sockets, one a component. `done` comes once: at once when there is nobody to ask.
-    void gather(std::vector<Address> local, const std::vector<IceServer> &servers,
+    struct Socket {
+        unsigned component = 1;
+        Address address;
+    };
+    // `sockets`: ours, of each address those of its components, the best address first. Servers are asked
+    // from the first address of their family. `done` comes once: at once when there is nobody to ask.
+    void gather(std::vector<Socket> sockets, const std::vector<IceServer> &servers,
                 std::function<void()> done);
     [[nodiscard]] bool relay_only() const noexcept { return options_.relay_only; }
     [[nodiscard]] bool gathered() const noexcept { return gathered_; }
     [[nodiscard]] std::optional<IceDescription> description() const; // absent without ICE
-    // For peers without ICE: how the outside sees the socket of the component, if we know, else the socket.
+    // For peers without ICE: how the outside sees the component's first socket, if we know, else the socket.
     [[nodiscard]] Address default_address(unsigned component) const;
 
     void restart();                                  // new credentials, for the next offer or answer
     void set_controlling(bool controlling) noexcept; // before gather(): the offerer does
     void set_remote(const IceDescription &remote, unsigned components);
-    void give_up() noexcept { agent_.reset(); } // the peer has no ICE
+    void add_remote(const IceCandidate &candidate); // of the description set last
+    void give_up() noexcept { agent_.reset(); }     // the peer has no ICE
 
     // A STUN or ChannelData datagram from a socket of ours.
-    void received(unsigned component, const Address &from, Bytes datagram);
+    void received(std::size_t socket, const Address &from, Bytes datagram);
     [[nodiscard]] bool is_server(const Address &from) const noexcept;
     void send(unsigned component, Bytes datagram); // over the selected pair, else dropped
     [[nodiscard]] bool active() const noexcept { return agent_ && remote_set_; }
@@ -81,11 +87,12 @@ public:
 
 private:
     struct Query {
-        unsigned component = 1;
+        std::size_t socket = 0;
         Address server;
         StunQuery stun;
     };
     struct Relay {
+        std::size_t socket = 0;
         unsigned component = 1;
         IceServer server;
         TurnClient client;
@@ -94,8 +101,8 @@ private:
         bool settled = false; // allocated or failed
     };
 
-    void start_query(unsigned component, const IceServer &server);
-    void start_relay(unsigned component, const IceServer &server);
+    void start_query(std::size_t socket, const IceServer &server);
+    void start_relay(std::size_t socket, const IceServer &server);
     void dispatch(Query &query, StunQuery::Step step);
     void dispatch(Relay &relay, TurnClient::Step step);
     void from_peer(Relay &relay, TurnClient::Data data);
@@ -105,11 +112,14 @@ private:
     void finish_gathering();
     void leave_out_the_silent();
     void make_agent();
-    void offer(std::string foundation, unsigned component, IceCandidateType type, const Address &address,
+    void offer(std::string foundation, const IceBase &base, IceCandidateType type, const Address &address,
                const Address &related);
-    void offer_socket(unsigned component);
-    void offer_relays(unsigned component);
-    [[nodiscard]] std::optional<Address> mapped(unsigned component) const;
+    void offer_socket(std::size_t socket);
+    void offer_relays(std::size_t socket);
+    [[nodiscard]] std::optional<Address> mapped(std::size_t socket) const;
+    [[nodiscard]] std::size_t first_socket(unsigned component) const noexcept;
+    [[nodiscard]] bool first_of_family(std::size_t socket) const noexcept;
+    [[nodiscard]] unsigned address_number(std::size_t socket) const noexcept; // from 0, best first
     void arm();
     void expired();
     Relay *relay_of(std::size_t base) noexcept;
@@ -118,13 +128,14 @@ private:
     Options options_;
     Events events_;
     Timer timer_;
-    std::vector<Address> local_;
+    std::vector<Socket> sockets_;
     std::function<void()> done_;
     TimePoint gather_until_{};
     bool gathered_ = false, controlling_ = true, remote_set_ = false;
     std::vector<std::unique_ptr<Query>> queries_;
     std::vector<std::unique_ptr<Relay>> relays_;
     std::vector<IceBase> bases_;
+    std::vector<std::size_t> base_sockets_; // parallel: what a base sends from
     std::vector<IceCandidate> candidates_;
     std::optional<IceAgent> agent_;
 };

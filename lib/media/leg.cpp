@@ -333,6 +333,7 @@ Result<std::unique_ptr<MediaLeg>> MediaLeg::open(Loop &loop, Options options, Ev
     below.faltering = raw->events.transport_faltering;
     below.failed = raw->events.transport_failed;
     below.trouble = raw->events.transport_trouble;
+    below.look_up = raw->events.look_up;
     if (auto started = raw->transport->start(std::move(below)); !started) return fail(started.error());
     return std::unique_ptr<MediaLeg>(new MediaLeg(std::move(self)));
 }

@@ -62,6 +62,10 @@ public:
         std::function<void()> transport_faltering;                  // time for restart_ice() and an offer
         std::function<void(const Error &)> transport_failed;        // ICE, its consent, or DTLS: for good
         std::function<void(const std::string &)> transport_trouble; // a server that does not answer; no more
+        // The addresses of a host that the peer names by mDNS, see MediaTransport::LookUp.
+        std::function<void(const std::string &host,
+                           std::function<void(const std::vector<Address> &addresses)> found)>
+            look_up;
     };
     // Sees every RTP and RTCP packet, as it is without its encryption (for --pcap).
     using Tap = std::function<void(const Address &from, const Address &to, Bytes datagram)>;

@@ -1,5 +1,7 @@
 #include "media/media_transport.hpp"
 
+#include "base/local_addresses.hpp"
+
 namespace offhook::media {
 
 namespace {
@@ -14,13 +16,11 @@ Result<std::unique_ptr<MediaTransport>> MediaTransport::open(Loop &loop, const A
     if (!sockets) return fail(sockets.error());
     std::unique_ptr<MediaTransport> transport(new MediaTransport(loop, std::move(*sockets)));
     if (!ice.ice && !ice.mapped_address) return transport;
+    if (ice.ice && !ice.relay_only) transport->open_others(port_min, port_max);
     MediaTransport *raw = transport.get();
     IceTransport::Events events;
-    events.send = [raw](unsigned component, const Address &to, Bytes datagram) {
-        if (component == 1)
-            raw->sockets_->send_rtp(to, datagram);
-        else
-            raw->sockets_->send_rtcp(to, datagram);
+    events.send = [raw](std::size_t socket, const Address &to, Bytes datagram) {
+        raw->send_from(socket, to, datagram);
     };
     events.relayed = [raw](unsigned component, const Address &from, std::span<std::uint8_t> datagram) {
         raw->from_peer(component, from, datagram);
@@ -42,6 +42,37 @@ Result<std::unique_ptr<MediaTransport>> MediaTransport::open(Loop &loop, const A
     return transport;
 }
 
+// Calls within the host stay there: who is reached by the loopback needs no other address of it.
+void MediaTransport::open_others(std::uint16_t port_min, std::uint16_t port_max) {
+    if (is_loopback(rtp())) return;
+    for (const Address &address : local_addresses()) {
+        if (sockets_.size() == most_addresses) return;
+        if (address.same_ip(rtp())) continue;
+        if (auto sockets = RtpSockets::open(address, port_min, port_max))
+            sockets_.push_back(
+                std::move(*sockets)); // else one address less: an IPv6 one may still be tentative
+    }
+}
+
+void MediaTransport::send_from(std::size_t socket, const Address &to, Bytes datagram) const {
+    if (socket / 2 >= sockets_.size()) return; // closed: the peer has no ICE
+    const auto &sockets = sockets_[socket / 2];
+    if (socket % 2 == 0)
+        sockets->send_rtp(to, datagram);
+    else
+        sockets->send_rtcp(to, datagram);
+}
+
+void MediaTransport::set_paced(bool paced) {
+    for (auto &sockets : sockets_)
+        sockets->set_paced(paced);
+}
+
+void MediaTransport::poll() {
+    for (auto &sockets : sockets_)
+        sockets->poll();
+}
+
 // DTLS says good-bye over what is destroyed after it.
 MediaTransport::~MediaTransport() {
     for (auto &link : dtls_)
@@ -51,18 +82,26 @@ MediaTransport::~MediaTransport() {
 
 Result<> MediaTransport::start(Events events) {
     events_ = std::move(events);
-    const auto arrives = [this](unsigned component) {
-        return [this, component](const Address &from, std::span<std::uint8_t> datagram) {
-            arrived(component, from, datagram);
+    for (std::size_t address = 0; address < sockets_.size(); ++address) {
+        const auto arrives = [this, address](unsigned component) {
+            return [this, address, component](const Address &from, std::span<std::uint8_t> datagram) {
+                arrived(address, component, from, datagram);
+            };
         };
-    };
-    return sockets_->start(arrives(1), arrives(2));
+        if (auto started = sockets_[address]->start(arrives(1), arrives(2)); !started) return started;
+    }
+    return {};
 }
 
 void MediaTransport::gather(bool offerer, const std::vector<IceServer> &servers, std::function<void()> done) {
     if (!ice_) return done();
     ice_->set_controlling(offerer);
-    ice_->gather({rtp(), rtcp()}, servers, std::move(done));
+    std::vector<IceTransport::Socket> sockets;
+    for (const auto &one : sockets_) {
+        sockets.push_back({1, one->rtp()});
+        sockets.push_back({2, one->rtcp()});
+    }
+    ice_->gather(std::move(sockets), servers, std::move(done));
 }
 
 MediaTransport::Local MediaTransport::local() const {
@@ -87,6 +126,8 @@ Result<> MediaTransport::configure(const AgreedTransport &agreed, const Address 
         if (ice_->relay_only())
             return fail(Errc::media, "the peer has no ICE, and media may go through the relay only", 488);
         ice_->give_up();
+        delivering_ = 0;
+        sockets_.resize(1);
     }
     if (agreed.sdes) return channels_[0].use(*agreed.sdes);
     if (!agreed.dtls || same_dtls) return {};
@@ -118,8 +159,30 @@ Result<> MediaTransport::open_dtls(const AgreedDtls &dtls) {
 
 void MediaTransport::connect() {
     connected_ = true;
-    if (ice_ && agreed_.ice) ice_->set_remote(*agreed_.ice, rtcp_component());
+    if (ice_ && agreed_.ice) {
+        ice_->set_remote(*agreed_.ice, rtcp_component());
+        look_up_named(*agreed_.ice);
+    }
     if (!ice()) start_dtls();
+}
+
+// Candidates by mDNS name (RFC 8828 §5.2). Until an address is known, and without one, the peer's own checks
+// make up for it.
+void MediaTransport::look_up_named(const IceDescription &ice) {
+    if (!events_.look_up || looked_up_ == ice.credentials.ufrag) return;
+    looked_up_ = ice.credentials.ufrag;
+    for (const NamedCandidate &named : ice.named)
+        events_.look_up(named.host, [this, named, ufrag = looked_up_](const std::vector<Address> &found) {
+            if (looked_up_ != ufrag) return; // ICE has been restarted since
+            if (found.empty() && events_.trouble)
+                events_.trouble("the peer's candidate " + named.host +
+                                " is left out: it has no address here");
+            for (const Address &address : found) {
+                IceCandidate candidate = named.candidate;
+                candidate.address = address.with_port(named.port);
+                if (may_be_checked(candidate.address)) ice_->add_remote(candidate);
+            }
+        });
 }
 
 void MediaTransport::start_dtls() {
@@ -135,12 +198,14 @@ bool MediaTransport::ready() const noexcept {
 }
 
 // RFC 7983: one socket, several protocols.
-void MediaTransport::arrived(unsigned component, const Address &from, std::span<std::uint8_t> datagram) {
+void MediaTransport::arrived(std::size_t address, unsigned component, const Address &from,
+                             std::span<std::uint8_t> datagram) {
     if (datagram.empty()) return;
+    delivering_ = address;
     const bool of_server =
         ice_ && datagram[0] >= first_channel && datagram[0] <= last_channel && ice_->is_server(from);
     if (of_server || looks_like_stun(datagram)) {
-        if (ice_) ice_->received(component, from, datagram);
+        if (ice_) ice_->received(socket_of(address, component), from, datagram);
         return;
     }
     from_peer(component, from, datagram);
@@ -178,10 +243,7 @@ void MediaTransport::take_dtls(unsigned component, const Address &from, std::spa
 
 void MediaTransport::send_raw(unsigned component, const Address &to, Bytes datagram) {
     if (ice()) return ice_->send(component, datagram);
-    if (component == 1)
-        sockets_->send_rtp(to, datagram);
-    else
-        sockets_->send_rtcp(to, datagram);
+    send_from(socket_of(0, component), to, datagram);
 }
 
 void MediaTransport::send_rtp(const Address &to, std::span<std::uint8_t> buffer, std::size_t size) {

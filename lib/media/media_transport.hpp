@@ -21,15 +21,22 @@ class MediaTransport {
 public:
     // `from`: the packet's source; with SRTP it is that of an authenticated packet.
     using Received = RtpSockets::Received;
+    // The addresses of a host that the peer names by mDNS ("….local"); `found` comes once, with none when
+    // there are none, never after the end of the transport.
+    using LookUp = std::function<void(const std::string &host,
+                                      std::function<void(const std::vector<Address> &addresses)> found)>;
     struct Events {
         Received rtp, rtcp;
         std::function<void()> changed;   // ready() or srtp() is another than before
         std::function<void()> faltering; // the way ICE found may be dead: time for restart_ice() and an offer
         std::function<void(const Error &)> failed;        // ICE, consent or DTLS: for good
+        LookUp look_up;                                   // optional: without it such candidates are left out
         std::function<void(const std::string &)> trouble; // worth a line in the log; the call goes on
     };
 
-    // Errors: Errc::network (no port free).
+    // With ICE the host's other addresses get sockets too, most_addresses in all. Errors: Errc::network (no
+    // port free on `ip`).
+    static constexpr std::size_t most_addresses = 6;
     static Result<std::unique_ptr<MediaTransport>> open(Loop &loop, const Address &ip, std::uint16_t port_min,
                                                         std::uint16_t port_max, IceTransport::Options ice);
     ~MediaTransport();
@@ -64,11 +71,11 @@ public:
     void send_rtp(const Address &to, std::span<std::uint8_t> buffer, std::size_t size);
     void send_rtcp(const Address &to, std::span<std::uint8_t> buffer, std::size_t size);
 
-    void set_paced(bool paced) { sockets_->set_paced(paced); } // see RtpSockets
-    void poll() { sockets_->poll(); }
-    [[nodiscard]] TimePoint arrival() const noexcept { return sockets_->arrival(); }
-    [[nodiscard]] const Address &rtp() const noexcept { return sockets_->rtp(); }
-    [[nodiscard]] Address rtcp() const { return sockets_->rtcp(); }
+    void set_paced(bool paced); // see RtpSockets
+    void poll();
+    [[nodiscard]] TimePoint arrival() const noexcept { return sockets_[delivering_]->arrival(); }
+    [[nodiscard]] const Address &rtp() const noexcept { return sockets_[0]->rtp(); }
+    [[nodiscard]] Address rtcp() const { return sockets_[0]->rtcp(); }
     [[nodiscard]] std::string
     srtp() const; // the suite; "dtls" while its handshake lasts; empty: in the clear
     [[nodiscard]] bool keys_in_sdp() const noexcept { return agreed_.sdes.has_value(); } // RFC 4568
@@ -82,12 +89,21 @@ private:
         std::vector<std::uint8_t> bytes;
     };
 
-    MediaTransport(Loop &loop, std::unique_ptr<RtpSockets> sockets)
-        : loop_(loop), sockets_(std::move(sockets)) {}
-    void arrived(unsigned component, const Address &from, std::span<std::uint8_t> datagram);
+    // An IceTransport socket: an address and a component of it.
+    static std::size_t socket_of(std::size_t address, unsigned component) noexcept {
+        return 2 * address + component - 1;
+    }
+    MediaTransport(Loop &loop, std::unique_ptr<RtpSockets> sockets) : loop_(loop) {
+        sockets_.push_back(std::move(sockets));
+    }
+    void open_others(std::uint16_t port_min, std::uint16_t port_max);
+    void send_from(std::size_t socket, const Address &to, Bytes datagram) const;
+    void arrived(std::size_t address, unsigned component, const Address &from,
+                 std::span<std::uint8_t> datagram);
     void from_peer(unsigned component, const Address &from, std::span<std::uint8_t> datagram);
     void take_dtls(unsigned component, const Address &from, std::span<std::uint8_t> datagram);
     Result<> open_dtls(const AgreedDtls &dtls);
+    void look_up_named(const IceDescription &ice);
     void start_dtls();
     [[nodiscard]] bool may_speak(unsigned component, const Address &from) const;
     void send_raw(unsigned component, const Address &to, Bytes datagram);
@@ -97,7 +113,8 @@ private:
     }
 
     Loop &loop_;
-    std::unique_ptr<RtpSockets> sockets_;
+    std::vector<std::unique_ptr<RtpSockets>> sockets_; // one an address; the first is what m= and c= name
+    std::size_t delivering_ = 0;                       // which of them brought the datagram at hand
     Events events_;
     std::unique_ptr<IceTransport> ice_;
     std::array<SecureChannel, 2> channels_; // the second for RTCP of its own DTLS association
@@ -106,6 +123,7 @@ private:
     AgreedTransport agreed_;
     bool configured_ = false, connected_ = false, failed_ = false;
     std::vector<Early> early_;
+    std::string looked_up_; // the ufrag of the description whose names have been asked for
 };
 
 } // namespace offhook::media

@@ -60,6 +60,9 @@ Result<std::unique_ptr<CallMedia>> CallMedia::open(CallHost &host, CallId call, 
     events.transport_faltering = [&listener] { listener.on_transport_faltering(); };
     events.transport_failed = [&listener](const Error &error) { listener.on_transport_failed(error); };
     events.transport_trouble = [&listener](const std::string &what) { listener.on_transport_trouble(what); };
+    events.look_up = [raw = media.get()](const std::string &name, auto found) {
+        raw->look_up(name, std::move(found));
+    };
     events.transport_changed = [raw = media.get()] {
         raw->expected_since_.reset(); // silence counts from here
         if (raw->leg_->transport_ready()) raw->listener_.on_media("connected", Duration{0});

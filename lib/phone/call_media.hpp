@@ -83,6 +83,7 @@ public:
 private:
     CallMedia(CallHost &host, CallId call, const AccountSettings &account, Listener &listener);
     void look_up(const IceServerSettings &server);
+    void look_up(const std::string &host, std::function<void(const std::vector<Address> &)> found);
     void looked_up(const IceServerSettings &server, const Result<std::vector<sip::Hop>> &hops);
     void watch_transport(TimePoint now);
     media::CallAudio &ensure_audio();

@@ -3,6 +3,18 @@
 
 namespace offhook {
 
+namespace {
+
+sip::Uri host_uri(const std::string &host, std::uint16_t port) {
+    sip::Uri uri;
+    uri.scheme = "sip";
+    uri.host = host;
+    uri.port = port;
+    return uri;
+}
+
+} // namespace
+
 void CallMedia::prepare(bool offerer, std::function<void()> done) {
     offerer_ = offerer;
     prepared_ = std::move(done);
@@ -14,15 +26,30 @@ void CallMedia::prepare(bool offerer, std::function<void()> done) {
 
 void CallMedia::look_up(const IceServerSettings &server) {
     ++lookups_open_;
-    if (const auto address = Address::parse(server.host, server.port))
+    if (const auto address =
+            Address::parse(server.host, server.port != 0 ? server.port : default_port(server)))
         return looked_up(server, std::vector<sip::Hop>{{sip::TransportKind::udp, *address}});
-    sip::Uri uri; // with a port there is nothing to ask but addresses (RFC 3263 §4.2)
-    uri.scheme = "sip";
-    uri.host = server.host;
-    uri.port = server.port;
+    const auto done = [this, server](const Result<std::vector<sip::Hop>> &hops) { looked_up(server, hops); };
+    auto &resolver = host_.user_agent().resolver();
+    if (server.port != 0)
+        lookups_.push_back(
+            resolver.resolve(host_uri(server.host, server.port), sip::TransportKind::udp, done));
+    else
+        lookups_.push_back(
+            resolver.resolve_service(server.host, service_of(server), default_port(server), done));
+}
+
+// Of a host that the peer names instead of an address (mDNS).
+void CallMedia::look_up(const std::string &host, std::function<void(const std::vector<Address> &)> found) {
+    constexpr std::uint16_t any_port = 9; // with a port there is nothing to ask but addresses
     lookups_.push_back(host_.user_agent().resolver().resolve(
-        uri, sip::TransportKind::udp,
-        [this, server](const Result<std::vector<sip::Hop>> &hops) { looked_up(server, hops); }));
+        host_uri(host, any_port), sip::TransportKind::udp,
+        [found = std::move(found)](const Result<std::vector<sip::Hop>> &hops) {
+            std::vector<Address> addresses;
+            for (const auto &hop : hops.value_or(std::vector<sip::Hop>{}))
+                addresses.push_back(hop.address);
+            found(addresses);
+        }));
 }
 
 void CallMedia::looked_up(const IceServerSettings &server, const Result<std::vector<sip::Hop>> &hops) {
@@ -33,7 +60,7 @@ void CallMedia::looked_up(const IceServerSettings &server, const Result<std::vec
         const auto &tls = host_.settings().tls;
         servers_.push_back({server.kind,
                             server.way,
-                            hop.address.with_port(server.port),
+                            hop.address,
                             server.user.empty() ? account_.turn_user : server.user,
                             account_.turn_password,
                             {server.host, tls.ca_file, tls.insecure}});

@@ -54,6 +54,16 @@ Failure unusable(std::string_view text, std::string_view expected) {
 
 } // namespace
 
+std::string service_of(const IceServerSettings &server) {
+    using Way = media::IceServer::Way;
+    if (server.kind == media::IceServer::Kind::stun) return "_stun._udp";
+    return server.way == Way::udp ? "_turn._udp" : server.way == Way::tcp ? "_turn._tcp" : "_turns._tcp";
+}
+
+std::uint16_t default_port(const IceServerSettings &server) noexcept {
+    return server.way == media::IceServer::Way::tls ? tls_port : plain_port;
+}
+
 Result<IceServerSettings> parse_stun_uri(std::string_view text) {
     IceServerSettings server;
     std::string_view rest = text;
@@ -68,13 +78,10 @@ Result<IceServerSettings> parse_turn_uri(std::string_view text) {
     IceServerSettings server;
     server.kind = media::IceServer::Kind::turn;
     std::string_view rest = text;
-    if (take(rest, "turns:")) {
+    if (take(rest, "turns:"))
         server.way = Way::tls;
-        server.port = tls_port;
-    } else {
+    else
         (void)take(rest, "turn:");
-        server.port = plain_port;
-    }
     const auto question = std::min(rest.find('?'), rest.size());
     std::string_view query = rest.substr(question);
     rest = rest.substr(0, question);

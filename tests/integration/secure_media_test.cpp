@@ -20,6 +20,12 @@ struct Party {
         options.ice.timing = timing;
         MediaLeg::Events events;
         events.transport_failed = [this](const Error &error) { failed = error.what; };
+        events.transport_trouble = [this](const std::string &what) { trouble = what; };
+        events.look_up = [this](const std::string &host, auto found) {
+            asked.push_back(host);
+            found(host == "alice.local" ? std::vector<Address>{Address::parse("127.0.0.1").value()}
+                                        : std::vector<Address>{});
+        };
         leg = MediaLeg::open(loop, std::move(options), std::move(events)).value();
         beat();
     }
@@ -35,7 +41,8 @@ struct Party {
     Loop &loop;
     Timer tick;
     std::unique_ptr<MediaLeg> leg;
-    std::string failed;
+    std::string failed, trouble;
+    std::vector<std::string> asked;
 };
 
 struct Pair {
@@ -132,6 +139,23 @@ TEST_SUITE("secure_media") {
             CHECK(pair.flows());
             CHECK(pair.alice.leg->stats().received.lost == lost);
             CHECK(pair.alice.leg->srtp() == (policy == SrtpPolicy::off ? "" : "AEAD_AES_128_GCM"));
+        }
+    }
+
+    TEST_CASE("candidates by mDNS name: looked up, or left out with a word; the call stands either way") {
+        for (const std::string name : {"alice.local", "nobody.local"}) {
+            Pair pair(SrtpPolicy::off, true);
+            pair.exchange([&](const std::string &sdp) {
+                std::string changed = sdp;
+                for (auto at = changed.find(" 127.0.0.1 "); at != std::string::npos;
+                     at = changed.find(" 127.0.0.1 ", at))
+                    changed.replace(at, 11, " " + name + " ");
+                return changed;
+            });
+            CHECK(pair.flows());
+            CHECK(pair.bob->asked == std::vector<std::string>{name, name}); // RTP and RTCP
+            CHECK((pair.bob->trouble.find("nobody.local") != std::string::npos) == (name == "nobody.local"));
+            CHECK(pair.alice.asked.empty());
         }
     }
 

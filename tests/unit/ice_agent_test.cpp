@@ -27,8 +27,8 @@ struct Party {
                 ice.candidates.push_back(
                     {"1",
                      base.component,
-                     ice_priority(base.relayed ? IceCandidateType::relayed : IceCandidateType::host, 65535,
-                                  base.component),
+                     ice_priority(base.relayed ? IceCandidateType::relayed : IceCandidateType::host,
+                                  base.preference, base.component),
                      base.address,
                      base.relayed ? IceCandidateType::relayed : IceCandidateType::host,
                      {}});
@@ -167,6 +167,48 @@ TEST_SUITE("ice_agent") {
             net.run(Duration{1000});
             net.check_joined("192.0.2.1:4000", "192.0.2.2:5000");
         }
+    }
+
+    TEST_CASE("of several addresses the best that reach each other are taken") {
+        const auto several = [](const std::string &network) {
+            std::vector<IceBase> bases;
+            for (unsigned n = 0; n < 6; ++n) {
+                const std::string ip =
+                    n == 5 ? "2001:db8::" + network : "10." + std::to_string(n) + ".0." + network;
+                bases.push_back({1, at(ip, 4000), false, static_cast<std::uint16_t>(65535 - 256 * n)});
+            }
+            return bases;
+        };
+        for (const int reachable : {0, 2, 4, 5}) { // as if only that network were common to both
+            Net net(Party(several("1"), true), Party(several("2"), false));
+            net.blocked = [&](const Address &from, const Address &to) {
+                const std::string prefix = "10." + std::to_string(reachable) + ".";
+                if (reachable == 0) return false;
+                if (reachable == 5) return to.family() == AF_INET;
+                return !from.ip().starts_with(prefix) || !to.ip().starts_with(prefix);
+            };
+            net.exchange();
+            net.run(Duration{8000});
+            const std::string prefix =
+                reachable == 5 ? "[2001:db8::" : "10." + std::to_string(reachable) + ".0.";
+            const std::string end = reachable == 5 ? "]:4000" : ":4000";
+            net.check_joined(prefix + "1" + end, prefix + "2" + end);
+        }
+    }
+
+    TEST_CASE("a candidate whose address is known only later is paired then") {
+        Net net(Party({host("192.0.2.1", 4000)}, true), Party({host("192.0.2.2", 5000)}, false));
+        for (auto &party : net.parties)
+            party.hidden = true;
+        net.exchange();
+        net.run(Duration{3000});
+        CHECK_FALSE(net.parties[0].agent.selected(1)); // nobody can begin
+        net.parties[0].agent.add_remote(
+            {"1", 1, 2130706431, at("192.0.2.2", 5000), IceCandidateType::host, {}});
+        net.run(Duration{3000});
+        net.check_joined("192.0.2.1:4000", "192.0.2.2:5000");
+        net.parties[0].agent.add_remote(
+            {"1", 2, 1, at("192.0.2.2", 5001), IceCandidateType::host, {}}); // of none
     }
 
     TEST_CASE("both think they control, or neither does: the tie is broken") {

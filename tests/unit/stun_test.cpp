@@ -211,6 +211,17 @@ TEST_SUITE("ice") {
             CAPTURE(text);
             CHECK_FALSE(parse_candidate(text));
         }
+        const auto named =
+            parse_named_candidate("1 1 UDP 7 6f1c5c8e-5f0c-4a55-8a6a-2f7a5a0c5e6f.LOCAL 4000 typ host");
+        REQUIRE(named);
+        CHECK(named->host == "6f1c5c8e-5f0c-4a55-8a6a-2f7a5a0c5e6f.LOCAL");
+        CHECK(named->port == 4000);
+        CHECK(named->candidate.priority == 7);
+        for (const char *host :
+             {"192.0.2.1", "pbx.example.com", ".local", "-x.local", "x.local.", "a b.local", "x_y.local"})
+            CHECK_FALSE(parse_named_candidate("1 1 UDP 7 " + std::string(host) + " 4000 typ host"));
+        CHECK_FALSE(parse_named_candidate("1 1 UDP 7 x.local 0 typ host"));
+        CHECK_FALSE(parse_named_candidate("1 1 UDP 7 " + std::string(200, 'x') + ".local 4000 typ host"));
         CHECK(ice_priority(IceCandidateType::host, 65535, 1) == 2130706431);
         CHECK(ice_priority(IceCandidateType::relayed, 65535, 2) == 16777214);
     }

@@ -1,0 +1,16 @@
+// The addresses of this host that another one might reach it by.
+#pragma once
+
+#include <vector>
+
+#include "base/address.hpp"
+
+namespace offhook {
+
+// Of interfaces that are up, as the kernel lists them; no loopback, link-local or multicast ones. Port 0.
+std::vector<Address> local_addresses();
+
+// 127.0.0.0/8 and ::1.
+bool is_loopback(const Address &address);
+
+} // namespace offhook
