@@ -1,12 +1,16 @@
 """DTLS-SRTP and ICE: with baresip, and between two offhooks through coturn."""
 
+import ctypes
+import os
 import re
+import signal
 import socket
+import subprocess
 import threading
 
 from coturn import PASSWORD, USER, Coturn
-from harness import (Baresip, Failure, Offhook, answerer, case, expect, expect_equal, expect_tone, wait_until, workdir,
-                     write_tone)
+from harness import (Baresip, Failure, Offhook, Skip, answerer, case, expect, expect_equal, expect_tone, need,
+                     wait_until, workdir, write_tone)
 
 OURS, THEIRS, LEVEL = 440, 660, -15.0
 GCM, CM80 = "AEAD_AES_128_GCM", "AES_CM_128_HMAC_SHA1_80"
@@ -242,3 +246,46 @@ def stripped():
         if exit_code == 0:
             expect(any("does not encrypt" in e["text"] for e in caller.events_named("log")), "a warning")
         callee.stop()
+
+
+def own_network():
+    """From here on this process and its children have a network of their own, with these addresses."""
+    if os.geteuid() != 0 or ctypes.CDLL(None).unshare(0x40000000) != 0:  # CLONE_NEWNET
+        raise Skip("needs root, for a network namespace")
+    for words in ("link set lo up", "addr add 10.9.0.1/24 dev lo", "addr add 10.9.0.2/24 dev lo",
+                  "addr add fd00:9::1/64 dev lo nodad", "addr add 169.254.7.7/16 dev lo"):
+        subprocess.run([need("ip"), *words.split()], check=True)
+
+
+def candidates(phone):
+    """Host candidates in what it sent."""
+    text = (workdir() / f"{phone}.sip").read_text(errors="replace")
+    return set(re.findall(r"a=candidate:\S+ 1 UDP \d+ (\S+) \d+ typ host", text))
+
+
+@case("ICE: every address of the host is a candidate; the call goes on by another one when its own is gone", timeout=100)
+def several_addresses():
+    own_network()
+    config = workdir() / "patient.toml"
+    config.write_text('[media]\nrtp_timeout = "60s"\n')
+    callee, uri = answerer("--config", config, "--ice", "--codecs", "pcmu", "--echo", "--timeout", "60s",
+                           f"--trace={workdir()}/callee.sip", host="10.9.0.1", name="callee")
+    tone = write_tone(workdir() / "tone.wav", OURS, 60, dbfs=LEVEL)
+    caller = Offhook("call", "--config", config, "--ice", "--codecs", "pcmu", "--play", tone, "--record",
+                     workdir() / "call.wav", "--timeout", "50s", "--then", "wait", f"--trace={workdir()}/caller.sip",
+                     uri, name="caller")
+    for phone in (caller, callee):
+        phone.wait_event("call.media", {"what": "connected"})
+        phone.wait_event("call.media", {"what": "first"})
+    expect(pairs(caller)[-1][1].startswith("10.9.0.1:"), f"the best address first: {pairs(caller)}")
+    for name in ("caller", "callee"):
+        expect_equal(candidates(name), {"10.9.0.1", "10.9.0.2", "fd00:9::1"}, f"candidates of the {name}")
+    # SIP goes on by 10.9.0.1; media may not.
+    subprocess.run([need("iptables"), "-A", "INPUT", "-p", "udp", "-d", "10.9.0.1", "--dport", "16384:32767", "-j",
+                    "DROP"], check=True)
+    for phone in (caller, callee):
+        wait_until(lambda p=phone: not pairs(p)[-1][1].startswith("10.9.0.1:"), f"{phone.name} has another way", 40)
+    caller.wait_event("call.media", {"what": "resumed"}, 15)
+    caller.signal(signal.SIGTERM)
+    caller.ends(130)
+    callee.ends(0)
