@@ -7,7 +7,7 @@ from bridge import LEVEL, USERS, Bridge, answering, configuration, log_in, web_p
 from browser import EAR, Chromium, Pages, WebPhone, wait_for_tone
 from harness import Offhook, Sipp, case, expect, expect_equal, expect_tone, wait_until, workdir, write_tone
 from relay import TcpRelay
-from tone import pcmu_tone
+from tone import g711_tone
 
 # The call of the built-in page, its state and the words beside it.
 CARD = '(document.querySelector(".call .state") || {textContent: ""}).textContent'
@@ -40,7 +40,7 @@ def let_answer(phone, number):
 @case("bridge: early media is heard before the answer; called off; answered by another phone", timeout=90)
 def early_media():
     tone = workdir() / "tone.ul"
-    tone.write_bytes(pcmu_tone(660, 8000))
+    tone.write_bytes(g711_tone(660, 8000))
     phone, forked = ringing(tone, 3), ringing(tone, 1, answers="second")
     devices = [[f'name = "{name}"', f'uri = "sip:{name}@127.0.0.1:{peer.port}"']
                for name, peer in (("ring", phone), ("forked", forked))]
@@ -179,3 +179,24 @@ def restart_and_cut():
     browser.quit()
     bridge.stop()
     cut.close()
+
+
+@case("bridge: a page is called without an offer, and the codec changes in the call; its password is wrong", timeout=60)
+def late_offer():
+    tones = {law: workdir() / f"tone.{law}" for law in ("pcmu", "pcma")}
+    tones["pcmu"].write_bytes(g711_tone(660, 8000))
+    tones["pcma"].write_bytes(g711_tone(1000, 8000, "pcma"))
+    bridge, pages, browser = Bridge(config=configuration(devices=[['uri = "sip:door@127.0.0.1"']])), Pages(), Chromium()
+    page = web_phone(browser, pages, bridge, "anna", hz=700, answer=True)
+    phone = Sipp("uac_page", target=bridge.udp, keys=tones)
+    page.event("confirmed", {"index": 0})
+    page.hears(660)
+    page.do(0, 'sendInfo("text/plain", "go on")')
+    page.hears(1000)
+    page.do(0, 'sendInfo("text/plain", "hang up")')
+    page.event("ended", {"index": 0, "originator": "remote"})
+    phone.succeeds()
+    guesser = WebPhone(browser, pages, bridge.web, "ben", "wrong")
+    expect_equal(guesser.event("registrationFailed")["cause"], "Authentication Error", "a wrong password")
+    browser.quit()
+    bridge.stop()

@@ -22,16 +22,23 @@ def write_tone(path, hz, seconds, rate=8000, channels=1, dbfs=-12.0):
     return path
 
 
-def pcmu_tone(hz, samples, dbfs=-15.0):
-    """A sine as G.711 mu-law bytes, for what plays raw payloads; repeats without a click for whole periods."""
+def _pcmu(value):
+    size = min(abs(value), 32635) + 132
+    exponent = size.bit_length() - 8
+    return ~((0x80 if value < 0 else 0) | exponent << 4 | size >> exponent + 3 & 15) & 255
+
+
+def _pcma(value):
+    size = min(abs(value), 32767) >> 3
+    segment = max(0, size.bit_length() - 5)
+    return (segment << 4 | size >> max(segment, 1) & 15) ^ (0x55 if value < 0 else 0xd5)
+
+
+def g711_tone(hz, samples, law="pcmu", dbfs=-15.0):
+    """A sine as G.711 bytes, for what plays raw payloads; repeats without a click for whole periods."""
     peak = 32124 * math.sqrt(2) * 10 ** (dbfs / 20)
-    out = bytearray()
-    for n in range(samples):
-        value = int(peak * math.sin(2 * math.pi * hz * n / 8000))
-        size = min(abs(value), 32635) + 132
-        exponent = size.bit_length() - 8
-        out.append(~((0x80 if value < 0 else 0) | exponent << 4 | size >> exponent + 3 & 15) & 255)
-    return bytes(out)
+    encode = _pcma if law == "pcma" else _pcmu
+    return bytes(encode(int(peak * math.sin(2 * math.pi * hz * n / 8000))) for n in range(samples))
 
 
 def read(path, side=0):
