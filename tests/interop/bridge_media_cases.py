@@ -1,7 +1,6 @@
 """wss-bridge: digits and codecs between a real browser and real phones."""
 
-from bridge import USERS, Bridge
-from bridge_cases import web_phone
+from bridge import USERS, Bridge, web_phone
 from browser import Chromium, Pages
 from harness import Baresip, case, wait_until
 
