@@ -442,8 +442,8 @@ void Parser::bridge_command() {
           "let these rtpengine daemons carry the media");
     value(sub, "--upstream", bridge.upstream, parse_upstream_text, "URI",
           "be the edge of this registrar instead of a registrar");
-    choice(sub, "--upstream-mode", bridge.upstream_mode, "auto|path|contact",
-           "how calls find the way back through the upstream");
+    choice(sub, "--upstream-mode", bridge.upstream_mode, "auto|path|contact|creds",
+           "how calls find the way back; creds: with passwords of the bridge");
     text_option(sub, "--state-file", bridge.state_file, "FILE", "keep registrations here over a restart");
     text_option(sub, "--door-code", bridge.door_code, "DIGITS",
                 "DTMF that the web phone's \"open the door\" button sends");

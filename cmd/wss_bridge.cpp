@@ -102,6 +102,7 @@ Result<bridge::Settings> settings_for(const GlobalOptions &global, const WssBrid
         settings = std::move(report.settings);
     }
     if (auto applied = apply(global, options, settings); !applied) return tl::unexpected(applied.error());
+    if (auto fits = bridge::check_upstream(settings); !fits) return tl::unexpected(fits.error());
     if (settings.web.empty()) settings.web = {{sip::TransportKind::wss, Address::any(AF_INET, 8443)}};
     if (settings.sip.empty())
         settings.sip = {{sip::TransportKind::udp, Address::any(AF_INET, 5060)},
@@ -262,9 +263,9 @@ private:
     void finish(int exit) {
         if (std::exchange(finishing_, true)) return;
         exit_ = exit;
-        const bool calls = proxy_ && proxy_->calls() > 0;
+        const bool busy = proxy_ && proxy_->busy();
         if (proxy_) proxy_->hang_up_all("the bridge is shut down");
-        last_.start(calls ? farewell : Duration{0}, [this] { loop_.stop(); });
+        last_.start(busy ? farewell : Duration{0}, [this] { loop_.stop(); });
     }
 
     Output &output_;

@@ -5,6 +5,7 @@
 
 #include "base/log.hpp"
 #include "bridge/rewrite.hpp"
+#include "bridge/upstream_lines.hpp"
 #include "sip/digest.hpp"
 
 namespace offhook::bridge {
@@ -80,6 +81,9 @@ void Call::add_branch(Target target) {
     auto draft = forwardable(
         request_, [this](const sip::Uri &uri) { return core_.is_ours(uri); }, core_.realm());
     draft.uri = branch.target.uri;
+    if (const auto *line = caller_.line != nullptr ? caller_.line : branch.target.party.line; line != nullptr)
+        upstream_.emplace(line->dialog());
+    if (branch.target.party.line != nullptr) upstream_->outward(draft, true);
     if (branch.target.party.web) drop_token(draft, "Supported", "100rel");
     if (caller_.web && !branch.target.party.web) fix_timers_towards_phone(draft);
     branch.anchored = invite_ && (caller_.web || branch.target.party.web);
@@ -112,8 +116,10 @@ void Call::send_branch(unsigned index, sip::Draft draft) {
     order.to = branch.target.party;
     if (makes_dialog_)
         order.prepare = [this, index](sip::Draft &out, const sip::Flow &flow) {
-            branches_[index].target.party.flow = flow;
-            core_.add_record_route(out, caller_, branches_[index].target.party, flow);
+            Party &party = branches_[index].target.party;
+            party.flow = flow;
+            if (party.line != nullptr) return show_contact(out, *party.line, flow);
+            if (caller_.line == nullptr) core_.add_record_route(out, caller_, party, flow);
         };
     order.response = [this, index](const sip::Message &response, const sip::Flow &flow) {
         on_response(index, response, flow);
@@ -156,6 +162,9 @@ void Call::on_response(unsigned index, const sip::Message &response, const sip::
     Branch &branch = branches_[index];
     learn(branch, response, flow);
     branch.last = response;
+    if (branch.target.party.line != nullptr) upstream_->answered(response);
+    if (refused_line(response.status(), End::callee, index))
+        return on_failure(index, 403, "refused by the upstream");
     if (response.status() > 100 && response.status() < 200 && invite_ && !fork_.finished()) restart_timer_c();
     perform(fork_.received(index, response.status()), "SIP;cause=200;text=\"Call completed elsewhere\"");
 }
@@ -194,6 +203,7 @@ void Call::relay(unsigned index, const sip::Message &response) {
     const bool success = response.status() / 100 == 2;
     if (success && winner_ && *winner_ != index && media_) return refuse_second_answer(index, response);
     auto draft = backward(response);
+    dress_response(draft, request_, End::caller, index);
     if (caller_.web && !branch.target.party.web) fix_timers_towards_browser(draft, request_);
     if (!branch.anchored || response.status() >= 300) return respond(index, std::move(draft));
     if (has_sdp(response)) {

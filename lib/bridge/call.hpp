@@ -15,6 +15,7 @@
 #include "bridge/courier.hpp"
 #include "bridge/fork.hpp"
 #include "bridge/serial.hpp"
+#include "bridge/upstream_dialog.hpp"
 
 namespace offhook::bridge {
 
@@ -105,6 +106,13 @@ private:
     [[nodiscard]] sip::Draft own_request(std::string_view method, End to);
     void bye(End to);
 
+    // Where one side is a line of the upstream: what it may see of the browser, and the browser of it.
+    [[nodiscard]] std::string contact_of(End browser, unsigned branch) const;
+    void dress_request(sip::Draft &draft, End from, unsigned branch);
+    void dress_response(sip::Draft &draft, const sip::Message &request, End to, unsigned branch);
+    void show_contact(sip::Draft &draft, const UpstreamLine &line, const sip::Flow &flow) const;
+    [[nodiscard]] bool refused_line(unsigned status, End by, unsigned branch);
+
     void on_media_up(Duration after_start) override;
     void on_media_lost(End end) override;
     void on_key_frame_wanted(End from) override;
@@ -122,6 +130,7 @@ private:
     Fork fork_;
     Serial serial_;
     std::unique_ptr<MediaSession> media_;
+    std::optional<UpstreamDialog> upstream_; // with a line
     std::list<ExchangePtr> exchanges_;
     std::optional<unsigned> winner_;
     bool early_answer_sent_ = false, ack_answers_ = false, over_ = false;

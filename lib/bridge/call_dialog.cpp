@@ -5,6 +5,7 @@
 #include "bridge/call.hpp"
 #include "bridge/cluster.hpp"
 #include "bridge/rewrite.hpp"
+#include "bridge/upstream_lines.hpp"
 #include "media/dtmf.hpp"
 #include "sip/digest.hpp"
 
@@ -106,6 +107,7 @@ void Call::forward_ack(const sip::Message &ack, End from, unsigned branch) {
         ack, [this](const sip::Uri &uri) { return core_.is_ours(uri); }, core_.realm());
     if (const auto raised = invite_raised_[index(from)]; raised != 0)
         draft.set("CSeq", std::to_string(number_of(ack) + raised) + " ACK");
+    dress_request(draft, from, branch);
     if (!std::exchange(acknowledged_, true))
         for (const End end : {End::caller, End::callee})
             if (key_frame_due_[index(end)]) on_key_frame_wanted(end);
@@ -131,6 +133,8 @@ void Call::forward_ack(const sip::Message &ack, End from, unsigned branch) {
 
 // Of the side that an exchange is meant for.
 std::string Call::contact_beyond(const Exchange &exchange) const {
+    const Party &asker = exchange.from == End::caller ? caller_ : branches_[exchange.branch].target.party;
+    if (asker.line != nullptr) return "<" + asker.line->contact(asker.flow) + ">";
     return exchange.from == End::caller ? "<" + branches_[exchange.branch].contact + ">"
                                         : std::string(request_.value(HeaderId::contact));
 }
@@ -194,6 +198,7 @@ void Call::forward(const ExchangePtr &exchange) {
     auto draft = forwardable(
         request, [this](const sip::Uri &uri) { return core_.is_ours(uri); }, core_.realm());
     count_on(exchange, draft);
+    dress_request(draft, exchange->from, exchange->branch);
     const bool to_web = party(other(exchange->from), exchange->branch).web;
     const bool from_web = party(exchange->from, exchange->branch).web;
     if (to_web) drop_token(draft, "Supported", "100rel");
@@ -224,6 +229,10 @@ void Call::send(const ExchangePtr &exchange, sip::Draft draft) {
     order.to = party(other(exchange->from), exchange->branch);
     order.to.path.clear(); // the route set of the dialog is in the request
     order.wait = true;
+    if (const auto *line = order.to.line; line != nullptr)
+        order.prepare = [this, line](sip::Draft &out, const sip::Flow &flow) {
+            show_contact(out, *line, flow);
+        };
     const std::weak_ptr<Exchange> weak = exchange; // the exchange owns the courier
     order.response = [this, weak](const sip::Message &response, const sip::Flow &flow) {
         if (const auto known = weak.lock()) on_reply(known, response, flow);
@@ -237,9 +246,13 @@ void Call::send(const ExchangePtr &exchange, sip::Draft draft) {
 void Call::on_reply(const ExchangePtr &exchange, const sip::Message &response, const sip::Flow &flow) {
     const auto keep = shared_from_this();
     if (over_ && response.status() < 200) return;
-    if (Party &by = party(other(exchange->from), exchange->branch); by.web == is_web(flow.kind))
-        by.flow = flow;
+    Party &answerer = party(other(exchange->from), exchange->branch);
+    if (answerer.web == is_web(flow.kind)) answerer.flow = flow;
+    if (answerer.line != nullptr) upstream_->answered(response);
+    if (refused_line(response.status(), other(exchange->from), exchange->branch))
+        return on_reply_failure(exchange, {Errc::authentication, "refused by the upstream", 403});
     auto draft = backward(response);
+    dress_response(draft, exchange->request, exchange->from, exchange->branch);
     if (exchange->counted_on) draft.set("CSeq", exchange->request.value(HeaderId::cseq));
     const bool invite = exchange->request.method() == Method::invite;
     if (party(exchange->from, exchange->branch).web) fix_timers_towards_browser(draft, exchange->request);

@@ -50,6 +50,7 @@ sip::Draft Call::own_request(std::string_view method, End to) {
     const std::uint32_t number = (callee ? caller_cseq_ : callee_cseq_) + ++inserted_[index(other(to))];
     draft.add("CSeq", std::to_string(number) + " " + std::string(method));
     draft.add("Max-Forwards", "70");
+    if (upstream_ && party(to, *winner_).line != nullptr) upstream_->outward(draft, callee);
     return draft;
 }
 

@@ -26,15 +26,18 @@ struct Event {
     Json fields = Json::object();
 };
 
+class UpstreamLine;
+
 // One side of a call or transaction: how to reach it.
 struct Party {
     bool web = false;
-    sip::Flow flow;                // last heard from there; kind and remote are set even when it is gone
-    std::string device;            // of a registered one: finds its newer flow after a reconnect
-    std::string name;              // user or device, for policy and people
-    std::optional<sip::Uri> hop;   // to be resolved when there is no flow: a Contact, a Path, a device
-    std::vector<std::string> path; // Route values of its registration (RFC 3327)
-    Address near{};                // its address as far as known, to choose ours for media
+    sip::Flow flow;                     // last heard from there; kind and remote are set even when it is gone
+    std::string device;                 // of a registered one: finds its newer flow after a reconnect
+    std::string name;                   // user or device, for policy and people
+    std::optional<sip::Uri> hop;        // to be resolved when there is no flow: a Contact, a Path, a device
+    std::vector<std::string> path;      // Route values of its registration (RFC 3327)
+    Address near{};                     // its address as far as known, to choose ours for media
+    const UpstreamLine *line = nullptr; // it is the upstream, which knows us as this line (mode "creds")
 };
 
 class Cluster;
@@ -48,7 +51,7 @@ struct Core {
 
     // Whose credentials end here: none, when somebody else's registrar checks them.
     [[nodiscard]] std::string_view realm() const {
-        return settings.upstream ? "\n" : std::string_view(settings.domain);
+        return settings.proxies_registrations() ? "\n" : std::string_view(settings.domain);
     }
     [[nodiscard]] sip::Transports &transports() { return layer.transports(); }
     // Does this URI name the bridge: one of its sockets, or a token of its own?

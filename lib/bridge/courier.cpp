@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "bridge/cluster.hpp"
+#include "bridge/upstream_lines.hpp"
 
 namespace offhook::bridge {
 
@@ -79,7 +80,10 @@ std::shared_ptr<Courier> Courier::send(Core &core, Order order) {
     auto courier = std::make_shared<Courier>(core, std::move(order));
     const bool wait = courier->order_.wait;
     // Never from inside: whoever sends wants to note the courier down before it reports.
-    core.loop.post([courier, wait] { courier->search(wait); });
+    core.loop.post([courier, wait] {
+        if (courier->order_.to.line != nullptr) return courier->go_upstream();
+        courier->search(wait);
+    });
     return courier;
 }
 
@@ -127,6 +131,36 @@ bool Courier::search_again(const sip::Message &response) {
     return true;
 }
 
+void Courier::go_upstream() {
+    if (cancelled_) return failed({Errc::rejected, "cancelled", 487});
+    const UpstreamLine &line = *order_.to.line;
+    sip::ClientRequest::Options options;
+    options.draft = std::move(order_.draft);
+    options.next_hop = line.upstream();
+    options.flow = order_.to.flow.remote.is_set() ? order_.to.flow : line.flow();
+    options.authenticator = line.authenticator();
+    options.prepare = [weak = weak_from_this()](sip::Draft &draft, const sip::Flow &flow) {
+        if (const auto self = weak.lock(); self && self->order_.prepare) self->order_.prepare(draft, flow);
+    };
+    request_ = std::make_unique<sip::ClientRequest>(
+        core_.layer, core_.resolver, core_.loop, std::move(options),
+        [weak = weak_from_this()](const sip::Message &response, const sip::Flow &by) {
+            if (const auto self = weak.lock(); self && self->order_.response)
+                self->order_.response(response, by);
+        },
+        [weak = weak_from_this()](const sip::ClientRequest::Outcome &outcome) {
+            const auto self = weak.lock();
+            if (!self) return;
+            if (outcome.response) {
+                if (self->order_.response) self->order_.response(*outcome.response, outcome.flow);
+                return;
+            }
+            const Error &error = outcome.response.error();
+            const unsigned status = error.sip != 0 ? error.sip : error.code == Errc::timeout ? 408U : 503U;
+            self->failed({error.code, error.what, status});
+        });
+}
+
 void Courier::failed(const Error &error) {
     const auto keep = shared_from_this();
     if (order_.failure) order_.failure(error);
@@ -135,11 +169,13 @@ void Courier::failed(const Error &error) {
 void Courier::cancel(const std::string &reason) {
     cancelled_ = true;
     transaction_.cancel(reason);
+    if (request_) request_->cancel(reason);
 }
 
 void Courier::forget() {
     order_.response = {};
     order_.failure = {};
+    order_.prepare = {};
     if (finder_) finder_->stop();
 }
 

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "bridge/core.hpp"
+#include "sip/request.hpp"
 
 namespace offhook::bridge {
 
@@ -61,6 +62,7 @@ public:
 private:
     void search(bool wait);
     void go(const Way &way);
+    void go_upstream();                              // as a line of ours: challenges are answered
     bool search_again(const sip::Message &response); // it is not there any more
     void failed(const Error &error);
 
@@ -68,7 +70,8 @@ private:
     Order order_;
     std::shared_ptr<FlowFinder> finder_;
     sip::ClientTransaction transaction_;
-    std::optional<sip::Draft> again_; // by another bridge: may have to be sent a second time
+    std::unique_ptr<sip::ClientRequest> request_; // upstream
+    std::optional<sip::Draft> again_;             // by another bridge: may have to be sent a second time
     bool cancelled_ = false;
 };
 

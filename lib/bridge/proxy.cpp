@@ -55,7 +55,10 @@ Result<> Proxy::start() {
             const std::string where = std::string(sip::uri_token(socket.kind)) + ":" + opened->to_string();
             core_.tell("bridge.listening", "listening on " + where, Json::object().add("address", where));
         }
-    if (settings_.upstream) {
+    if (settings_.upstream && settings_.upstream_mode == UpstreamMode::credentials) {
+        lines_ = std::make_unique<UpstreamLines>(core_);
+        lines_->start();
+    } else if (settings_.upstream) {
         upstream_ = std::make_unique<Upstream>(core_, *settings_.upstream, settings_.upstream_mode);
         upstream_->start();
     }
@@ -111,7 +114,7 @@ bool Proxy::admit(const sip::Message &request, const sip::Flow &flow, const sip:
     const auto now = core_.loop.now();
     const auto known = proved_.find(flow.remote.with_port(0));
     if (known != proved_.end() && now - known->second < proof_lasts) return true;
-    if (upstream_ && upstream_->trusts(flow)) return true;
+    if ((upstream_ && upstream_->trusts(flow)) || (lines_ && lines_->trusts(flow))) return true;
     switch (flood_.admit(flow.remote, now)) {
     case sip::FloodGuard::Verdict::pass:
         return true;
@@ -165,6 +168,7 @@ void Proxy::on_flow_failed(const sip::Flow &flow, const Error &error) {
         core_.tell("bridge.disconnected", binding->user + " lost its connection: " + error.what,
                    Json::object().add("user", binding->user).add("address", flow.remote.to_string()));
     core_.location.flow_lost(flow);
+    if (lines_) lines_->flow_failed(flow);
     std::vector<CallPtr> calls;
     for (const auto &entry : calls_)
         calls.push_back(entry.second);
@@ -187,6 +191,11 @@ void Proxy::hang_up_all(const std::string &reason) {
         if (entry.second->invite()) calls.push_back(entry.second);
     for (const auto &call : calls)
         call->hang_up(reason);
+    if (lines_) lines_->sign_off();
+}
+
+bool Proxy::busy() const {
+    return !calls_.empty() || (lines_ && lines_->any_registered());
 }
 
 // In front of somebody else's registrar, that one authenticates; here only the side matters.
@@ -209,6 +218,19 @@ std::optional<Proxy::Origin> Proxy::upstream_origin(const sip::Message &request,
     return out;
 }
 
+// Calls for a line of ours; what else comes from there is none of ours.
+std::optional<Proxy::Origin> Proxy::line_origin(const sip::Message &request, const sip::Flow &flow) const {
+    if (!lines_->trusts(flow)) return {};
+    Origin out;
+    out.upstream = true;
+    const auto *line = lines_->target(request);
+    if (line != nullptr) out.party = lines_->party(line->user().name);
+    out.party.flow = flow;
+    const auto from = request.from();
+    out.party.name = from ? from->uri.user_decoded() : "";
+    return out;
+}
+
 std::optional<Proxy::Origin> Proxy::device_origin(const sip::Message &, const sip::Flow &flow) const {
     if (is_web(flow.kind)) return {};
     for (const auto &device : settings_.devices)
@@ -228,6 +250,11 @@ std::optional<Proxy::Origin> Proxy::origin(const sip::Message &request, const si
     if (upstream_) {
         auto known = upstream_origin(request, flow);
         if (!known) refuse(server, 403, "neither registered here nor the upstream", source);
+        return known;
+    }
+    if (lines_ && !is_web(flow.kind)) {
+        auto known = line_origin(request, flow);
+        if (!known) refuse(server, 403, "not the upstream", source);
         return known;
     }
     if (!from) {
@@ -299,6 +326,17 @@ Proxy::targets(const sip::Message &request, const sip::Uri &uri, const Origin &f
     }
     if (upstream_) {
         out.push_back({upstream_->party(), std::string(request.request_uri())});
+        return out;
+    }
+    if (lines_ && from.upstream) {
+        if (from.party.line == nullptr) return tl::unexpected(404U);
+        for (const auto &binding : core_.location.of(from.party.line->user().name))
+            add(binding);
+        if (out.empty()) return tl::unexpected(480U);
+        return out;
+    }
+    if (lines_) {
+        out.push_back({lines_->party(from.party.name), uri.encode()});
         return out;
     }
     if (!in_domain(uri)) {

@@ -11,6 +11,7 @@
 #include "bridge/cluster.hpp"
 #include "bridge/core.hpp"
 #include "bridge/upstream.hpp"
+#include "bridge/upstream_lines.hpp"
 #include "bridge/web.hpp"
 #include "sip/flood_guard.hpp"
 
@@ -31,6 +32,7 @@ public:
     // Opens the sockets of the settings. Errors: Errc::network, Errc::tls.
     Result<> start();
     void hang_up_all(const std::string &reason); // before the end
+    [[nodiscard]] bool busy() const;             // calls, or registrations at the upstream, are still up
 
     [[nodiscard]] Core &core() noexcept { return core_; }
     [[nodiscard]] const Counters &counters() const noexcept { return counters_; }
@@ -64,6 +66,7 @@ private:
                                                const sip::ServerTransaction &server);
     [[nodiscard]] std::optional<Origin> upstream_origin(const sip::Message &request,
                                                         const sip::Flow &flow) const;
+    [[nodiscard]] std::optional<Origin> line_origin(const sip::Message &request, const sip::Flow &flow) const;
     [[nodiscard]] std::optional<Origin> device_origin(const sip::Message &request,
                                                       const sip::Flow &flow) const;
     // Users and devices meant by the Request-URI. A status when there is nobody.
@@ -85,8 +88,9 @@ private:
     const Settings &settings_;
     Web web_; // outlives the transports
     Core core_;
-    std::unique_ptr<Upstream> upstream_; // null: the embedded registrar
-    std::unique_ptr<Cluster> cluster_;   // null: alone
+    std::unique_ptr<Upstream> upstream_;   // null: the embedded registrar …
+    std::unique_ptr<UpstreamLines> lines_; // … and this, where calls go out as lines of the upstream
+    std::unique_ptr<Cluster> cluster_;     // null: alone
     Counters counters_;
     std::unordered_multimap<std::string, CallPtr> calls_; // by Call-ID
     unsigned next_call_ = 1;

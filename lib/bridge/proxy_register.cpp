@@ -67,7 +67,8 @@ void Proxy::register_(const sip::Message &request, const sip::Flow &flow,
         return upstream_->register_(
             request, flow, server,
             [this](const std::vector<Location::Change> &changes) { registered(changes); });
-    if (upstream_) return refuse(server, 403, "phones register at the upstream", flow.remote.ip());
+    if (upstream_ || (lines_ && !is_web(flow.kind)))
+        return refuse(server, 403, "phones register at the upstream", flow.remote.ip());
     if (!in_domain(*uri) || !in_domain(to->uri))
         return refuse(server, 403, "not our domain: " + (in_domain(*uri) ? to->uri.host : uri->host),
                       flow.remote.ip());
@@ -103,6 +104,7 @@ void Proxy::registered(const std::vector<Location::Change> &changes) {
                            .add("address", change.binding.flow.remote.to_string())
                            .add("agent", change.binding.user_agent));
         if (change.kind == Kind::added || change.kind == Kind::refreshed) device_back(change.binding.device);
+        if (lines_) lines_->here(change.binding.user, !core_.location.of(change.binding.user).empty());
     }
     const bool kept = !settings_.state_file.empty() && !changes.empty();
     if (kept && !save_.running()) save_.start(save_after, [this] { save_state(); });

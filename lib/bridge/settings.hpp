@@ -18,6 +18,13 @@ namespace offhook::bridge {
 // as soon as SHA-256 is among its headers.
 enum class DigestOffer : std::uint8_t { both, md5, sha256 };
 
+// How the upstream knows a user (upstream mode "creds").
+struct UpstreamUser {
+    std::string user, password;  // for digest; empty: it has none
+    std::string realm;           // empty: the one that the registrar asks for
+    std::optional<sip::Uri> aor; // absent: sip:user@upstream
+};
+
 struct UserSettings {
     std::string name;     // user part of the address, without domain
     std::string password; // empty when ha1 is given
@@ -26,6 +33,7 @@ struct UserSettings {
     unsigned devices = 10;             // bindings at most
     std::vector<std::string> may_call; // patterns over "sip:user@domain"; empty: everybody here
     DigestOffer digest = DigestOffer::both;
+    UpstreamUser upstream{};
 };
 
 // A phone or door station that cannot register: callable by name, and may call from its address only.
@@ -65,6 +73,11 @@ struct Settings {
     std::string door_code; // DTMF of the page's "open the door" button; empty: no button
     Duration least_expires{60'000}, most_expires{3'600'000};
     sip::TlsOptions tls;
+
+    // Whoever registers does so at the upstream, with its own password.
+    [[nodiscard]] bool proxies_registrations() const noexcept {
+        return upstream && upstream_mode != UpstreamMode::credentials;
+    }
 };
 
 } // namespace offhook::bridge

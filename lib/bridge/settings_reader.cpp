@@ -6,19 +6,14 @@
 #include <initializer_list>
 #include <set>
 
+#include <sys/stat.h>
+
 #include "base/config_reader.hpp"
 #include "base/text.hpp"
-#include "sip/headers.hpp"
-#include "sip/socket_address.hpp"
 
 namespace offhook::bridge {
 
 namespace {
-
-Failure bad(std::string_view text, std::string_view expected) {
-    return fail(Errc::invalid_argument,
-                "\"" + sanitise(text) + "\" cannot be used (expected " + std::string(expected) + ")");
-}
 
 class Reader : ConfigReader {
 public:
@@ -38,6 +33,7 @@ private:
     void tables(const ConfigMember &member, void (Reader::*one)(const ConfigTable &, const ConfigOrigin &));
     void user(const ConfigTable &table, const ConfigOrigin &origin);
     void secret(UserSettings &user, const std::string &path, const ConfigOrigin &origin);
+    void upstream_secret(UserSettings &user, const std::string &path, const ConfigOrigin &origin);
     void device(const ConfigTable &table, const ConfigOrigin &origin);
 
     SettingsReport report_;
@@ -137,9 +133,40 @@ void Reader::secret(UserSettings &out, const std::string &path, const ConfigOrig
         error(origin, name + ": no password in the first line of " + sanitise(path));
 }
 
+// Whoever has it makes calls that the user pays for: a file that everybody can read is refused.
+void Reader::upstream_secret(UserSettings &out, const std::string &path, const ConfigOrigin &origin) {
+    UpstreamUser &up = out.upstream;
+    const std::string name = "user \"" + sanitise(out.name) + "\"";
+    const int given = !up.password.empty() + !path.empty();
+    if (up.user.empty()) {
+        if (given != 0 || up.aor || !up.realm.empty()) error(origin, name + ": no upstream_user");
+        return;
+    }
+    if (given != 1)
+        return error(origin,
+                     name + (given == 0 ? " has no upstream password (expected upstream_password_file "
+                                          "or upstream_password)"
+                                        : " has both upstream_password and upstream_password_file"));
+    if (path.empty()) {
+        if (file_.others_may_read)
+            report_.warnings.push_back(
+                origin.message(file_.path, "others can read the upstream password of " + name +
+                                               " (chmod 600 " + file_.path + ")"));
+        return;
+    }
+    struct stat found {};
+    if (::stat(path.c_str(), &found) == 0 && (found.st_mode & S_IROTH) != 0)
+        return error(origin,
+                     name + ": everybody can read " + sanitise(path) + " (chmod 600 " + sanitise(path) + ")");
+    std::ifstream in(path);
+    if (!std::getline(in, up.password) || up.password.empty())
+        error(origin, name + ": no password in the first line of " + sanitise(path));
+}
+
 void Reader::user(const ConfigTable &table, const ConfigOrigin &origin) {
     UserSettings out;
-    std::string path, digest;
+    sip::Uri aor;
+    std::string path, digest, upstream_path;
     members(table, " in [[bridge.user]]",
             {{"name", text(out.name)},
              {"password", text(out.password)},
@@ -148,13 +175,20 @@ void Reader::user(const ConfigTable &table, const ConfigOrigin &origin) {
              {"display_name", text(out.display)},
              {"devices", whole(1, 1000, [&](std::int64_t n) { out.devices = static_cast<unsigned>(n); })},
              {"may_call", words(out.may_call)},
-             {"digest", text(digest)}});
+             {"digest", text(digest)},
+             {"upstream_user", text(out.upstream.user)},
+             {"upstream_password", text(out.upstream.password)},
+             {"upstream_password_file", text(upstream_path)},
+             {"upstream_realm", text(out.upstream.realm)},
+             {"upstream_aor", parsed(aor, parse_address)}});
     if (out.name.empty()) return error(origin, "a [[bridge.user]] has no name");
     if (digest == "md5") out.digest = DigestOffer::md5;
     if (digest == "sha-256") out.digest = DigestOffer::sha256;
     if (!digest.empty() && digest != "md5" && digest != "sha-256" && digest != "both")
         error(origin, "digest must be \"both\", \"md5\" or \"sha-256\"");
     secret(out, path, origin);
+    if (!aor.host.empty()) out.upstream.aor = aor;
+    upstream_secret(out, upstream_path, origin);
     if (std::ranges::find(report_.settings.users, out.name, &UserSettings::name) !=
         report_.settings.users.end())
         return error(origin, "user \"" + sanitise(out.name) + "\" is there twice");
@@ -234,78 +268,6 @@ SettingsReport Reader::read() {
 
 SettingsReport read_bridge_settings(const ConfigFile &file, Settings settings) {
     return Reader(file, std::move(settings)).read();
-}
-
-Result<SocketSettings> parse_web_socket(std::string_view text) {
-    for (const auto kind : {sip::TransportKind::wss, sip::TransportKind::ws}) {
-        const std::string prefix = std::string(sip::uri_token(kind)) + "://";
-        if (!text.starts_with(prefix)) continue;
-        if (const auto address = sip::parse_socket(text.substr(prefix.size())))
-            return SocketSettings{kind, *address};
-    }
-    return bad(text, "wss://ADDRESS:PORT or ws://ADDRESS:PORT");
-}
-
-Result<SocketSettings> parse_sip_socket(std::string_view text) {
-    for (const auto kind : {sip::TransportKind::udp, sip::TransportKind::tcp, sip::TransportKind::tls}) {
-        const std::string prefix = std::string(sip::uri_token(kind)) + ":";
-        if (!text.starts_with(prefix)) continue;
-        if (const auto address = sip::parse_socket(text.substr(prefix.size())))
-            return SocketSettings{kind, *address};
-    }
-    return bad(text, "udp:ADDRESS:PORT, tcp:ADDRESS:PORT or tls:ADDRESS:PORT");
-}
-
-Result<std::pair<std::uint16_t, std::uint16_t>> parse_port_range(std::string_view text) {
-    const auto dash = text.find('-');
-    const auto low = sip::parse_number(text.substr(0, dash));
-    const auto high =
-        dash == std::string_view::npos ? std::nullopt : sip::parse_number(text.substr(dash + 1));
-    if (!low || !high || *low < 1024 || *high > 65535 || *high <= *low || (*high - *low) % 2 == 0)
-        return bad(text, "a range such as 30000-30999 within 1024-65535, with an even number of ports");
-    return std::pair{static_cast<std::uint16_t>(*low), static_cast<std::uint16_t>(*high)};
-}
-
-Result<std::string> parse_origin(std::string_view text) {
-    const bool odd = text.empty() || text.find_first_of(" \t,\"'<>") != std::string_view::npos;
-    const auto scheme = text.find("://");
-    const bool wrong = scheme != std::string_view::npos && text.substr(0, scheme) != "http" &&
-                       text.substr(0, scheme) != "https" && text.substr(0, scheme) != "*";
-    const bool path =
-        text.find('/', scheme == std::string_view::npos ? 0 : scheme + 3) != std::string_view::npos;
-    if (odd || wrong || path)
-        return bad(text, "an origin such as https://phone.example.com, a pattern, or *");
-    return std::string(text);
-}
-
-Result<UpstreamMode> parse_upstream_mode(std::string_view text) {
-    if (text == "auto") return UpstreamMode::automatic;
-    if (text == "path") return UpstreamMode::path;
-    if (text == "contact") return UpstreamMode::contact;
-    return bad(text, "auto, path or contact");
-}
-
-Result<sip::Uri> parse_upstream(std::string_view text) {
-    auto uri = sip::Uri::parse(text);
-    if (!uri || !uri->is_sip() || !uri->user.empty())
-        return bad(text, "a URI such as sip:pbx.example.com;transport=tls");
-    return uri;
-}
-
-Result<std::vector<std::string>> parse_media(std::string_view text) {
-    constexpr std::string_view prefix = "rtpengine:";
-    std::vector<std::string> out;
-    if (text.starts_with(prefix))
-        for (const auto &one : split(text.substr(prefix.size()), ',')) {
-            const auto colon = one.rfind(':');
-            const auto port =
-                colon == std::string::npos ? std::nullopt : sip::parse_number(one.substr(colon + 1));
-            if (!port || *port == 0 || *port > 65535 || colon == 0)
-                return bad(text, "rtpengine:HOST:PORT[,HOST:PORT]");
-            out.push_back(one);
-        }
-    if (out.empty()) return bad(text, "rtpengine:HOST:PORT[,HOST:PORT]");
-    return out;
 }
 
 } // namespace offhook::bridge

@@ -25,8 +25,12 @@ Result<SocketSettings> parse_sip_socket(std::string_view text);
 Result<std::pair<std::uint16_t, std::uint16_t>> parse_port_range(std::string_view text);
 // "https://phone.example.com", "*.example.com", "*". Errors: invalid_argument.
 Result<std::string> parse_origin(std::string_view text);
-// automatic, path, contact. Errors: invalid_argument.
+// "auto", "path", "contact", "creds". Errors: invalid_argument.
 Result<UpstreamMode> parse_upstream_mode(std::string_view text);
+// Do the mode and the users fit together, once flags and file are one? Errors: config.
+Result<> check_upstream(const Settings &settings);
+// An address of record. Errors: invalid_argument.
+Result<sip::Uri> parse_address(std::string_view text);
 // A SIP URI. Errors: invalid_argument.
 Result<sip::Uri> parse_upstream(std::string_view text);
 // "rtpengine:HOST:PORT[,HOST:PORT…]" → "HOST:PORT"s. Errors: invalid_argument.

@@ -12,7 +12,6 @@ namespace {
 
 using sip::HeaderId;
 
-constexpr Duration resolve_every{60'000}, resolve_again{5'000};
 constexpr unsigned short_expires = 20; // until a client registers again the way that works
 
 std::string user_of(const sip::Message &request) {
@@ -30,42 +29,11 @@ std::string device_of(const sip::NameAddr &contact, const std::string &user) {
 } // namespace
 
 Upstream::Upstream(Core &core, sip::Uri uri, UpstreamMode mode)
-    : core_(core), uri_(std::move(uri)), mode_(mode), again_(core.loop) {}
+    : core_(core), host_(core, std::move(uri)), mode_(mode) {}
 
 Upstream::~Upstream() {
     for (const auto &work : working_)
         if (work->courier) work->courier->forget();
-}
-
-void Upstream::start() {
-    resolve();
-}
-
-void Upstream::resolve() {
-    query_ = core_.resolver.resolve(uri_, {}, [this](Result<std::vector<sip::Hop>> hops) {
-        if (hops) {
-            addresses_.clear();
-            for (const auto &hop : *hops)
-                addresses_.push_back(hop.address);
-        } else if (addresses_.empty()) {
-            core_.tell("bridge.upstream", "the upstream cannot be reached: " + hops.error().what,
-                       Json::object().add("reachable", false).add("reason", hops.error().what));
-        }
-        again_.start(hops ? resolve_every : resolve_again, [this] { resolve(); });
-    });
-}
-
-Party Upstream::party() const {
-    Party out;
-    out.name = uri_.host_port();
-    out.hop = uri_;
-    if (!addresses_.empty()) out.near = addresses_.front();
-    return out;
-}
-
-bool Upstream::trusts(const sip::Flow &flow) const {
-    if (is_web(flow.kind)) return false;
-    return std::ranges::any_of(addresses_, [&](const Address &a) { return a.same_ip(flow.remote); });
 }
 
 const Binding *Upstream::target(const sip::Message &request) const {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "bridge/courier.hpp"
+#include "bridge/upstream_host.hpp"
 
 namespace offhook::bridge {
 
@@ -18,12 +19,12 @@ public:
     Upstream(const Upstream &) = delete;
     Upstream &operator=(const Upstream &) = delete;
 
-    void start(); // resolves the upstream, now and again
+    void start() { host_.start(); }
     // A browser's REGISTER. `changed` hears of bindings that the registrar granted.
     void register_(const sip::Message &request, const sip::Flow &flow, const sip::ServerTransaction &server,
                    std::function<void(const std::vector<Location::Change> &)> changed);
-    [[nodiscard]] Party party() const; // requests of browsers go there
-    [[nodiscard]] bool trusts(const sip::Flow &flow) const;
+    [[nodiscard]] Party party() const { return host_.party(); } // requests of browsers go there
+    [[nodiscard]] bool trusts(const sip::Flow &flow) const { return host_.trusts(flow); }
     // Whom a request that came from upstream is for: by our token in the topmost Route or in the Request-URI.
     [[nodiscard]] const Binding *target(const sip::Message &request) const;
     [[nodiscard]] UpstreamMode mode() const noexcept { return mode_; }
@@ -39,7 +40,6 @@ private:
     };
     using RegisteringPtr = std::shared_ptr<Registering>;
 
-    void resolve();
     void rewrite(sip::Draft &draft, const Registering &work, const sip::Flow &out);
     void on_response(const RegisteringPtr &work, const sip::Message &response);
     [[nodiscard]] std::string own_contact(const sip::NameAddr &contact, const Registering &work,
@@ -48,11 +48,8 @@ private:
     void restore_contacts(sip::Draft &draft, const sip::Message &response, const Registering &work) const;
 
     Core &core_;
-    sip::Uri uri_;
+    UpstreamHost host_;
     UpstreamMode mode_;
-    std::vector<Address> addresses_;
-    std::unique_ptr<sip::Resolver::Query> query_;
-    Timer again_;
     std::list<RegisteringPtr> working_;
 };
 

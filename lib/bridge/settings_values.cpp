@@ -1,0 +1,117 @@
+// The forms that values of [bridge] and of its options take.
+#include <algorithm>
+
+#include "base/text.hpp"
+#include "bridge/settings_reader.hpp"
+#include "sip/headers.hpp"
+#include "sip/socket_address.hpp"
+
+namespace offhook::bridge {
+
+namespace {
+
+Failure bad(std::string_view text, std::string_view expected) {
+    return fail(Errc::invalid_argument,
+                "\"" + sanitise(text) + "\" cannot be used (expected " + std::string(expected) + ")");
+}
+
+} // namespace
+
+Result<SocketSettings> parse_web_socket(std::string_view text) {
+    for (const auto kind : {sip::TransportKind::wss, sip::TransportKind::ws}) {
+        const std::string prefix = std::string(sip::uri_token(kind)) + "://";
+        if (!text.starts_with(prefix)) continue;
+        if (const auto address = sip::parse_socket(text.substr(prefix.size())))
+            return SocketSettings{kind, *address};
+    }
+    return bad(text, "wss://ADDRESS:PORT or ws://ADDRESS:PORT");
+}
+
+Result<SocketSettings> parse_sip_socket(std::string_view text) {
+    for (const auto kind : {sip::TransportKind::udp, sip::TransportKind::tcp, sip::TransportKind::tls}) {
+        const std::string prefix = std::string(sip::uri_token(kind)) + ":";
+        if (!text.starts_with(prefix)) continue;
+        if (const auto address = sip::parse_socket(text.substr(prefix.size())))
+            return SocketSettings{kind, *address};
+    }
+    return bad(text, "udp:ADDRESS:PORT, tcp:ADDRESS:PORT or tls:ADDRESS:PORT");
+}
+
+Result<std::pair<std::uint16_t, std::uint16_t>> parse_port_range(std::string_view text) {
+    const auto dash = text.find('-');
+    const auto low = sip::parse_number(text.substr(0, dash));
+    const auto high =
+        dash == std::string_view::npos ? std::nullopt : sip::parse_number(text.substr(dash + 1));
+    if (!low || !high || *low < 1024 || *high > 65535 || *high <= *low || (*high - *low) % 2 == 0)
+        return bad(text, "a range such as 30000-30999 within 1024-65535, with an even number of ports");
+    return std::pair{static_cast<std::uint16_t>(*low), static_cast<std::uint16_t>(*high)};
+}
+
+Result<std::string> parse_origin(std::string_view text) {
+    const bool odd = text.empty() || text.find_first_of(" \t,\"'<>") != std::string_view::npos;
+    const auto scheme = text.find("://");
+    const bool wrong = scheme != std::string_view::npos && text.substr(0, scheme) != "http" &&
+                       text.substr(0, scheme) != "https" && text.substr(0, scheme) != "*";
+    const bool path =
+        text.find('/', scheme == std::string_view::npos ? 0 : scheme + 3) != std::string_view::npos;
+    if (odd || wrong || path)
+        return bad(text, "an origin such as https://phone.example.com, a pattern, or *");
+    return std::string(text);
+}
+
+Result<sip::Uri> parse_address(std::string_view text) {
+    auto uri = sip::Uri::parse(text);
+    if (!uri || !uri->is_sip() || uri->user.empty()) return bad(text, "an address such as sip:621@fritz.box");
+    return uri;
+}
+
+Result<UpstreamMode> parse_upstream_mode(std::string_view text) {
+    if (text == "auto") return UpstreamMode::automatic;
+    if (text == "path") return UpstreamMode::path;
+    if (text == "contact") return UpstreamMode::contact;
+    if (text == "creds") return UpstreamMode::credentials;
+    return bad(text, "auto, path, contact or creds");
+}
+
+Result<> check_upstream(const Settings &settings) {
+    const bool creds = settings.upstream_mode == UpstreamMode::credentials;
+    const auto none = std::ranges::find_if(
+        settings.users, [&](const UserSettings &user) { return user.upstream.user.empty() == creds; });
+    if (creds && !settings.upstream)
+        return fail(Errc::config,
+                    "upstream_mode creds: no upstream (expected one such as \"sip:fritz.box\")");
+    if (creds && settings.users.empty())
+        return fail(Errc::config, "upstream_mode creds: nobody can register (expected [[bridge.user]] with "
+                                  "upstream_user)");
+    if (creds && !settings.peers.empty())
+        return fail(Errc::config, "upstream_mode creds: no cluster_peers (a line belongs to one bridge)");
+    if (none == settings.users.end()) return {};
+    const std::string name = "user \"" + sanitise(none->name) + "\"";
+    return creds ? fail(Errc::config, name + " has no upstream_user, and upstream_mode is creds")
+                 : fail(Errc::config, name + " has an upstream_user, and upstream_mode is not creds");
+}
+
+Result<sip::Uri> parse_upstream(std::string_view text) {
+    auto uri = sip::Uri::parse(text);
+    if (!uri || !uri->is_sip() || !uri->user.empty())
+        return bad(text, "a URI such as sip:pbx.example.com;transport=tls");
+    return uri;
+}
+
+Result<std::vector<std::string>> parse_media(std::string_view text) {
+    constexpr std::string_view prefix = "rtpengine:";
+    std::vector<std::string> out;
+    if (text.starts_with(prefix))
+        for (const auto &one : split(text.substr(prefix.size()), ',')) {
+            const auto colon = one.rfind(':');
+            const auto port =
+                colon == std::string::npos ? std::nullopt : sip::parse_number(one.substr(colon + 1));
+            if (!port || *port == 0 || *port > 65535 || colon == 0)
+                return bad(text, "rtpengine:HOST:PORT[,HOST:PORT]");
+            out.push_back(one);
+        }
+    if (out.empty()) return bad(text, "rtpengine:HOST:PORT[,HOST:PORT]");
+    return out;
+}
+
+} // namespace offhook::bridge
