@@ -444,6 +444,9 @@ void Parser::bridge_command() {
           "be the edge of this registrar instead of a registrar");
     choice(sub, "--upstream-mode", bridge.upstream_mode, "auto|path|contact|creds",
            "how calls find the way back; creds: with passwords of the bridge");
+    value(
+        sub, "--transcode", bridge.transcode, [](const std::string &t) { return parse_int(t, 0, 10'000); },
+        "CALLS", "let so many calls at once go on between different codecs");
     text_option(sub, "--state-file", bridge.state_file, "FILE", "keep registrations here over a restart");
     text_option(sub, "--door-code", bridge.door_code, "DIGITS",
                 "DTMF that the web phone's \"open the door\" button sends");

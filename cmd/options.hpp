@@ -122,6 +122,7 @@ struct WatchOptions {
 
 // Empty: the configuration's, or the default.
 struct WssBridgeOptions {
+    std::optional<unsigned> transcode; // calls at once
     std::string domain, www, upstream, upstream_mode, media, rtp_ports, state_file, cluster_key_file,
         door_code;
     std::vector<std::string> sip, origins;

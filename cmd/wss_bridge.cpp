@@ -59,6 +59,10 @@ Result<> apply(const GlobalOptions &global, const WssBridgeOptions &options, bri
     for (const auto &text : options.sip)
         settings.sip.push_back(bridge::parse_sip_socket(text).value());
     if (!options.media.empty()) settings.rtpengines = bridge::parse_media(options.media).value();
+    if (options.transcode) settings.transcode = *options.transcode;
+    if (settings.transcode > 0 && !settings.rtpengines.empty())
+        return fail(Errc::config,
+                    "wss-bridge: transcode is not for calls on rtpengine, which does it by itself");
     if (!options.upstream.empty()) settings.upstream = bridge::parse_upstream(options.upstream).value();
     if (!options.upstream_mode.empty())
         settings.upstream_mode = bridge::parse_upstream_mode(options.upstream_mode).value();

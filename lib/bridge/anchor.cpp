@@ -30,6 +30,7 @@ public:
         std::shared_ptr<LoopMailbox> mailbox;
         std::shared_ptr<MediaWorker> worker;
         std::shared_ptr<PacketLog> log; // may be null
+        TranscodeLimit *transcoding;    // outlives them
     };
 
     AnchorSession(Place place, bool caller_web, const Address &caller, MediaPlane::Listener &listener);
@@ -67,6 +68,7 @@ private:
         place_.worker->post([relay = relay_, task = std::move(task)] { task(*relay); });
     }
     void tell_fingerprints(unsigned branch);
+    bool admit_transcoding(const Interwork &interwork); // false: there are too many already
     void configure(unsigned branch);
     [[nodiscard]] Branch *find(unsigned branch);
 
@@ -77,6 +79,7 @@ private:
     std::unique_ptr<Leg> caller_;
     std::vector<Branch> branches_;
     unsigned settled_ = 0;
+    bool transcodes_ = false; // and has its place
 };
 
 AnchorSession::AnchorSession(Place place, bool caller_web, const Address &caller,
@@ -112,6 +115,7 @@ AnchorSession::AnchorSession(Place place, bool caller_web, const Address &caller
 }
 
 AnchorSession::~AnchorSession() {
+    if (transcodes_) place_.transcoding->give_back();
     link_->listener = nullptr;
     place_.worker->post([relay = std::move(relay_)] { relay->close(); });
 }
@@ -170,8 +174,9 @@ void AnchorSession::add_branch(unsigned branch, bool web, const Address &remote)
     if (branches_.size() <= branch) branches_.resize(branch + 1);
     Branch &added = branches_[branch];
     added.leg = make_leg(branch + 1, web, remote);
+    const bool transcode = transcodes_ || place_.transcoding->room();
     added.interwork = std::make_unique<Interwork>(caller_->own, added.leg->own,
-                                                  Interwork::Options{place_.settings->codecs});
+                                                  Interwork::Options{place_.settings->codecs, transcode});
 }
 
 AnchorSession::Branch *AnchorSession::find(unsigned branch) {
@@ -186,6 +191,13 @@ void AnchorSession::tell_fingerprints(unsigned branch) {
             });
 }
 
+bool AnchorSession::admit_transcoding(const Interwork &interwork) {
+    if (transcodes_ || std::ranges::none_of(interwork.lines(), &Line::transcoded)) return true;
+    if (!place_.transcoding->room()) return false;
+    place_.transcoding->take();
+    return transcodes_ = true;
+}
+
 void AnchorSession::offer(End from, unsigned branch, const std::string &sdp, Done done) {
     Branch *known = find(branch);
     if (known == nullptr) return done(fail(Errc::internal, "no such branch", 500));
@@ -198,6 +210,11 @@ void AnchorSession::answer(End from, unsigned branch, const std::string &sdp, Do
     Branch *known = find(branch);
     if (known == nullptr) return done(fail(Errc::internal, "no such branch", 500));
     auto out = known->interwork->answer(from, sdp);
+    if (out && !admit_transcoding(*known->interwork))
+        out = fail(Errc::media,
+                   "no codec in common, and no more than " + std::to_string(place_.transcoding->most()) +
+                       " calls are transcoded",
+                   488);
     if (out) {
         tell_fingerprints(branch);
         configure(branch);
@@ -221,10 +238,14 @@ Relay::Way way_of(const Line &line, End from) {
             way.clocks[used->second & 127] = format.clock;
     }
     for (const auto &[number, clock] : line.event_clocks(from)) {
-        way.clocks[number & 127] = line.spoken_clock();
+        way.clocks[number & 127] = line.spoken_clock(from);
         way.event_clocks[number & 127] = clock;
     }
     if (const auto event = line.event_for(other(from))) way.event_clock = event->clock;
+    for (const auto &recode : line.recodes(from)) {
+        way.codec[recode.from_number & 127] = static_cast<std::int8_t>(way.codecs.size());
+        way.codecs.push_back({{recode.from, {}}, {recode.to, recode.fmtp}, recode.to_number});
+    }
     return way;
 }
 
@@ -308,7 +329,7 @@ MediaFacts AnchorSession::facts(End end) const {
 AnchorPlane::AnchorPlane(const Settings &settings, std::shared_ptr<const media::DtlsIdentity> identity,
                          std::shared_ptr<PacketLog> log)
     : settings_(settings), identity_(std::move(identity)), log_(std::move(log)),
-      mailbox_(std::make_shared<LoopMailbox>()) {}
+      mailbox_(std::make_shared<LoopMailbox>()), transcoding_(settings.transcode) {}
 
 AnchorPlane::~AnchorPlane() = default;
 
@@ -329,7 +350,8 @@ Result<std::unique_ptr<MediaSession>> AnchorPlane::open(const std::string &, boo
                                                         const Address &caller, Listener &listener) {
     const auto &worker = workers_[next_worker_++ % workers_.size()];
     return std::unique_ptr<MediaSession>(std::make_unique<AnchorSession>(
-        AnchorSession::Place{&settings_, identity_, mailbox_, worker, log_}, caller_web, caller, listener));
+        AnchorSession::Place{&settings_, identity_, mailbox_, worker, log_, &transcoding_}, caller_web,
+        caller, listener));
 }
 
 } // namespace offhook::bridge

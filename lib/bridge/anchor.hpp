@@ -13,6 +13,19 @@
 
 namespace offhook::bridge {
 
+// How many calls may be transcoded at once: it is the one thing here that costs much CPU.
+class TranscodeLimit {
+public:
+    explicit TranscodeLimit(unsigned most) : most_(most) {}
+    [[nodiscard]] bool room() const noexcept { return used_ < most_; }
+    [[nodiscard]] unsigned most() const noexcept { return most_; }
+    void take() noexcept { ++used_; }
+    void give_back() noexcept { --used_; }
+
+private:
+    unsigned most_, used_ = 0;
+};
+
 class AnchorPlane final : public MediaPlane {
 public:
     // Starts the workers. `log` sees the packets of all calls. Errors: Errc::internal, Errc::tls.
@@ -32,6 +45,7 @@ private:
     std::shared_ptr<PacketLog> log_;
     std::shared_ptr<LoopMailbox> mailbox_;
     std::vector<std::shared_ptr<MediaWorker>> workers_;
+    TranscodeLimit transcoding_;
     std::size_t next_worker_ = 0;
 };
 

@@ -16,8 +16,8 @@ using media::Sdp;
 using media::SdpMedia;
 
 constexpr std::size_t most_lines = 8;
-constexpr std::string_view event_name = "telephone-event/";
 constexpr std::uint8_t usual_event_number = 101; // what old phones expect
+constexpr std::uint8_t opus_number = 111;        // what browsers take
 
 std::optional<std::uint8_t> payload_number(std::string_view text) {
     const auto number = sip::parse_number(text);
@@ -71,19 +71,6 @@ std::optional<Format> read_format(const SdpMedia &media, const std::string &text
     if (format)
         if (auto parameters = numbered(media, "fmtp", text)) format->fmtp = std::move(*parameters);
     return format;
-}
-
-// "packetization-mode=1;profile-level-id=42e01f" → "1"
-std::string parameter(std::string_view fmtp, std::string_view name) {
-    while (!fmtp.empty()) {
-        const auto end = std::min(fmtp.find(';'), fmtp.size());
-        const auto item = sip::trim(fmtp.substr(0, end));
-        const auto equals = item.find('=');
-        if (equals != std::string_view::npos && sip::iequals(item.substr(0, equals), name))
-            return std::string(item.substr(equals + 1));
-        fmtp.remove_prefix(std::min(end + 1, fmtp.size()));
-    }
-    return {};
 }
 
 std::string without_parameter(std::string_view fmtp, std::string_view name) {
@@ -156,68 +143,6 @@ Failure no_codec() {
 
 } // namespace
 
-std::string Format::key() const {
-    std::string out = sip::grammar::to_lower(name) + "/" + std::to_string(clock);
-    if (out == "h264/90000") {
-        const std::string mode = parameter(fmtp, "packetization-mode");
-        out += "/" + (mode.empty() ? "0" : mode);
-    }
-    return out;
-}
-
-bool Format::is_event() const noexcept {
-    return sip::iequals(name, "telephone-event");
-}
-
-unsigned Line::spoken_clock() const {
-    const auto &offered = at(other(answered_by)).formats;
-    for (const auto &format : at(answered_by).formats)
-        if (!format.is_event() && std::ranges::find(offered, format.key(), &Format::key) != offered.end())
-            return format.clock;
-    return 8000;
-}
-
-std::map<std::uint8_t, unsigned> Line::event_clocks(End from) const {
-    std::map<std::uint8_t, unsigned> out;
-    for (const auto &format : at(from).formats)
-        if (format.is_event()) out[format.number] = format.clock;
-    for (const unsigned clock : {8000U, 48000U}) // ours win
-        if (const auto used = at(from).used.find(Format{0, "telephone-event", clock}.key());
-            used != at(from).used.end())
-            out[used->second] = clock;
-    return out;
-}
-
-std::map<std::uint8_t, std::uint8_t> Line::numbers(End from) const {
-    std::map<std::uint8_t, std::uint8_t> out;
-    const LineEnd &to = at(other(from));
-    const auto event = event_for(other(from));
-    const auto add = [&](std::uint8_t number, const std::string &key) {
-        const auto found = std::ranges::find(to.formats, key, &Format::key);
-        if (key.starts_with(event_name) && event)
-            out[number] = event->number;
-        else if (found != to.formats.end())
-            out[number] = found->number;
-    };
-    // Its own numbers too, as some send what they would receive; ours win.
-    for (const auto &format : at(from).formats)
-        add(format.number, format.key());
-    for (const auto &[key, number] : at(from).used)
-        add(number, key);
-    return out;
-}
-
-std::optional<Format> Line::event_for(End to) const {
-    const Format *best = nullptr;
-    const unsigned clock = spoken_clock();
-    for (const auto &format : at(to).formats) {
-        if (!format.is_event()) continue;
-        if (best == nullptr || format.clock == clock || (format.clock == 8000 && best->clock != clock))
-            best = &format;
-    }
-    return best == nullptr ? std::nullopt : std::optional(*best);
-}
-
 bool Interwork::allowed(const Format &format) const {
     const std::string name = sip::grammar::to_lower(format.name);
     const auto lists = [&](std::string_view codec) {
@@ -227,7 +152,7 @@ bool Interwork::allowed(const Format &format) const {
     if (name == "opus" && (format.clock != 48000 || format.channels != 2)) return false;
     if (name == "h264") {
         // One profile that everybody decodes; Chrome lists half a dozen.
-        const std::string profile = sip::grammar::to_lower(parameter(format.fmtp, "profile-level-id"));
+        const std::string profile = sip::grammar::to_lower(fmtp_parameter(format.fmtp, "profile-level-id"));
         if (!profile.empty() && !profile.starts_with("42")) return false;
     }
     return lists(name);
@@ -257,7 +182,7 @@ void Interwork::read_line(Line &line, End from, const Sdp &sdp, const SdpMedia &
     for (const auto &text : media.formats) {
         auto format = read_format(media, text);
         if (!format || !allowed(*format) || !keys.insert(format->key()).second) continue;
-        if (format->name == "H264" && parameter(format->fmtp, "sprop-parameter-sets").size() > 200)
+        if (format->name == "H264" && fmtp_parameter(format->fmtp, "sprop-parameter-sets").size() > 200)
             format->fmtp = without_parameter(format->fmtp, "sprop-parameter-sets");
         end.formats.push_back(std::move(*format));
     }
@@ -284,7 +209,7 @@ bool Interwork::number_taken(End to, const Line &line, std::uint8_t number, cons
 
 // The numbers of an offer for `to`: what it knows already, else the offerer's, else any that is free.
 void Interwork::keep_numbers(Line &line, End to) {
-    auto formats = line.at(other(to)).formats;
+    auto formats = with_more(line, line.at(other(to)).formats);
     const bool events = std::ranges::any_of(formats, &Format::is_event);
     if (own(to).web && events) // the one of the right clock, even where the phone has only the other
         for (const unsigned clock : clocks_of(formats))
@@ -348,9 +273,17 @@ Result<std::string> Interwork::answer(End from, std::string_view text) {
             line.at(from).used[key] = number;
         auto &formats = line.at(from).formats;
         const bool events = std::ranges::any_of(asked.formats, &Format::is_event);
+        const auto common = [&](const Format &f) {
+            return std::ranges::find(asked.formats, f.key(), &Format::key) != asked.formats.end();
+        };
+        // What an end names first it will speak.
+        const auto first = std::ranges::find_if(formats, [](const Format &f) { return !f.is_event(); });
+        line.transcoded =
+            can_transcode(line) && first != formats.end() && !common(*first) && first->codec() != nullptr &&
+            std::ranges::any_of(asked.formats, [](const Format &f) { return f.codec() != nullptr; });
         std::erase_if(formats, [&](const Format &f) {
             if (f.is_event()) return !events;
-            return std::ranges::find(asked.formats, f.key(), &Format::key) == asked.formats.end();
+            return !common(f) && !(line.transcoded && f.codec() != nullptr);
         });
         const bool real = std::ranges::any_of(formats, [](const Format &f) { return !f.is_event(); });
         if (!real || asked.rejected) line.at(from).rejected = true;
@@ -493,20 +426,52 @@ void Interwork::add_web_lines(SdpMedia &media, const Line &line, std::size_t ind
     lines.push_back({"end-of-candidates", ""});
 }
 
+bool Interwork::can_transcode(const Line &line) const {
+    return options_.transcode && line.type == "audio";
+}
+
+// The audio codecs that `formats` lacks and that we could make of them, behind the ones that pass as they
+// are.
+std::vector<Format> Interwork::with_more(const Line &line, std::vector<Format> formats) const {
+    const bool some = std::ranges::any_of(formats, [](const Format &f) { return f.codec() != nullptr; });
+    if (!can_transcode(line) || !some) return formats;
+    for (const auto &key : options_.codecs) {
+        const auto *info = media::find_codec(key);
+        if (info == nullptr) continue;
+        Format more{opus_number, std::string(info->encoding), info->clock_rate, info->channels, {}};
+        if (info->static_payload_type >= 0)
+            more.number = static_cast<std::uint8_t>(info->static_payload_type);
+        if (info->key == "opus") more.fmtp = "minptime=10;useinbandfec=1";
+        if (more.codec() != nullptr && std::ranges::find(formats, more.key(), &Format::key) == formats.end())
+            formats.push_back(std::move(more));
+    }
+    return formats;
+}
+
+// Without telephone-events.
+std::vector<Format> Interwork::audio_for(const Line &line, End to, bool answering) const {
+    auto out = line.at(other(to)).formats;
+    if (answering && line.transcoded) {
+        const Format *target = line.target(to);
+        return target != nullptr ? std::vector{*target} : std::vector<Format>{};
+    }
+    if (!answering) out = with_more(line, std::move(out));
+    std::erase_if(out, &Format::is_event);
+    return out;
+}
+
 // Browsers get the one telephone-event that counts as the codec does: of two Chromium takes the slower, and
 // with Opus ends its digits after 20 ms then, too short for many phones. Phones get one in an answer: many
 // take no second.
 std::vector<Format> Interwork::formats_for(const Line &line, End to, bool answering) const {
     const LineEnd &theirs = line.at(other(to)), &there = line.at(to);
-    std::vector<Format> out;
-    std::ranges::copy_if(theirs.formats, std::back_inserter(out),
-                         [](const Format &f) { return !f.is_event(); });
+    auto out = audio_for(line, to, answering);
     std::vector<Format> events;
     std::ranges::copy_if(theirs.formats, std::back_inserter(events), &Format::is_event);
     if (events.empty()) return out;
     if (own_[static_cast<std::size_t>(to)]->web) {
         events.clear();
-        const unsigned spoken = answering || out.empty() ? line.spoken_clock() : out.front().clock;
+        const unsigned spoken = answering || out.empty() ? line.spoken_clock(to) : out.front().clock;
         for (const unsigned clock : {spoken, 8000U})
             if (const Format event{0, "telephone-event", clock};
                 events.empty() && there.used.contains(event.key()))

@@ -14,6 +14,7 @@
 #include "base/address.hpp"
 #include "bridge/media_plane.hpp"
 #include "bridge/settings.hpp"
+#include "media/codec.hpp"
 #include "media/sdes.hpp"
 #include "media/sdp.hpp"
 
@@ -46,6 +47,7 @@ struct Format {
     // What makes two formats the same codec: "pcmu/8000", "h264/90000/1" (packetization mode).
     [[nodiscard]] std::string key() const;
     [[nodiscard]] bool is_event() const noexcept;
+    [[nodiscard]] const media::CodecInfo *codec() const noexcept; // null: it can only be passed on
     friend bool operator==(const Format &, const Format &) = default;
 };
 
@@ -62,26 +64,41 @@ struct LineEnd {
     std::map<std::string, std::uint8_t> used; // our numbers in descriptions for it: it sends these
 };
 
+// Audio as one end sends it → as the other wants it.
+struct Recode {
+    std::uint8_t from_number = 0, to_number = 0;
+    const media::CodecInfo *from = nullptr, *to = nullptr;
+    std::string fmtp; // of the other end
+};
+
 struct Line {
     std::string type = "audio";
     std::array<LineEnd, 2> ends;   // by End
     End answered_by = End::callee; // whose order of formats decides
+    bool transcoded = false;       // the ends speak different codecs
     [[nodiscard]] LineEnd &at(End end) { return ends[static_cast<std::size_t>(end)]; }
     [[nodiscard]] const LineEnd &at(End end) const { return ends[static_cast<std::size_t>(end)]; }
     // Numbers as `from` sends them → as the other end wants them.
     [[nodiscard]] std::map<std::uint8_t, std::uint8_t> numbers(End from) const;
     // The clock of the codec that is spoken: the timestamps of all packets count in it, telephone-events too.
-    [[nodiscard]] unsigned spoken_clock() const;
+    [[nodiscard]] unsigned spoken_clock(End end) const;
+    // The codec of an end that is transcoded for; null: none, or as it is.
+    [[nodiscard]] const Format *target(End end) const;
+    [[nodiscard]] std::vector<Recode> recodes(End from) const; // empty unless `transcoded`
     // Numbers by which `from` sends telephone-events → the clock that their durations count in.
     [[nodiscard]] std::map<std::uint8_t, unsigned> event_clocks(End from) const;
     // telephone-event as `to` wants it: number and clock.
     [[nodiscard]] std::optional<Format> event_for(End to) const;
 };
 
+// "packetization-mode=1;profile-level-id=42e01f" → "1"; empty when it is not there.
+std::string fmtp_parameter(std::string_view fmtp, std::string_view name);
+
 class Interwork {
 public:
     struct Options {
         std::vector<std::string> codecs; // lower-case names that may pass, besides telephone-event
+        bool transcode = false;          // audio codecs that are not in common are made to meet
     };
     Interwork(OwnEnd &caller, OwnEnd &callee, Options options)
         : own_{&caller, &callee}, options_(std::move(options)) {}
@@ -116,6 +133,9 @@ private:
                                     const std::string &key) const;
     Result<media::SdpMedia> describe(const Line &line, std::size_t index, End to, bool answering);
     Result<std::string> write(End to, bool answering);
+    [[nodiscard]] bool can_transcode(const Line &line) const;
+    [[nodiscard]] std::vector<Format> with_more(const Line &line, std::vector<Format> formats) const;
+    [[nodiscard]] std::vector<Format> audio_for(const Line &line, End to, bool answering) const;
     [[nodiscard]] std::vector<Format> formats_for(const Line &line, End to, bool answering) const;
     void add_web_lines(media::SdpMedia &media, const Line &line, std::size_t index, End to, bool answering);
     static void add_formats(media::SdpMedia &media, const Line &line, End to, bool web,

@@ -28,13 +28,6 @@ Address beside(const Address &rtp) { // RTCP has the next port
     return rtp.with_port(static_cast<std::uint16_t>(rtp.port() + 1));
 }
 
-// A telephone-event (RFC 4733 §2.3) whose duration is to count in another clock.
-void scale_event(std::span<std::uint8_t> payload, std::uint32_t from, std::uint32_t to) {
-    if (from == to || payload.size() < 4) return;
-    const std::uint32_t duration = media::read_u16(payload, 2) * (to / 1000) / (from / 1000);
-    media::write_u16(payload, 2, static_cast<std::uint16_t>(std::min<std::uint32_t>(duration, 0xffff)));
-}
-
 bool is_rtcp(std::span<const std::uint8_t> packet) {
     return packet.size() >= 8 && media::looks_like_rtcp(packet);
 }
@@ -147,7 +140,8 @@ void Relay::configure(unsigned branch, std::vector<LinePlan> plan, const Address
             const LinePlan &line = plan[i];
             const Way &way = caller ? line.from_caller : line.from_callee;
             for (std::size_t number = 0; number < way.numbers.size(); ++number)
-                if (way.numbers[number] != no_number) to.line_of[number] = static_cast<std::int8_t>(i);
+                if (way.numbers[number] != no_number || way.codec[number] >= 0)
+                    to.line_of[number] = static_cast<std::int8_t>(i);
             to.out[i].event_number = caller ? line.caller_event : line.callee_event;
             to.out[i].event_clock = caller ? line.caller_event_clock : line.callee_event_clock;
             if (to.web || i >= to.lines.size()) continue;
@@ -297,9 +291,10 @@ void Relay::rtp(EndPoint &from, std::size_t line, std::span<std::uint8_t> packet
         back.heard.received(parsed->header, parsed->payload.size(), now);
         back.heard_ssrc = parsed->header.ssrc;
     }
-    if (number == no_number) return;
     EndPoint &to = caller ? end(active_ + 1) : end(0);
     if (!to.present || line >= to.out.size() || !to.out[line].stream) return;
+    if (!way.codecs.empty()) return transcode(from, to, line, *parsed, way, now);
+    if (number == no_number) return;
     Out &out = to.out[line];
     if (out.digits && out.digits->busy()) { // a digit of ours is being sent in place of sound
         out.stream->skip(parsed->header);

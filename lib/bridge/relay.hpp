@@ -14,6 +14,7 @@
 #include "bridge/media_worker.hpp"
 #include "bridge/packet_log.hpp"
 #include "bridge/rtp_rewriter.hpp"
+#include "bridge/transcoder.hpp"
 #include "media/dtls.hpp"
 #include "media/dtmf.hpp"
 #include "media/ice_lite.hpp"
@@ -28,6 +29,9 @@ struct RelayCounters {
     };
     std::array<Side, 2> ends; // by End
 };
+
+// A telephone-event (RFC 4733 §2.3) whose duration is to count in another clock.
+void scale_event(std::span<std::uint8_t> payload, std::uint32_t from, std::uint32_t to);
 
 class Relay : public std::enable_shared_from_this<Relay> {
 public:
@@ -45,7 +49,14 @@ public:
         // telephone-events, by incoming number: what their durations count in; 0: no event.
         std::array<std::uint32_t, 128> event_clocks{};
         std::uint32_t event_clock = 8000; // and what the other end counts in
+        struct Codecs {
+            Transcoder::Codec from, to;
+            std::uint8_t number = no_number; // outgoing
+        };
+        std::vector<Codecs> codecs;         // of a line that is transcoded
+        std::array<std::int8_t, 128> codec; // incoming number → which of them; -1: none
         Way() {
+            codec.fill(-1);
             numbers.fill(no_number);
             clocks.fill(8000);
         }
@@ -103,6 +114,9 @@ private:
         std::uint8_t event_number = no_number;
         unsigned event_clock = 8000;
         TimePoint digits_until{};
+        std::unique_ptr<Transcoder> transcoder; // for this end, made by its first packet
+        TimePoint counted_since{};              // packets to be transcoded, of the second under way
+        unsigned counted = 0;
     };
     struct Plain {
         Fd rtp, rtcp;
@@ -151,6 +165,10 @@ private:
                     TimePoint now, bool rtcp_port);
     static bool latch(Plain &line, const Address &source, TimePoint now);
     void rtp(EndPoint &from, std::size_t line, std::span<std::uint8_t> packet, TimePoint now);
+    void transcode(const EndPoint &from, EndPoint &to, std::size_t line, const media::RtpPacket &packet,
+                   const Way &way, TimePoint now);
+    void pass(EndPoint &to, std::size_t line, unsigned source, unsigned clock, media::RtpHeader header,
+              std::span<const std::uint8_t> payload, TimePoint now);
     void rtcp(EndPoint &from, std::size_t line, std::span<const std::uint8_t> packet, TimePoint now);
     void deliver(EndPoint &to, std::size_t line, std::span<std::uint8_t> packet, std::size_t size);
     void deliver_rtcp(EndPoint &to, std::size_t line, std::span<const std::uint8_t> packet);

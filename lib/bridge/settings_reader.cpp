@@ -246,6 +246,7 @@ SettingsReport Reader::read() {
              {"certificate", text(s.tls.certificate)},
              {"certificate_key", text(s.tls.key)},
              {"door_code", text(s.door_code)},
+             {"transcode", whole(0, 10'000, [&](std::int64_t n) { s.transcode = static_cast<unsigned>(n); })},
              {"media_workers",
               whole(1, 64, [&](std::int64_t n) { s.media_workers = static_cast<unsigned>(n); })}});
     if (srtp == "offer") s.srtp = PlainSrtp::offer;

@@ -66,11 +66,29 @@ const phone = {
         session.on("newDTMF", (e) => this.note("dtmf", {index, tone: e.dtmf.tone, originator: e.originator}));
         session.on("refer", (e) => this.options.refer && e.accept((s) => this.note("referred"), this.media()));
         session.on("replaces", (e) => e.accept());
+        if (this.options.codecs) {
+            const only = () => this.only(session.connection, this.options.codecs);
+            if (session.connection) only(); else session.on("peerconnection", only);
+        }
         const hook = () => session.connection.addEventListener("track", (e) => this.hear(e));
         if (session.connection) hook(); else session.on("peerconnection", hook);
         if (originator === "remote" && this.options.answer) {
             const accept = () => session.answer(this.media());
             this.options.answerAfter ? setTimeout(accept, this.options.answerAfter) : accept();
+        }
+    },
+
+    // The connection offers and answers with these audio codecs alone: ["opus"].
+    only(connection, names) {
+        const keep = RTCRtpReceiver.getCapabilities("audio").codecs.filter((c) =>
+            [...names, "telephone-event"].includes(c.mimeType.split("/")[1].toLowerCase()));
+        for (const make of ["createOffer", "createAnswer"]) {
+            const original = connection[make].bind(connection);
+            connection[make] = (...args) => {
+                for (const t of connection.getTransceivers())
+                    if (t.receiver.track.kind === "audio") t.setCodecPreferences(keep);
+                return original(...args);
+            };
         }
     },
 

@@ -1,8 +1,8 @@
 """wss-bridge: digits and codecs between a real browser and real phones."""
 
-from bridge import USERS, Bridge, web_phone
+from bridge import LEVEL, USERS, Bridge, answering, web_phone
 from browser import Chromium, Pages
-from harness import Baresip, case, wait_until
+from harness import Baresip, Offhook, case, expect_equal, expect_tone, wait_until, workdir, write_tone
 
 
 def bare(bridge, codec, hz=660, user="carl"):
@@ -42,5 +42,64 @@ def opus_digits():
             send(digit)
         page.do(index, "terminate()")
         page.event("ended", {"index": index})
+    browser.quit()
+    bridge.stop()
+
+
+def talk(page, index, peer_hz, seconds=1.6):
+    """The page hears the peer, and sings to it for a while."""
+    page.event("confirmed", {"index": index})
+    page.hears(peer_hz)
+    page.window.run(f"new Promise(r => setTimeout(r, {int(seconds * 1000)}))")
+
+
+@case("bridge: a browser with Opus alone and phones without it, transcoded", timeout=150)
+def transcoding():
+    bridge, pages, browser = Bridge("--transcode", "1"), Pages(), Chromium()
+    page = web_phone(browser, pages, bridge, "anna", hz=700, answer=True, codecs=["opus"])
+    # The page calls; its digits arrive as telephone-events of the phone's clock.
+    peer = bare(bridge, "pcmu")
+    call = page.call("sip:carl@house.test")
+    talk(page, call, 660)
+    page.do(call, 'sendDTMF("5", {transportType: "RFC2833"})')
+    wait_until(lambda: "5" in peer.digits(), "the digit at baresip")
+    # One call is all that may be transcoded at once.
+    other = answering(bridge, "ben", "--codecs", "g722,pcma")
+    second = page.call("sip:ben@house.test")
+    expect_equal(page.event("failed", {"index": second}).get("status"), 488, "one call too many")
+    # Held and taken back, it is still transcoded.
+    page.do(call, 'hold({}, () => phone.note("held"))')
+    page.event("held")
+    page.do(call, 'unhold({}, () => phone.note("resumed"))')
+    page.event("resumed")
+    page.hears(660)
+    page.do(call, "terminate()")
+    page.event("ended", {"index": call})
+    expect_tone(peer.heard, 700, -13.5, 0.5)
+    other.popen.terminate()
+    # A phone of G.722 calls the page.
+    tone = write_tone(workdir() / "g722.wav", 1000, 30, 16000, dbfs=LEVEL)
+    recording = workdir() / "g722.record.wav"
+    phone = Offhook("call", "--codecs", "g722", "--play", tone, "--record", recording, "--do",
+                    "wait answer; wait dtmf 7 20s; dtmf 3; wait 1s; hangup", *bridge.account("ben"), "--timeout", "60s",
+                    "sip:anna@house.test", name="g722")
+    index = second + 1
+    talk(page, index, 1000)
+    page.do(index, 'sendDTMF("7", {transportType: "RFC2833", duration: 200})')
+    phone.wait_event("call.dtmf", {"digit": "7", "method": "rfc4733"})
+    page.event("ended", {"index": index})
+    phone.ends(0)
+    expect_tone(recording, 700, -13.5, 0.5, side=1)
+    browser.quit()
+    bridge.stop()
+
+
+@case("bridge: without --transcode a call without a common codec is 488", timeout=60)
+def no_transcoding():
+    bridge, pages, browser = Bridge(), Pages(), Chromium()
+    page = web_phone(browser, pages, bridge, "anna", hz=700, codecs=["opus"])
+    answering(bridge, "ben", "--codecs", "pcmu")
+    index = page.call("sip:ben@house.test")
+    expect_equal(page.event("failed", {"index": index}).get("status"), 488, "no common codec")
     browser.quit()
     bridge.stop()

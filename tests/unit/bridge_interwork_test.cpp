@@ -63,7 +63,7 @@ struct Pair { // a browser calls a phone, or the other way round
         end.fingerprint = "sha-256 00:11";
     }
     OwnEnd caller, callee;
-    Interwork work{caller, callee, {{"opus", "g722", "pcma", "pcmu", "h264", "vp8"}}};
+    Interwork work{caller, callee, {{"opus", "g722", "pcma", "pcmu", "h264", "vp8"}, false}};
 };
 
 std::string offered(Interwork &work, End from, const std::string &sdp) {
@@ -99,7 +99,7 @@ TEST_SUITE("bridge interwork") {
 
     TEST_CASE("T1: codecs that may not pass, video, and a data channel") {
         Pair pair;
-        pair.work = Interwork(pair.caller, pair.callee, {{"pcmu", "h264"}});
+        pair.work = Interwork(pair.caller, pair.callee, {{"pcmu", "h264"}, false});
         const auto out = offered(pair.work, End::caller,
                                  chrome_head + chrome_audio + chrome_video +
                                      "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:2\r\n");
@@ -181,13 +181,13 @@ TEST_SUITE("bridge interwork") {
                  chrome_head + "m=audio 9 UDP/TLS/RTP/SAVPF 96 0 103\r\n" + chrome_web +
                      "a=setup:active\r\na=mid:0\r\na=sendrecv\r\na=rtcp-mux\r\n"
                      "a=rtpmap:96 opus/48000/2\r\na=rtpmap:103 telephone-event/48000\r\n");
-        CHECK(pair.work.lines()[0].spoken_clock() == 48000);
+        CHECK(pair.work.lines()[0].spoken_clock(End::callee) == 48000);
         offered(pair.work, End::callee, chrome_head + chrome_audio);
         const auto out =
             answered(pair.work, End::caller, phone("0 101", "a=rtpmap:101 telephone-event/8000\r\n"));
         CHECK(has(out, "m=audio 40000 UDP/TLS/RTP/SAVPF 0 126"));
         const auto &line = pair.work.lines()[0];
-        CHECK(line.spoken_clock() == 8000);
+        CHECK(line.spoken_clock(End::callee) == 8000);
         CHECK(line.numbers(End::callee).at(126) == 101);
         CHECK(line.event_clocks(End::callee).at(126) == 8000);
     }
@@ -202,6 +202,41 @@ TEST_SUITE("bridge interwork") {
             CHECK(has(out, "m=video 0 UDP/TLS/RTP/SAVPF 0"));
             CHECK(has(out, "a=mid:1"));
         }
+    }
+
+    TEST_CASE("transcoding: offered behind what passes as it is, used where nothing else is left") {
+        const std::string opus_only = chrome_head + "m=audio 9 UDP/TLS/RTP/SAVPF 111 110 126\r\n" +
+                                      chrome_web +
+                                      "a=setup:actpass\r\na=mid:0\r\na=sendrecv\r\na=rtcp-mux\r\n"
+                                      "a=rtpmap:111 opus/48000/2\r\na=rtpmap:110 telephone-event/48000\r\n"
+                                      "a=rtpmap:126 telephone-event/8000\r\n";
+        Pair pair;
+        pair.work = Interwork(pair.caller, pair.callee, {{"opus", "g722", "pcma", "pcmu"}, true});
+        const auto out = offered(pair.work, End::caller, opus_only);
+        CHECK(has(out, "m=audio 40000 RTP/AVP 111 9 8 0 110 101"));
+        const auto back =
+            answered(pair.work, End::callee, phone("0 8 101", "a=rtpmap:101 telephone-event/8000\r\n"));
+        CHECK(has(back, "m=audio 30000 UDP/TLS/RTP/SAVPF 111 110"));
+        const auto &line = pair.work.lines()[0];
+        CHECK(line.transcoded);
+        const auto to_phone = line.recodes(End::caller), to_page = line.recodes(End::callee);
+        REQUIRE_FALSE(to_phone.empty());
+        CHECK(to_phone.front().from_number == 111);
+        CHECK(to_phone.front().to_number == 0);
+        CHECK(to_phone.front().to->key == "pcmu");
+        REQUIRE_FALSE(to_page.empty());
+        CHECK(to_page.front().to_number == 111);
+        CHECK(line.numbers(End::caller).at(110) == 101);
+        CHECK_FALSE(line.numbers(End::caller).contains(111));
+        CHECK(line.spoken_clock(End::caller) == 48000);
+        CHECK(line.spoken_clock(End::callee) == 8000);
+        // A phone that has Opus after all gets it as it is.
+        offered(pair.work, End::caller, opus_only);
+        answered(pair.work, End::callee,
+                 phone("111 0 101", "a=rtpmap:111 opus/48000/2\r\na=rtpmap:101 telephone-event/8000\r\n"));
+        CHECK_FALSE(pair.work.lines()[0].transcoded);
+        CHECK(pair.work.lines()[0].numbers(End::caller).at(111) == 111);
+        CHECK(pair.work.lines()[0].recodes(End::caller).empty());
     }
 
     TEST_CASE("T2: nothing in common is 488, not a silent call") {

@@ -1,0 +1,73 @@
+// The part of a Relay that changes what is inside the packets.
+#include <algorithm>
+#include <array>
+
+#include "base/log.hpp"
+#include "bridge/relay.hpp"
+#include "media/wire.hpp"
+
+namespace offhook::bridge {
+
+namespace {
+
+constexpr unsigned most_packets = 250; // a second and direction: nobody sends less than 5 ms of sound
+constexpr std::size_t largest_payload = 1400;
+
+} // namespace
+
+void scale_event(std::span<std::uint8_t> payload, std::uint32_t from, std::uint32_t to) {
+    if (from == to || payload.size() < 4) return;
+    const std::uint32_t duration = media::read_u16(payload, 2) * (to / 1000) / (from / 1000);
+    media::write_u16(payload, 2, static_cast<std::uint16_t>(std::min<std::uint32_t>(duration, 0xffff)));
+}
+
+void Relay::transcode(const EndPoint &from, EndPoint &to, std::size_t line, const media::RtpPacket &packet,
+                      const Way &way, TimePoint now) {
+    Out &out = to.out[line];
+    if (now - out.counted_since >= Duration{1'000}) {
+        out.counted_since = now;
+        out.counted = 0;
+    }
+    if (++out.counted > most_packets) return;
+    const std::uint8_t type = packet.header.payload_type;
+    const bool event = way.event_clocks[type] != 0;
+    if (!event && way.codec[type] < 0) return;
+    // An event before any sound: it is in the time of the first codec.
+    const auto &codecs = way.codecs[event ? 0 : static_cast<std::size_t>(way.codec[type])];
+    if (!out.transcoder || (!event && !out.transcoder->is(codecs.from, codecs.to))) {
+        auto opened = Transcoder::open(codecs.from, codecs.to);
+        if (!opened) return fail_end(to, opened.error().what);
+        out.transcoder = std::move(*opened);
+    }
+    const unsigned clock = codecs.to.info->clock_rate;
+    if (!event)
+        return out.transcoder->audio(packet, [&](media::RtpHeader header, auto payload) {
+            header.payload_type = codecs.number;
+            pass(to, line, from.id, clock, header, payload, now);
+        });
+    if (way.numbers[type] == no_number) return;
+    out.transcoder->event(packet, [&](media::RtpHeader header, auto payload) {
+        std::array<std::uint8_t, 4> scaled{};
+        std::ranges::copy(payload.first(scaled.size()), scaled.begin());
+        scale_event(scaled, way.event_clocks[type], way.event_clock);
+        header.payload_type = way.numbers[type];
+        pass(to, line, from.id, clock, header, scaled, now);
+    });
+}
+
+void Relay::pass(EndPoint &to, std::size_t line, unsigned source, unsigned clock, media::RtpHeader header,
+                 std::span<const std::uint8_t> payload, TimePoint now) {
+    Out &out = to.out[line];
+    if (out.digits && out.digits->busy()) return out.stream->skip(header);
+    const auto rewritten = out.stream->rewrite(header, source, clock, now);
+    std::array<std::uint8_t, media::rtp_header_size + largest_payload + media::srtp_room> packet{};
+    if (!rewritten || payload.size() > largest_payload) return;
+    out.clock = clock;
+    media::write_rtp_header(*rewritten, std::span(packet).first<media::rtp_header_size>());
+    std::ranges::copy(payload, packet.begin() + media::rtp_header_size);
+    ++out.packets;
+    out.octets += payload.size();
+    deliver(to, line, packet, media::rtp_header_size + payload.size());
+}
+
+} // namespace offhook::bridge
