@@ -68,6 +68,26 @@ Result<> clear(const std::string &path, const sockaddr_un &address) {
     return {};
 }
 
+// Where the socket appears somebody answers: it gets its name when it listens already. Only one phone gets
+// it.
+Result<> open_at(int fd, const std::string &path) {
+    const auto failed = [&path] { return fail_errno(Errc::network, errno, "control socket " + path); };
+    const std::string early = path + "." + std::to_string(::getpid());
+    const auto address = address_of(early);
+    if (!address) return fail(address.error());
+    ::unlink(early.c_str());         // of a process that died here
+    const auto mask = ::umask(0177); // 0600 from the first moment
+    const bool bound = ::bind(fd, reinterpret_cast<const sockaddr *>(&*address), sizeof *address) == 0;
+    ::umask(mask); // leaves errno as it is
+    if (!bound) return failed();
+    const bool named = ::listen(fd, 16) == 0 && ::link(early.c_str(), path.c_str()) == 0;
+    const int error = errno;
+    ::unlink(early.c_str());
+    errno = error;
+    if (!named) return failed();
+    return {};
+}
+
 bool is_allowed(int fd) {
     ucred peer{};
     socklen_t size = sizeof peer;
@@ -215,14 +235,7 @@ Result<std::unique_ptr<Server>> Server::listen(Loop &loop, const std::string &pa
     if (auto free = clear(path, *address); !free) return fail(free.error());
     auto self = std::make_unique<Self>(loop, path, std::move(handler));
     self->listener = Fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    const auto mask = ::umask(0177); // 0600 from the first moment
-    const bool bound =
-        ::bind(self->listener.get(), reinterpret_cast<const sockaddr *>(&*address), sizeof *address) == 0;
-    const int error = errno;
-    ::umask(mask);
-    if (!bound) return fail_errno(Errc::network, error, "control socket " + path);
-    if (::listen(self->listener.get(), 16) != 0)
-        return fail_errno(Errc::network, errno, "control socket " + path);
+    if (auto open = open_at(self->listener.get(), path); !open) return fail(open.error());
     auto *raw = self.get();
     if (auto watched =
             self->listening.start(self->listener.get(), FdWatch::read, [raw](int) { raw->accept(); });
