@@ -44,8 +44,8 @@ public:
     };
     // How packets of one media line go one way between two ends.
     struct Way {
-        std::array<std::uint8_t, 128> numbers; // incoming → outgoing payload number
-        std::array<std::uint32_t, 128> clocks; // by incoming number
+        std::array<std::uint8_t, 128> numbers{}; // incoming → outgoing payload number
+        std::array<std::uint32_t, 128> clocks{}; // by incoming number
         // telephone-events, by incoming number: what their durations count in; 0: no event.
         std::array<std::uint32_t, 128> event_clocks{};
         std::uint32_t event_clock = 8000; // and what the other end counts in
@@ -53,8 +53,8 @@ public:
             Transcoder::Codec from, to;
             std::uint8_t number = no_number; // outgoing
         };
-        std::vector<Codecs> codecs;         // of a line that is transcoded
-        std::array<std::int8_t, 128> codec; // incoming number → which of them; -1: none
+        std::vector<Codecs> codecs;           // of a line that is transcoded
+        std::array<std::int8_t, 128> codec{}; // incoming number → which of them; -1: none
         Way() {
             codec.fill(-1);
             numbers.fill(no_number);

@@ -10,8 +10,8 @@ namespace offhook::bridge {
 
 namespace {
 
-constexpr unsigned frame_ms = 20;
-constexpr unsigned longest_packet_ms = 120; // RFC 6716 §2.1.4
+constexpr std::size_t frame_ms = 20;
+constexpr std::size_t longest_packet_ms = 120; // RFC 6716 §2.1.4
 constexpr unsigned most_concealed_ms = 60;
 constexpr int furthest_behind = 100; // packets; beyond: the source began anew
 constexpr std::size_t event_size = 4;
@@ -19,7 +19,8 @@ constexpr std::size_t event_size = 4;
 } // namespace
 
 Result<std::unique_ptr<Transcoder>> Transcoder::open(const Codec &from, const Codec &to) {
-    media::CodecParams decoding, encoding;
+    media::CodecParams decoding;
+    media::CodecParams encoding;
     decoding.fmtp = from.fmtp;
     encoding.fmtp = to.fmtp;
     auto decoder = media::make_decoder(*from.info, decoding);
@@ -105,7 +106,7 @@ void Transcoder::pass(const Emit &emit) {
         media::RtpHeader header;
         header.ssrc = ssrc_;
         header.timestamp = timestamp_;
-        timestamp_ += to_.info->clock_rate / 1000 * frame_ms;
+        timestamp_ += static_cast<std::uint32_t>(to_.info->clock_rate / 1000 * frame_ms);
         if (payload.empty()) { // the encoder has nothing to say
             marker_ = true;
             continue;

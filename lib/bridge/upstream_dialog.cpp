@@ -63,7 +63,8 @@ void UpstreamDialog::outward(sip::Draft &request, bool caller) {
     if (!cseq) return;
     // RAck: "response-number CSeq-number Method" (RFC 3262 §7.2).
     const std::string rack(request.get("RAck"));
-    const auto first = rack.find(' '), second = rack.find(' ', first + 1);
+    const auto first = rack.find(' ');
+    const auto second = rack.find(' ', first + 1);
     if (first != std::string::npos && second != std::string::npos)
         if (const auto of = sip::parse_number(rack.substr(first + 1, second - first - 1)))
             if (const auto known = invites_.find(static_cast<std::uint32_t>(*of)); known != invites_.end())
@@ -90,9 +91,10 @@ void UpstreamDialog::inward(sip::Draft &response, const sip::Message &request) {
     if (const auto asked = request.to(); asked && asked->tag().empty() && to && !to->tag().empty())
         back += ";tag=" + std::string(to->tag());
     response.set("To", back);
-    const auto vias = request.list(HeaderId::via);
-    for (auto via = vias.rbegin(); via != vias.rend(); ++via)
-        response.prepend("Via", *via);
+    auto vias = request.list(HeaderId::via);
+    std::ranges::reverse(vias);
+    for (const auto via : vias)
+        response.prepend("Via", via);
 }
 
 } // namespace offhook::bridge

@@ -9,8 +9,6 @@ namespace offhook::bridge {
 
 namespace {
 
-using sip::HeaderId;
-
 sip::Uri line_address(const UserSettings &user, const sip::Uri &upstream) {
     if (user.upstream.aor) return *user.upstream.aor;
     sip::Uri out;

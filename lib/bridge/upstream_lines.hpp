@@ -18,6 +18,7 @@ class UpstreamLine final : private sip::Registration::Listener {
 public:
     UpstreamLine(Core &core, const UserSettings &user, const sip::Uri &upstream,
                  UpstreamDialog::Outside outside);
+    ~UpstreamLine() = default;
     UpstreamLine(const UpstreamLine &) = delete;
     UpstreamLine &operator=(const UpstreamLine &) = delete;
 
