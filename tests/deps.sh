@@ -8,9 +8,9 @@ libasound2-dev libncurses-dev libspandsp-dev libusrsctp-dev libwebrtc-audio-proc
 nlohmann-json3-dev libexpected-dev libexpat1-dev doctest-dev"
 test="libsrtp2-dev python3 openssl baresip-core sip-tester kamailio kamailio-tls-modules kamailio-presence-modules \
 kamailio-websocket-modules kamailio-outbound-modules coturn espeak-ng mandoc tcpdump tshark \
-chromium chromium-driver baresip-ffmpeg rtpengine-daemon iproute2 iptables"
+chromium chromium-driver baresip-ffmpeg rtpengine-daemon iproute2 iptables python3-websockets"
 
-bench="baresip-core libsofia-sip-ua-dev kamailio rtpengine-daemon"
+bench="baresip-core libsofia-sip-ua-dev kamailio kamailio-tls-modules kamailio-websocket-modules rtpengine-daemon openssl"
 
 case "${1:-all}" in
 bench) wanted="$build python3 $bench" ;;

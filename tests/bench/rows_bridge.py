@@ -2,14 +2,14 @@
 number of connections, one server at a time."""
 
 import os
-import resource
 import subprocess
 import time
 
 from measure import Row, cpu_seconds
 from phones import PROGRAM, Failure, Phone, Reflector, Skip, Tool, need, tool, workdir
 from processes import Process, free_port, sockets, wait_until
-from rows import rows
+from rows import peer_or_none, rows
+from web_client import Dawdlers, allow_many_sockets, timed_register
 
 DOMAIN, PASSWORD = "house.test", "secret"
 COUNTS = {"ws": 5000, "wss": 2000}
@@ -51,6 +51,8 @@ request_route {{
         save("location");
         exit;
     }}
+    if (!pv_proxy_authenticate("{domain}", "{password}", "0")) {{ proxy_challenge("{domain}", "0"); exit; }}
+    consume_credentials();
     record_route();
     t_relay();
 }}
@@ -107,7 +109,7 @@ def spent(process):
     return sum(cpu_seconds(pid) for pid in family(process))
 
 
-def start_kamailio(kind):
+def start_kamailio(kind, _phone=None):
     port = free_port()
     tls_port = free_port()
     lines = ""
@@ -127,13 +129,14 @@ def start_kamailio(kind):
     return process, ws_port, port
 
 
-def start_bridge(kind):
+def start_bridge(kind, phone=None):
+    """`phone`: where the one at bench@DOMAIN is reached."""
     if subprocess.run([PROGRAM, "wss-bridge", "--help"], capture_output=True).returncode != 0:
         raise Skip("this offhook has no wss-bridge")
     config = workdir() / f"bridge-{kind}.toml"
-    users = "".join(f'[[bridge.user]]\nname = "{n:012}"\npassword = "{PASSWORD}"\n' for n in range(COUNTS[kind] + 1))
-    pem = certificate()
-    config.write_text(f'[tls]\ncertificate = "{pem}"\n[bridge]\ndomain = "{DOMAIN}"\n{users}')
+    users = "".join(f'[[bridge.user]]\nname = "{n:012}"\npassword = "{PASSWORD}"\n' for n in range(2 * COUNTS[kind]))
+    device = f'[[bridge.device]]\nname = "bench"\nuri = "{phone}"\n' if phone else ""
+    config.write_text(f'[tls]\ncertificate = "{certificate()}"\n[bridge]\ndomain = "{DOMAIN}"\n{device}{users}')
     os.chmod(config, 0o600)
     port, sip = free_port(), free_port()
     argv = [PROGRAM, "wss-bridge", "-c", config, "--listen", f"{kind}://127.0.0.1:{port}", "--sip",
@@ -145,30 +148,31 @@ def start_bridge(kind):
 
 
 class Crowd(Tool):
-    """Connections that register and stay."""
+    """Connections that register, as the users of `first` and later numbers, and stay."""
 
-    def __init__(self, kind, port, count):
-        super().__init__("ws_load", "stay", kind, str(port), str(count), stdin=subprocess.PIPE)
+    def __init__(self, kind, port, count, first=0):
+        super().__init__("ws_load", "stay", kind, str(port), str(count), str(first), stdin=subprocess.PIPE)
         self.line(300)
 
 
 def crowd_cost(start, kind, count):
     """(kB and CPU milliseconds of each connection with its registration)."""
     server, port, _ = start(kind)
-    Crowd(kind, port, 1).stop()  # what the first connection sets up is not each one's
+    # What the first ones set up is not each one's, and what starting left free in the heap has to be used up.
+    early = Crowd(kind, port, count // 2, count)
     time.sleep(0.5)
     memory, cpu = pss_kb(server), spent(server)
     crowd = Crowd(kind, port, count)
     cpu = spent(server) - cpu
     time.sleep(1)
     memory = pss_kb(server) - memory
-    crowd.stop()
-    server.stop()
+    for one in (early, crowd, server):
+        one.stop()
     return memory / count, 1e3 * cpu / count
 
 
 def crowd_rows(kind, most_kb, options):
-    resource.setrlimit(resource.RLIMIT_NOFILE, (16384, max(16384, resource.getrlimit(resource.RLIMIT_NOFILE)[1])))
+    allow_many_sockets()
     count = COUNTS[kind] // (10 if options.quick else 1)
     ours = crowd_cost(start_bridge, kind, count)
     try:
@@ -190,29 +194,73 @@ def idle_wss(options):
     yield from crowd_rows("wss", 30, options)
 
 
-def transaction_cost(start, options):
-    server, port, _ = start("ws")
-    target = Reflector()
-    tool("ws_load", "transact", "ws", port, target.uri, 200, 0.5)
-    samples = []
-    for _ in range(options.rounds):
-        before = spent(server)
-        done = tool("ws_load", "transact", "ws", port, target.uri, 300, 3)[0]
-        samples.append(1e6 * (spent(server) - before) / max(1, done["answered"]))
-    if done["answered"] < 0.9 * done["sent"]:
-        raise Failure(f"{server.name} passed {done['answered']} of {done['sent']} requests")
-    for process in (server, target):
-        process.stop()
-    return samples
+class Passing:
+    """A server with a phone behind it, and what a request from a WebSocket to that phone costs it."""
+
+    def __init__(self, start, uri=None):
+        self.phone = Reflector()
+        self.server, self.port, _ = start("ws", self.phone.uri)
+        self.uri = uri or self.phone.uri
+        self.cost(200, 0.5)
+
+    def cost(self, rate, seconds):
+        """Microseconds of each request and its answer."""
+        before = spent(self.server)
+        done = tool("ws_load", "transact", "ws", self.port, self.uri, rate, seconds)[0]
+        if done["answered"] < 0.9 * done["sent"] or not done["asked"]:
+            raise Failure(f"{self.server.name} passed {done['answered']} of {done['sent']} requests")
+        return 1e6 * (spent(self.server) - before) / done["answered"]
+
+    def stop(self):
+        self.server.stop()
+        self.phone.stop()
 
 
 @rows("bridge.proxy.cpu")
 def proxied(options):
-    """A MESSAGE from a WebSocket to a phone on UDP and its answer back, 300 a second."""
-    ours = transaction_cost(start_bridge, options)
-    try:
-        theirs, note = transaction_cost(start_kamailio, options), ""
-    except Skip as missing:
-        theirs, note = [], str(missing)
-    yield Row("bridge.proxy.cpu", "us", ours, theirs, "kamailio", 0.5, note=note)
+    """A MESSAGE from a WebSocket to a phone on UDP and its answer back, 300 a second, in turn. Both servers demand digest
+    of each; ours routes by its users and devices, Kamailio by the URI."""
+    ours = Passing(start_bridge, f"sip:bench@{DOMAIN}")
+    theirs, note = peer_or_none(lambda: Passing(start_kamailio))
+    samples = [(ours.cost(300, 3), theirs and theirs.cost(300, 3)) for _ in range(max(3, options.rounds))]
+    for one in filter(None, (ours, theirs)):
+        one.stop()
+    yield Row("bridge.proxy.cpu", "us", [s[0] for s in samples], [s[1] for s in samples] if theirs else [], "kamailio", 0.5,
+              note=note or "each request with digest")
 
+
+def register_among_dawdlers(start, kind, options):
+    """Milliseconds from connecting to being registered, one after another, among a thousand slow handshakes."""
+    server, port, _ = start(kind)
+    address, tls, samples = f"127.0.0.1:{port}", kind == "wss", []
+    crowd = Dawdlers(address, tls, 1000)
+    for number in range(4 * options.rounds):
+        status, seconds = timed_register(address, f"{number:012}", PASSWORD, tls, DOMAIN)
+        if status != 200:
+            raise Failure(f"{server.name}: REGISTER was answered {status}")
+        samples.append(1e3 * seconds)
+    left = crowd.open()
+    crowd.end()
+    server.stop()
+    return samples, f"{left} of 1000 slow handshakes still there"
+
+
+def flood_row(kind, options):
+    allow_many_sockets()
+    ours, note = register_among_dawdlers(start_bridge, kind, options)
+    try:
+        theirs = register_among_dawdlers(start_kamailio, kind, options)[0]
+    except (Failure, Skip, OSError) as missing:
+        theirs, note = [], f"{note}; {missing}"
+    yield Row(f"bridge.flood.{kind}", "ms", ours, theirs, "kamailio", most=200, note=note)
+
+
+@rows("bridge.flood.ws")
+def flood_ws(options):
+    """A legitimate REGISTER while a thousand connections dawdle."""
+    yield from flood_row("ws", options)
+
+
+@rows("bridge.flood.wss")
+def flood_wss(options):
+    yield from flood_row("wss", options)

@@ -8,7 +8,7 @@ import subprocess
 from measure import Row, cpu_seconds
 from phones import TOOLS, Failure, Skip, Tool, need, workdir
 from processes import Process, free_port, sockets, wait_until
-from rows import rows
+from rows import peer_or_none, rows
 
 FLOWS, SECONDS = 200, 6.0
 
@@ -93,31 +93,31 @@ class Rtpengine(Process):
         return port
 
 
-def cost(relay_of, rounds):
-    """Microseconds of CPU for each packet that came out, once for each round, and the packets lost in all."""
-    samples, lost = [], 0
-    for _ in range(rounds):
-        load = Load(FLOWS, SECONDS)
-        relay = relay_of(load.ends)
-        before = cpu_seconds(relay.pid)
-        done = load.run(relay.ports)
-        samples.append(1e6 * (cpu_seconds(relay.pid) - before) / max(1, done["received"]))
-        lost += done["sent"] - done["received"]
-        relay.stop()
-        if done["received"] < 0.9 * done["sent"]:
-            raise Failure(f"{relay.name} passed {done['received']} of {done['sent']} packets")
-    return samples, lost
+def cost(relay_of):
+    """(microseconds of CPU for each packet that came out, packets lost)."""
+    load = Load(FLOWS, SECONDS)
+    relay = relay_of(load.ends)
+    before = cpu_seconds(relay.pid)
+    done = load.run(relay.ports)
+    spent = cpu_seconds(relay.pid) - before
+    for one in (relay, load):
+        one.stop()
+    if done["received"] < 0.9 * done["sent"]:
+        raise Failure(f"{relay.name} passed {done['received']} of {done['sent']} packets")
+    return 1e6 * spent / max(1, done["received"]), done["sent"] - done["received"]
 
 
 @rows("bridge.relay.rtpengine", "bridge.relay.floor")
 def relay(options):
-    """200 flows of 50 packets a second."""
-    rounds = max(2, options.rounds // 2)
-    floor, _ = cost(Floor, rounds)
-    ours, lost = cost(Ours, rounds)
-    try:
-        theirs, note = cost(Rtpengine, rounds)[0], ""
-    except Skip as missing:
-        theirs, note = [], str(missing)
+    """200 flows of 50 packets a second, through each of them in turn."""
+    floor, ours, theirs, note, lost = [], [], [], "", 0
+    for _ in range(max(2, options.rounds)):
+        floor.append(cost(Floor)[0])
+        sample, missing = cost(Ours)
+        ours.append(sample)
+        lost += missing
+        if not note:
+            sample, note = peer_or_none(lambda: cost(Rtpengine)[0])
+            theirs += [sample] if sample else []
     yield Row("bridge.relay.rtpengine", "us", ours, theirs, "rtpengine", 0.75, note=note)
     yield Row("bridge.relay.floor", "us", ours, floor, "bare loop", 1.35, note=f"{lost} packets lost")

@@ -152,7 +152,7 @@ std::string md5(const std::string &text) {
 std::string parameter(std::string_view response, std::string_view name) {
     for (auto at = response.find("Digest "); at != response.npos; at = response.find("Digest ", at + 1)) {
         const auto line = response.substr(at, response.find("\r\n", at) - at);
-        if (line.find("SHA") != line.npos) continue;
+        if (line.find("algorithm=SHA") != line.npos) continue;
         auto value = line.find(std::string(name) + "=\"");
         if (value == line.npos) return {};
         value += name.size() + 2;
@@ -161,18 +161,34 @@ std::string parameter(std::string_view response, std::string_view name) {
     return {};
 }
 
-// The Authorization (or Proxy-Authorization) line that a 401 or 407 asks for.
-std::string credentials(const std::string &challenge, const std::string &method, const std::string &uri,
-                        const std::string &user) {
-    const std::string realm = parameter(challenge, "realm"), nonce = parameter(challenge, "nonce");
-    const std::string qop = parameter(challenge, "qop").empty() ? "" : ":00000001:c:auth";
-    const std::string answer =
-        md5(md5(user + ":" + realm + ":" + password) + ":" + nonce + qop + ":" + md5(method + ":" + uri));
-    return std::string(challenge.starts_with("SIP/2.0 407") ? "Proxy-Authorization" : "Authorization") +
-           ": Digest username=\"" + user + "\", realm=\"" + realm + "\", nonce=\"" + nonce + "\", uri=\"" +
-           uri + "\", algorithm=MD5, response=\"" + answer + "\"" +
-           (qop.empty() ? "" : ", qop=auth, nc=00000001, cnonce=\"c\"") + "\r\n";
-}
+// The Authorization (or Proxy-Authorization) lines that a 401 or 407 asks for, for one method and URI.
+class Credentials {
+public:
+    Credentials(const std::string &challenge, const std::string &method, const std::string &uri,
+                const std::string &user)
+        : nonce_(parameter(challenge, "nonce")), counts_(!parameter(challenge, "qop").empty()) {
+        const std::string realm = parameter(challenge, "realm");
+        secret_ = md5(user + ":" + realm + ":" + password);
+        action_ = md5(method + ":" + uri);
+        start_ = std::string(challenge.starts_with("SIP/2.0 407") ? "Proxy-Authorization" : "Authorization") +
+                 ": Digest username=\"" + user + "\", realm=\"" + realm + "\", nonce=\"" + nonce_ +
+                 "\", uri=\"" + uri + "\", algorithm=MD5, response=\"";
+    }
+    // Each has a count of its own: one that is used twice is a replay.
+    std::string next() {
+        char count[9];
+        (void)std::snprintf(count, sizeof count, "%08x", ++used_);
+        const std::string middle = counts_ ? nonce_ + ":" + count + ":c:auth:" : nonce_ + ":";
+        return start_ + md5(secret_ + ":" + middle + action_) +
+               (counts_ ? std::string("\", qop=auth, cnonce=\"c\", nc=") + count : std::string("\"")) +
+               "\r\n";
+    }
+
+private:
+    std::string nonce_, secret_, action_, start_;
+    bool counts_;
+    unsigned used_ = 0;
+};
 
 void sign_up(WebSocket &socket, const std::string &user, const char *transport) {
     const std::string uri = std::string("sip:") + domain;
@@ -183,11 +199,12 @@ void sign_up(WebSocket &socket, const std::string &user, const char *transport) 
     std::string answer = socket.receive();
     if (answer.starts_with("SIP/2.0 401")) {
         socket.send(request("REGISTER", uri, user, user + "r" + run_id(), 2,
-                            contact + credentials(answer, "REGISTER", uri, user)));
+                            contact + Credentials(answer, "REGISTER", uri, user).next()));
         answer = socket.receive();
     }
     if (answer.starts_with("SIP/2.0 200")) return;
-    (void)std::fprintf(stderr, "REGISTER: %s\n", answer.substr(0, answer.find('\r')).c_str());
+    (void)std::fprintf(stderr, "REGISTER of %s: %s\n", user.c_str(),
+                       answer.substr(0, answer.find('\r')).c_str());
     std::exit(1);
 }
 
@@ -197,10 +214,10 @@ std::string user_number(unsigned i) {
     return text;
 }
 
-// Connects and registers `count` users, says so, and keeps them until stdin ends.
-int stay(std::uint16_t port, unsigned count, SSL_CTX *tls) {
+// Connects and registers `count` users from `first` on, says so, and keeps them until stdin ends.
+int stay(std::uint16_t port, unsigned count, unsigned first, SSL_CTX *tls) {
     std::vector<std::unique_ptr<WebSocket>> all;
-    for (unsigned i = 0; i < count; ++i) {
+    for (unsigned i = first; i < first + count; ++i) {
         all.push_back(std::make_unique<WebSocket>(port, tls));
         sign_up(*all.back(), user_number(i), tls != nullptr ? "wss" : "ws");
     }
@@ -212,8 +229,8 @@ int stay(std::uint16_t port, unsigned count, SSL_CTX *tls) {
     return 0;
 }
 
-// MESSAGE requests to a SIP URI, at an even rate over one connection. Asked for credentials, it gives the
-// same ones each time, so that what is measured is one transaction for each request.
+// MESSAGE requests to a SIP URI, at an even rate over one connection. Once asked for credentials, it gives
+// them each time, so that what is measured is one transaction for each request.
 int transact(std::uint16_t port, const std::string &target, unsigned rate, double seconds, SSL_CTX *tls) {
     WebSocket socket(port, tls);
     const std::string user = user_number(0);
@@ -221,7 +238,7 @@ int transact(std::uint16_t port, const std::string &target, unsigned rate, doubl
     socket.send(request("MESSAGE", target, user, "probe" + run_id(), 1, ""));
     const std::string first = socket.receive();
     const bool asked = first.starts_with("SIP/2.0 40");
-    const std::string proof = asked ? credentials(first, "MESSAGE", target, user) : "";
+    Credentials credentials(first, "MESSAGE", target, user);
     const auto total = static_cast<unsigned>(rate * seconds);
     const auto start = now();
     unsigned sent = 0, answered = 0;
@@ -229,7 +246,7 @@ int transact(std::uint16_t port, const std::string &target, unsigned rate, doubl
          answered < total && now() < end;) {
         for (; sent < total && now() - start >= Microseconds{sent} * 1'000'000 / rate; ++sent)
             socket.send(request("MESSAGE", target, user, std::to_string(start) + "m" + std::to_string(sent),
-                                1, proof));
+                                1, asked ? credentials.next() : ""));
         pollfd one{socket.fd(), POLLIN, 0};
         if (poll(&one, 1, 1) > 0) socket.fill();
         while (socket.has_frame())
@@ -250,11 +267,11 @@ int main(int argc, char **argv) {
     const bool wss = argc > 2 && std::string_view(argv[2]) == "wss";
     const auto port = static_cast<std::uint16_t>(argc > 3 ? std::atoi(argv[3]) : 0);
     SSL_CTX *tls = wss ? SSL_CTX_new(TLS_client_method()) : nullptr;
-    if (mode == "stay" && argc == 5) return peer::stay(port, static_cast<unsigned>(std::atoi(argv[4])), tls);
+    const auto number = [&](int i) { return static_cast<unsigned>(std::atoi(argv[i])); };
+    if (mode == "stay" && argc == 6) return peer::stay(port, number(4), number(5), tls);
     if (mode == "transact" && argc == 7)
-        return peer::transact(port, argv[4], static_cast<unsigned>(std::atoi(argv[5])), std::atof(argv[6]),
-                              tls);
-    (void)std::fputs("usage: ws_load stay ws|wss PORT COUNT | transact ws|wss PORT URI RATE SECONDS\n",
+        return peer::transact(port, argv[4], number(5), std::atof(argv[6]), tls);
+    (void)std::fputs("usage: ws_load stay ws|wss PORT COUNT FIRST | transact ws|wss PORT URI RATE SECONDS\n",
                      stderr);
     return 2;
 }
