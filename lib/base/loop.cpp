@@ -8,7 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "base/callback.hpp"
+#include "base/loop_turn.hpp"
 #include "base/re_start.hpp"
 
 namespace offhook {
@@ -21,9 +21,12 @@ constexpr int max_fds = 4096; // the first fd_setsize() wins; libre's default of
 struct Nudge {
     int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     bool given = false;
+    bool wanted = false; // once the callback has returned
+    int turns = 0;       // callbacks we are in
     FdWatch watch;
+    std::function<void()> run;
 
-    Nudge() = default;
+    explicit Nudge(std::function<void()> posted) : run(std::move(posted)) {}
     ~Nudge() {
         watch.stop();
         close(fd);
@@ -32,11 +35,16 @@ struct Nudge {
     Nudge &operator=(const Nudge &) = delete;
 
     void give() {
+        if (turns > 0) {
+            wanted = true;
+            return;
+        }
         if (std::exchange(given, true)) return;
         const std::uint64_t one = 1;
         static_cast<void>(write(fd, &one, sizeof one) < 0); // full: it wakes all the same
     }
     void take() {
+        if (!given) return;
         std::uint64_t count = 0;
         static_cast<void>(read(fd, &count, sizeof count) < 0);
         given = false;
@@ -51,14 +59,26 @@ bool earlier(TimePoint a, std::uint64_t a_order, TimePoint b, std::uint64_t b_or
 
 } // namespace
 
+void begin_turn() noexcept {
+    if (nudge) ++nudge->turns;
+}
+
+void end_turn() noexcept {
+    constexpr int batches = 4; // what goes on posting has to let sockets have their turn
+    if (!nudge) return;
+    for (int i = 0; i < batches && nudge->turns == 1 && std::exchange(nudge->wanted, false); ++i)
+        guard([] { nudge->run(); });
+    if (--nudge->turns == 0 && std::exchange(nudge->wanted, false)) nudge->give();
+}
+
 Loop::Loop() {
     start_libre();
     fd_setsize(max_fds);
     dbg_init(3, 0); // errors only; the log takes them over
     tmr_init(&wakeup_);
     tmr_init(&posted_timer_);
-    nudge.emplace();
-    if (!nudge->watch.start(nudge->fd, FdWatch::read, [this](int) { run_posted(); })) std::abort();
+    nudge.emplace([this] { run_posted(); });
+    if (!nudge->watch.start(nudge->fd, FdWatch::read, [](int) { nudge->run(); })) std::abort();
 }
 
 Loop::~Loop() {
@@ -155,7 +175,7 @@ void Loop::arm() {
     }
     tmr_start(
         &wakeup_, static_cast<std::uint64_t>(delay),
-        [](void *arg) noexcept { guard([&] { static_cast<Loop *>(arg)->expire(); }); }, this);
+        [](void *arg) noexcept { in_turn([&] { static_cast<Loop *>(arg)->expire(); }); }, this);
 }
 
 void Loop::expire() {

@@ -6,8 +6,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "base/callback.hpp"
 #include "base/loop.hpp"
+#include "base/loop_turn.hpp"
 
 namespace offhook {
 
@@ -17,7 +17,7 @@ Result<> FdWatch::start(int fd, int flags, std::function<void(int)> ready) {
     const int err = fd_listen(
         fd, flags,
         [](int due, void *arg) noexcept {
-            guard([&] {
+            in_turn([&] {
                 auto call = static_cast<FdWatch *>(arg)->ready_; // the callback may stop or destroy us
                 if (call) (*call)(due);
             });
