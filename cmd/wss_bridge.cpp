@@ -6,6 +6,7 @@
 
 #include <unistd.h>
 
+#include "base/descriptors.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "bridge/anchor.hpp"
@@ -26,6 +27,7 @@ namespace {
 
 constexpr int exit_timeout = 124, exit_interrupted = 130;
 constexpr Duration farewell{1'000}; // for BYE to be sent and answered
+constexpr std::size_t most_descriptors = 32'768;
 
 // Flags over the file.
 Result<> apply(const GlobalOptions &global, const WssBridgeOptions &options, bridge::Settings &settings) {
@@ -332,6 +334,7 @@ Result<int> run(const GlobalOptions &global, const WssBridgeOptions &options) {
     if (!settings) return tl::unexpected(settings.error());
     for (const auto &warning : warnings)
         log_warning(warning);
+    allow_descriptors(most_descriptors);
     Running running(global, output);
     auto exit = running.run(global, std::move(*settings));
     if (exit) output.result(*exit, Json::object());

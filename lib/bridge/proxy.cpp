@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/descriptors.hpp"
 #include "base/log.hpp"
 #include "base/random.hpp"
 #include "base/text.hpp"
@@ -45,8 +46,10 @@ Result<> Proxy::start() {
     core_.transports().set_tls(settings_.tls);
     core_.transports().set_web_server(&web_);
     sip::Transports::Limits limits;
-    limits.connections = most_connections;
-    limits.per_address = most_connections; // a reverse proxy or an office is one address
+    // The rest is for media and files. A reverse proxy or an office is one address.
+    limits.connections = std::min(most_connections, descriptor_limit() / 4 * 3);
+    limits.per_address = limits.connections;
+    limits.half_open_per_address = limits.connections / 16;
     core_.transports().set_limits(limits);
     for (const auto *list : {&settings_.sip, &settings_.web})
         for (const auto &socket : *list) {
