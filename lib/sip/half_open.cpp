@@ -1,7 +1,5 @@
 #include "sip/half_open.hpp"
 
-#include <algorithm>
-
 namespace offhook::sip {
 
 const HalfOpen::Source *HalfOpen::find(const Address &remote) const {
@@ -9,19 +7,17 @@ const HalfOpen::Source *HalfOpen::find(const Address &remote) const {
     return found == sources_.end() ? nullptr : &found->second;
 }
 
-void HalfOpen::accepted(const Address &remote, std::uint64_t connection, TimePoint now) {
+void HalfOpen::accepted(const Address &remote, std::uint64_t connection) {
     Source &source = sources_[remote.with_port(0)];
     ++source.all;
-    source.silent.push_back({connection, now});
+    source.silent.insert(connection);
+    silent_.insert(connection);
 }
 
 void HalfOpen::heard(const Address &remote, std::uint64_t connection) {
-    const auto found = sources_.find(remote.with_port(0));
-    if (found == sources_.end()) return;
-    auto &silent = found->second.silent;
-    const auto at = std::ranges::find(silent, connection, &Silent::connection);
-    if (at != silent.end()) silent.erase(at);
-    if (silent.empty()) silent.shrink_to_fit();
+    if (silent_.erase(connection) == 0) return;
+    if (const auto found = sources_.find(remote.with_port(0)); found != sources_.end())
+        found->second.silent.erase(connection);
 }
 
 void HalfOpen::closed(const Address &remote, std::uint64_t connection) {
@@ -40,11 +36,14 @@ std::size_t HalfOpen::all(const Address &remote) const {
     return source == nullptr ? 0 : source->all;
 }
 
-std::optional<std::uint64_t> HalfOpen::oldest(const Address &remote, TimePoint before) const {
+std::optional<std::uint64_t> HalfOpen::oldest() const {
+    return silent_.empty() ? std::nullopt : std::optional(*silent_.begin());
+}
+
+std::optional<std::uint64_t> HalfOpen::oldest(const Address &remote) const {
     const Source *source = find(remote);
-    if (source == nullptr || source->silent.empty() || source->silent.front().since > before)
-        return std::nullopt;
-    return source->silent.front().connection;
+    return source == nullptr || source->silent.empty() ? std::nullopt
+                                                       : std::optional(*source->silent.begin());
 }
 
 } // namespace offhook::sip

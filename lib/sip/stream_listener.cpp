@@ -10,7 +10,7 @@ namespace offhook::sip {
 
 namespace {
 
-constexpr int backlog = 128;
+constexpr int backlog = 4096; // as many as the kernel allows: who finds it full waits a second and more
 constexpr int accepts_per_wakeup = 32;
 constexpr Duration out_of_descriptors{500};
 

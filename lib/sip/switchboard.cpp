@@ -19,7 +19,7 @@ namespace offhook::sip {
 namespace {
 
 constexpr std::string_view line_ends = "\r\n";
-constexpr Duration dawdling{1'000}; // without a word; makes way for others of that address
+constexpr std::size_t half_open_share = 8; // at most an eighth of all connections
 constexpr Duration upgrade{5'000};
 
 // Only a connection whose certificate was checked for that very name may be used for it (CVE-2020-15260).
@@ -96,8 +96,10 @@ Result<Address> Transports::Self::listen_stream(TransportKind kind, const Addres
 bool Transports::Self::make_room(const Address &remote) {
     if (connections.size() >= limits.connections || half_open_.all(remote) >= limits.per_address)
         return false;
-    if (half_open_.half_open(remote) < limits.half_open_per_address) return true;
-    const auto slow = half_open_.oldest(remote, loop.now() - dawdling);
+    const bool from_there = half_open_.half_open(remote) >= limits.half_open_per_address;
+    if (!from_there && half_open_.half_open() < limits.connections / half_open_share) return true;
+    // However young: whoever means it says something long before as many others have come.
+    const auto slow = from_there ? half_open_.oldest(remote) : half_open_.oldest();
     StreamConnection *connection = slow ? find(*slow) : nullptr;
     if (connection == nullptr) return false;
     connection->abort({Errc::network, connection->where() + ": made way for another connection"});
@@ -124,7 +126,7 @@ void Transports::Self::accepted(StreamListener &from, std::unique_ptr<StreamSock
     const auto id = peer.id;
     auto connection = StreamConnection::accept(loop, *this, std::move(peer), of_connection);
     if (!connection) return;
-    half_open_.accepted(remote, id, loop.now());
+    half_open_.accepted(remote, id);
     connections.emplace(id, *connection);
     (*connection)->begin_with(first);
 }
@@ -143,13 +145,20 @@ UdpSocket *Transports::Self::socket_of(const Address &local) const {
 // The socket bound to the address the kernel would use, else one bound to any, else one that can get there at
 // all (what is bound to loopback cannot leave it).
 UdpSocket *Transports::Self::socket_towards(const Address &remote) const {
+    const auto usable = [&](const auto &socket) {
+        const Address &bound = socket->address();
+        return bound.family() == remote.family() && (!bound.is_loopback() || remote.is_loopback());
+    };
+    const auto only = std::ranges::find_if(sockets, usable);
+    if (only == sockets.end()) return nullptr;
+    if (std::none_of(std::next(only), sockets.end(), usable)) return only->get(); // nothing to ask the kernel
     const auto source = local_address_towards(remote);
     UdpSocket *best = nullptr;
     int best_rank = 0;
     for (const auto &socket : sockets) {
+        if (!usable(socket)) continue;
         const Address &bound = socket->address();
-        if (bound.family() != remote.family()) continue;
-        int rank = bound.is_loopback() && !remote.is_loopback() ? 0 : 1;
+        int rank = 1;
         if (bound.is_any()) rank = 2;
         if (source && source->same_ip(bound)) rank = 3;
         if (rank <= best_rank) continue;

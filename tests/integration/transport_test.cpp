@@ -215,13 +215,13 @@ TEST_SUITE("transport") {
             peers.push_back(bare_socket(SOCK_STREAM, at));
         settle();
         char byte = 0;
-        CHECK(recv(peers[9].get(), &byte, 1, MSG_DONTWAIT) < 0); // open and silent
-        CHECK(recv(peers[10].get(), &byte, 1, MSG_DONTWAIT) == 0);
-        write_all(peers[0], options_request("SIP/2.0/TCP 127.0.0.1;branch=z9hG4bK1"));
+        CHECK(recv(peers[0].get(), &byte, 1, MSG_DONTWAIT) == 0);
+        CHECK(recv(peers[1].get(), &byte, 1, MSG_DONTWAIT) < 0); // open and silent
+        write_all(peers[1], options_request("SIP/2.0/TCP 127.0.0.1;branch=z9hG4bK1"));
         REQUIRE(until([&] { return !b_reports.messages.empty(); }));
-        peers.push_back(bare_socket(SOCK_STREAM, at)); // the first is no longer half-open
+        peers.push_back(bare_socket(SOCK_STREAM, at)); // that one is no longer half-open
         settle();
-        CHECK(recv(peers[11].get(), &byte, 1, MSG_DONTWAIT) < 0);
+        CHECK(recv(peers[2].get(), &byte, 1, MSG_DONTWAIT) < 0);
     }
 
     TEST_CASE_FIXTURE(TwoEnds, "a connection closed by the peer is reported") {
