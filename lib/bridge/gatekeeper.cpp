@@ -68,14 +68,15 @@ void GuessLock::forget_some(TimePoint now) {
 }
 
 Gatekeeper::Gatekeeper(std::string realm, const std::vector<UserSettings> &users, std::string secret)
-    : realm_(std::move(realm)), secret_(secret.empty() ? sip::random_token(32) : std::move(secret)),
-      users_(users) {
+    : realm_(std::move(realm)), secret_(secret.empty() ? sip::random_token(32) : std::move(secret)) {
+    for (const auto &user : users)
+        users_.emplace(user.name, &user);
     nobody_.password = sip::random_token(32);
 }
 
 const UserSettings *Gatekeeper::user(std::string_view name) const noexcept {
-    const auto found = std::ranges::find(users_, name, &UserSettings::name);
-    return found == users_.end() ? nullptr : &*found;
+    const auto found = users_.find(name);
+    return found == users_.end() ? nullptr : found->second;
 }
 
 std::string Gatekeeper::make_nonce(TimePoint now) const {

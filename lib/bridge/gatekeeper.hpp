@@ -46,6 +46,7 @@ public:
 
     static constexpr Duration nonce_life{300'000};
 
+    // `users` outlive it unchanged.
     Gatekeeper(std::string realm, const std::vector<UserSettings> &users, std::string secret);
 
     [[nodiscard]] const UserSettings *user(std::string_view name) const noexcept;
@@ -68,7 +69,7 @@ private:
     };
 
     std::string realm_, secret_;
-    const std::vector<UserSettings> &users_;
+    std::unordered_map<std::string_view, const UserSettings *> users_;
     UserSettings nobody_;
     GuessLock lock_;
     std::unordered_map<std::string, Seen> counts_; // by nonce

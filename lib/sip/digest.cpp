@@ -22,18 +22,18 @@ namespace {
 struct Algorithm {
     DigestAlgorithm id;
     std::string_view token;
-    const EVP_MD *(*hash)();
+    const char *hash; // OpenSSL's name
     bool session;
     int strength;
 };
 
 constexpr std::array algorithms{
-    Algorithm{DigestAlgorithm::md5, "MD5", EVP_md5, false, 0},
-    Algorithm{DigestAlgorithm::md5_sess, "MD5-sess", EVP_md5, true, 0},
-    Algorithm{DigestAlgorithm::sha256, "SHA-256", EVP_sha256, false, 1},
-    Algorithm{DigestAlgorithm::sha256_sess, "SHA-256-sess", EVP_sha256, true, 1},
-    Algorithm{DigestAlgorithm::sha512_256, "SHA-512-256", EVP_sha512_256, false, 2},
-    Algorithm{DigestAlgorithm::sha512_256_sess, "SHA-512-256-sess", EVP_sha512_256, true, 2},
+    Algorithm{DigestAlgorithm::md5, "MD5", "MD5", false, 0},
+    Algorithm{DigestAlgorithm::md5_sess, "MD5-sess", "MD5", true, 0},
+    Algorithm{DigestAlgorithm::sha256, "SHA-256", "SHA2-256", false, 1},
+    Algorithm{DigestAlgorithm::sha256_sess, "SHA-256-sess", "SHA2-256", true, 1},
+    Algorithm{DigestAlgorithm::sha512_256, "SHA-512-256", "SHA2-512/256", false, 2},
+    Algorithm{DigestAlgorithm::sha512_256_sess, "SHA-512-256-sess", "SHA2-512/256", true, 2},
 };
 
 const Algorithm &row(DigestAlgorithm algorithm) noexcept {
@@ -57,10 +57,21 @@ std::string hex(const unsigned char *bytes, std::size_t size) {
     return out;
 }
 
+// OpenSSL's implementation, looked up once: that costs more than hashing.
+const EVP_MD *implementation(const Algorithm &algorithm) {
+    using Owned = std::unique_ptr<EVP_MD, decltype(&EVP_MD_free)>;
+    thread_local std::vector<std::pair<std::string_view, Owned>> known;
+    for (const auto &[name, hash] : known)
+        if (name == algorithm.hash) return hash.get();
+    Owned fetched(EVP_MD_fetch(nullptr, algorithm.hash, nullptr), EVP_MD_free);
+    if (!fetched) crypto_failed("a digest algorithm");
+    return known.emplace_back(algorithm.hash, std::move(fetched)).second.get();
+}
+
 // H(a:b:c…) in hex.
 std::string hash(const Algorithm &algorithm, std::initializer_list<std::string_view> parts) {
     const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
-    if (!context || EVP_DigestInit_ex(context.get(), algorithm.hash(), nullptr) != 1)
+    if (!context || EVP_DigestInit_ex(context.get(), implementation(algorithm), nullptr) != 1)
         crypto_failed("a digest algorithm");
     bool first = true;
     for (const auto part : parts) {

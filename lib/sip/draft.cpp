@@ -9,9 +9,10 @@ namespace offhook::sip {
 
 namespace {
 
-// "v" and "Via" are the same header.
+// "v" and "Via" are the same header; only names of one letter stand for others.
 bool same_header(std::string_view a, std::string_view b) noexcept {
     if (iequals(a, b)) return true;
+    if ((a.size() == 1) == (b.size() == 1)) return false;
     const HeaderId id = header_id(a);
     return id != HeaderId::other && id == header_id(b);
 }

@@ -98,6 +98,7 @@ std::string bracketed(std::string_view host) {
 }
 
 std::string unquote(std::string_view inner) {
+    if (inner.find('\\') == std::string_view::npos) return std::string(inner);
     std::string out;
     out.reserve(inner.size());
     for (std::size_t i = 0; i < inner.size(); ++i) {

@@ -12,7 +12,7 @@ using grammar::Scanner;
 
 bool iequals(std::string_view a, std::string_view b) noexcept {
     return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) {
-               return grammar::lower(x) == grammar::lower(y);
+               return x == y || grammar::lower(x) == grammar::lower(y);
            });
 }
 
@@ -52,6 +52,7 @@ namespace {
 
 // Takes one element and its comma off the front; empty ones too.
 std::string_view take_element(std::string_view &text) noexcept {
+    if (text.find(',') == std::string_view::npos) return trim(std::exchange(text, {}));
     bool quoted = false;
     bool bracketed = false;
     std::size_t i = 0;
