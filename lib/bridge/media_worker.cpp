@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstring>
 
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -99,7 +100,7 @@ void MediaWorker::send(int fd, const Address &to, std::span<const std::uint8_t> 
     out.fd = fd;
     out.to = to;
     out.size = datagram.size();
-    std::ranges::copy(datagram, out.bytes.begin());
+    std::memcpy(out.bytes.data(), datagram.data(), datagram.size());
 }
 
 // Runs of packets for one socket go out in one call.

@@ -1,11 +1,13 @@
+// SHA_CTX can be copied; EVP's contexts can too, but with more work than the hash itself.
+#define OPENSSL_SUPPRESS_DEPRECATED
+
 #include "media/srtp_cipher.hpp"
 
 #include <algorithm>
-#include <string>
+#include <cstring>
 
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
-#include <openssl/params.h>
+#include <openssl/sha.h>
 
 namespace offhook::media {
 
@@ -46,26 +48,53 @@ bool derive(const SrtpKey &master, std::uint8_t label, MutableBytes out) {
                1;
 }
 
+// text ⊕ stream, eight bytes at a time.
+void mix(MutableBytes text, const std::uint8_t *stream) noexcept {
+    std::size_t at = 0;
+    for (; at + 8 <= text.size(); at += 8) {
+        std::uint64_t word = 0, key = 0;
+        std::memcpy(&word, &text[at], sizeof word);
+        std::memcpy(&key, stream + at, sizeof key);
+        word ^= key;
+        std::memcpy(&text[at], &word, sizeof word);
+    }
+    for (; at < text.size(); ++at)
+        text[at] ^= stream[at];
+}
+
 const EVP_CIPHER *algorithm(SrtpSuite suite) noexcept {
     const bool longer = info(suite).key_size == 32;
     if (is_aead(suite)) return longer ? EVP_aes_256_gcm() : EVP_aes_128_gcm();
-    return longer ? EVP_aes_256_ctr() : EVP_aes_128_ctr();
-}
-
-EVP_MAC_CTX *new_hmac(ConstBytes key) {
-    EVP_MAC *mac = EVP_MAC_fetch(nullptr, OSSL_MAC_NAME_HMAC, nullptr);
-    EVP_MAC_CTX *context = mac != nullptr ? EVP_MAC_CTX_new(mac) : nullptr;
-    EVP_MAC_free(mac); // the context holds it
-    std::string digest = "SHA1";
-    const OSSL_PARAM parameters[] = {
-        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest.data(), 0),
-        OSSL_PARAM_construct_end()};
-    if (context != nullptr && EVP_MAC_init(context, key.data(), key.size(), parameters) == 1) return context;
-    EVP_MAC_CTX_free(context);
-    return nullptr;
+    return longer ? EVP_aes_256_ecb() : EVP_aes_128_ecb();
 }
 
 } // namespace
+
+// The two states that the key alone leads to (RFC 2104 §4).
+struct SrtpCipher::HmacSha1 {
+    SHA_CTX inner{}, outer{};
+
+    static HmacSha1 *make(ConstBytes key) {
+        auto *hmac = new HmacSha1;
+        if (start(hmac->inner, key, 0x36) && start(hmac->outer, key, 0x5c)) return hmac;
+        delete hmac;
+        return nullptr;
+    }
+    static bool start(SHA_CTX &state, ConstBytes key, std::uint8_t pad) {
+        std::array<std::uint8_t, SHA_CBLOCK> block{};
+        std::ranges::copy(key, block.begin());
+        for (auto &byte : block)
+            byte ^= pad;
+        const bool good = SHA1_Init(&state) == 1 && SHA1_Update(&state, block.data(), block.size()) == 1;
+        OPENSSL_cleanse(block.data(), block.size());
+        return good;
+    }
+};
+
+void SrtpCipher::Free::operator()(HmacSha1 *hmac) const noexcept {
+    OPENSSL_cleanse(hmac, sizeof *hmac);
+    delete hmac;
+}
 
 SrtpCipher::SrtpCipher(const SrtpKey &key, Protocol protocol, bool encrypts)
     : cipher_(EVP_CIPHER_CTX_new()), tag_size_(tag_size_of(key.suite(), protocol)),
@@ -77,11 +106,13 @@ SrtpCipher::SrtpCipher(const SrtpKey &key, Protocol protocol, bool encrypts)
     bool good = cipher_ && derive(key, first + encryption, MutableBytes(session).first(size)) &&
                 derive(key, first + salting, MutableBytes(salt_).first(aead_ ? salt_size_gcm : salt_size_cm));
     const bool forward = encrypts || !aead_; // counter mode is its own inverse
-    good = good && EVP_CipherInit_ex(cipher_.get(), algorithm(key.suite()), nullptr, session.data(), nullptr,
-                                     forward ? 1 : 0) == 1;
+    good = good &&
+           EVP_CipherInit_ex(cipher_.get(), algorithm(key.suite()), nullptr, session.data(), nullptr,
+                             forward ? 1 : 0) == 1 &&
+           EVP_CIPHER_CTX_set_padding(cipher_.get(), 0) == 1;
     if (!aead_ && good) {
         good = derive(key, first + authentication, hmac);
-        mac_.reset(good ? new_hmac(hmac) : nullptr);
+        mac_.reset(good ? HmacSha1::make(hmac) : nullptr);
         good = mac_ != nullptr;
     }
     usable_ = good;
@@ -105,23 +136,41 @@ SrtpCipher::Vector SrtpCipher::vector(std::uint32_t ssrc, std::uint64_t index) c
     return vector;
 }
 
+// Some blocks of the keystream at a time: OpenSSL's counter mode would have to be given its vector for each
+// packet, which costs more than the encryption of one.
 bool SrtpCipher::crypt(MutableBytes text, std::uint32_t ssrc, std::uint64_t index) noexcept {
+    constexpr std::size_t block = 16, blocks = 32;
     const Vector start = vector(ssrc, index);
-    int length = 0;
-    return EVP_CipherInit_ex(cipher_.get(), nullptr, nullptr, nullptr, start.data(), -1) == 1 &&
-           EVP_CipherUpdate(cipher_.get(), text.data(), &length, text.data(),
-                            static_cast<int>(text.size())) == 1;
+    std::array<std::uint8_t, block * blocks>
+        stream; // NOLINT(cppcoreguidelines-pro-type-member-init): as much of it is filled as is used
+    for (std::size_t counter = 0; !text.empty();) {
+        const std::size_t size = std::min(text.size(), stream.size());
+        const std::size_t end = (size + block - 1) / block * block;
+        for (std::size_t at = 0; at < end; at += block, ++counter) {
+            std::memcpy(&stream[at], start.data(), block - 2);
+            stream[at + 14] = static_cast<std::uint8_t>(counter >> 8);
+            stream[at + 15] = static_cast<std::uint8_t>(counter);
+        }
+        int length = 0;
+        if (EVP_EncryptUpdate(cipher_.get(), stream.data(), &length, stream.data(), static_cast<int>(end)) !=
+            1)
+            return false;
+        mix(text.first(size), stream.data());
+        text = text.subspan(size);
+    }
+    return true;
 }
 
 bool SrtpCipher::authenticate(ConstBytes packet, ConstBytes more, Tag &tag) noexcept {
-    std::array<std::uint8_t, 20> whole{};
-    std::size_t length = 0;
-    const bool good = EVP_MAC_init(mac_.get(), nullptr, 0, nullptr) == 1 && // the key stays
-                      EVP_MAC_update(mac_.get(), packet.data(), packet.size()) == 1 &&
-                      EVP_MAC_update(mac_.get(), more.data(), more.size()) == 1 &&
-                      EVP_MAC_final(mac_.get(), whole.data(), &length, whole.size()) == 1;
+    std::array<std::uint8_t, SHA_DIGEST_LENGTH> whole{};
+    SHA_CTX state = mac_->inner;
+    bool good = SHA1_Update(&state, packet.data(), packet.size()) == 1 &&
+                SHA1_Update(&state, more.data(), more.size()) == 1 && SHA1_Final(whole.data(), &state) == 1;
+    state = mac_->outer;
+    good =
+        good && SHA1_Update(&state, whole.data(), whole.size()) == 1 && SHA1_Final(whole.data(), &state) == 1;
     std::copy_n(whole.begin(), tag_size_, tag.begin());
-    return good && length == whole.size();
+    return good;
 }
 
 bool SrtpCipher::begin(ConstBytes associated, ConstBytes more, std::uint32_t ssrc, std::uint64_t index,

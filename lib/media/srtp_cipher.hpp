@@ -43,17 +43,18 @@ public:
               std::uint64_t index, ConstBytes tag) noexcept;
 
 private:
+    struct HmacSha1;
     struct Free {
         void operator()(EVP_CIPHER_CTX *context) const noexcept { EVP_CIPHER_CTX_free(context); }
-        void operator()(EVP_MAC_CTX *context) const noexcept { EVP_MAC_CTX_free(context); }
+        void operator()(HmacSha1 *hmac) const noexcept;
     };
     using Vector = std::array<std::uint8_t, 16>;
     [[nodiscard]] Vector vector(std::uint32_t ssrc, std::uint64_t index) const noexcept;
     bool begin(ConstBytes associated, ConstBytes more, std::uint32_t ssrc, std::uint64_t index,
                bool encrypts) noexcept;
 
-    std::unique_ptr<EVP_CIPHER_CTX, Free> cipher_;
-    std::unique_ptr<EVP_MAC_CTX, Free> mac_;
+    std::unique_ptr<EVP_CIPHER_CTX, Free> cipher_; // counter mode: single blocks
+    std::unique_ptr<HmacSha1, Free> mac_;
     Vector salt_{};
     std::size_t tag_size_;
     bool aead_, usable_ = false;
