@@ -88,8 +88,8 @@ $(build)/%.o: %.cpp
 	$(if $(V),,@echo '  CXX  $<';)$(CXX) $(cppflags) $(CPPFLAGS) $(cxxflags) $(CXXFLAGS) -MMD -MP -c $< -o $@
 
 # A WebSocket echo server for conformance suites; see the head of its source.
-build/ws-echo: tests/ws_echo/ws_echo.cpp $(obj)
-	$(CXX) $(cppflags) $(cxxflags) $(CXXFLAGS) $(ldflags) $^ $(libs) -o $@
+$(build)/ws-echo: $(build)/tests/ws_echo/ws_echo.o $(obj)
+	$(if $(V),,@echo '  LD   $@';)$(CXX) $(ldflags) $(LDFLAGS) $^ $(libs) -o $@
 
 # The web phone's files are taken in by .incbin.
 $(build)/lib/bridge/web_phone.o: $(wildcard lib/bridge/phone/*)
@@ -112,10 +112,10 @@ $(patsubst %,$(build)/lib/sip/%.o,sctp sctp_tunnel user_sctp usrsctp): cppflags 
     $(patsubst -I%,-isystem %,$(shell pkg-config --cflags usrsctp))
 endif
 
--include $(obj:.o=.d) $(cmd_obj:.o=.d) $(test_obj:.o=.d)
+-include $(obj:.o=.d) $(cmd_obj:.o=.d) $(test_obj:.o=.d) $(build)/tests/ws_echo/ws_echo.d
 
 # What measures time runs the plain build, the rest this variant's.
-check: $(build)/offhook $(build)/offhook-tests build/default/offhook  ## run every test; installs nothing
+check: $(build)/offhook $(build)/offhook-tests $(build)/ws-echo build/default/offhook  ## run every test; installs nothing
 	OFFHOOK=$(build)/offhook OFFHOOK_PLAIN=build/default/offhook OFFHOOK_TESTS=$(build)/offhook-tests tests/run $(TESTFLAGS)
 
 ifneq ($(SAN),)

@@ -1,17 +1,17 @@
 // A WebSocket server that echoes what it gets, on offhook's own RFC 6455 layer, so that a conformance suite
 // can be pointed at it:
-//     make build/ws-echo && build/ws-echo 127.0.0.1:9001
+//     make build/default/ws-echo && build/default/ws-echo 127.0.0.1:9001
 //     wstest -m fuzzingclient -s spec.json        (Autobahn; "url": "ws://127.0.0.1:9001")
 // No subprotocol, no extensions, messages of up to 64 MiB.
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <memory>
 #include <unordered_map>
 
-#include <sys/socket.h>
-
 #include "base/loop.hpp"
 #include "sip/stream_listener.hpp"
+#include "sip/stream_socket.hpp"
 #include "sip/websocket.hpp"
 #include "sip/websocket_handshake.hpp"
 
@@ -24,25 +24,25 @@ constexpr WebSocket::Limits limits{std::size_t{64} * 1024 * 1024, std::size_t{10
 
 class Connection {
 public:
-    explicit Connection(Fd fd) : fd_(std::move(fd)) {}
+    explicit Connection(std::unique_ptr<StreamSocket> link) : link_(std::move(link)) {}
     [[nodiscard]] Result<> watch(std::function<void()> ended) {
         ended_ = std::move(ended);
         return rewatch();
     }
-    ~Connection() { watch_.stop(); }
+    ~Connection() { link_->close(); }
     Connection(const Connection &) = delete;
     Connection &operator=(const Connection &) = delete;
 
 private:
     Result<> rewatch() {
-        const int flags = (closing_ ? 0 : FdWatch::read) | (out_.empty() ? 0 : FdWatch::write);
-        return watch_.start(fd_.get(), flags, [this](int) { ready(); });
+        return link_->watch(!out_.empty(), [this](int) { ready(); });
     }
 
     void ready() {
-        if (!closing_ && out_.size() < limits.message && !read()) return ended_();
+        if (out_.size() < limits.message && !read()) return ended_();
         while (!out_.empty()) {
-            const ssize_t size = ::send(fd_.get(), out_.data(), out_.size(), MSG_NOSIGNAL);
+            const ssize_t size = link_->send(out_);
+            if (size < 0 && errno != EAGAIN && errno != EINTR) return ended_();
             if (size < 0) break;
             out_.erase(0, static_cast<std::size_t>(size));
         }
@@ -52,9 +52,10 @@ private:
 
     bool read() {
         char buffer[65'536];
-        const ssize_t size = recv(fd_.get(), buffer, sizeof buffer, 0);
+        const ssize_t size = link_->receive(buffer);
         if (size < 0) return errno == EAGAIN || errno == EINTR;
         if (size == 0) return false;
+        if (closing_) return true; // not read any more, but taken
         std::span<char> bytes(buffer, static_cast<std::size_t>(size));
         if (!open_ && !handshake(bytes)) return true;
         while (const auto event = socket_.next(bytes))
@@ -97,13 +98,12 @@ private:
         }
     }
 
-    Fd fd_;
+    std::unique_ptr<StreamSocket> link_;
     HttpHeadReader reader_;
     WebSocket socket_{WebSocket::Role::server, limits};
     bool open_ = false, closing_ = false;
     std::string out_;
     std::function<void()> ended_;
-    FdWatch watch_;
 };
 
 } // namespace
@@ -118,10 +118,12 @@ int main(int argc, char **argv) {
         return 2;
     }
     Loop loop;
-    std::unordered_map<int, std::unique_ptr<Connection>> connections;
-    const auto accepted = [&](StreamListener &, Fd fd, const Address &, std::string_view) {
-        const int key = fd.get();
-        auto connection = std::make_unique<Connection>(std::move(fd));
+    std::unordered_map<std::uint64_t, std::unique_ptr<Connection>> connections;
+    std::uint64_t count = 0;
+    const auto accepted = [&](StreamListener &, std::unique_ptr<StreamSocket> link, const Address &,
+                              std::string_view) {
+        const std::uint64_t key = ++count;
+        auto connection = std::make_unique<Connection>(std::move(link));
         auto gone = [&connections, &loop, key] {
             loop.post([gone = std::shared_ptr<Connection>(std::move(connections[key]))] {});
             connections.erase(key);
