@@ -23,6 +23,16 @@ constexpr std::string_view letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop
 constexpr char version = 1;
 constexpr std::size_t payload_size = 1 + 4 + 6 + 8, mac_size = 10;
 
+// By character: its value, or 255.
+consteval std::array<std::uint8_t, 256> make_values() {
+    std::array<std::uint8_t, 256> values{};
+    values.fill(255);
+    for (std::size_t i = 0; i < letters.size(); ++i)
+        values[static_cast<unsigned char>(letters[i])] = static_cast<std::uint8_t>(i);
+    return values;
+}
+constexpr std::array<std::uint8_t, 256> values = make_values();
+
 void put(std::string &out, std::uint64_t value, int bytes) {
     for (int shift = 8 * (bytes - 1); shift >= 0; shift -= 8)
         out += static_cast<char>(value >> shift & 255);
@@ -93,12 +103,13 @@ std::string base64url(std::string_view bytes) {
 
 std::optional<std::string> from_base64url(std::string_view text) {
     std::string out;
+    out.reserve(text.size());
     std::uint32_t bits = 0;
     int have = 0;
     for (const char c : text) {
-        const auto at = letters.find(c);
-        if (at == std::string_view::npos) return {};
-        bits = bits << 6 | static_cast<std::uint32_t>(at);
+        const std::uint8_t value = values[static_cast<unsigned char>(c)];
+        if (value == 255) return {};
+        bits = bits << 6 | value;
         if ((have += 6) < 8) continue;
         have -= 8;
         out += static_cast<char>(bits >> have & 255);

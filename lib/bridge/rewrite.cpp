@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "sip/grammar.hpp"
+
 namespace offhook::bridge {
 
 namespace {
@@ -13,6 +15,19 @@ void replace_list(sip::Draft &draft, std::string_view header, const std::vector<
     draft.erase(header);
     for (const auto &value : kept)
         draft.add(header, value);
+}
+
+// Are these credentials for `realm`? Reads no further than that.
+bool names_realm(std::string_view credentials, std::string_view realm) {
+    sip::grammar::Scanner scanner(sip::trim(credentials));
+    scanner.take(sip::grammar::token); // the scheme
+    while (true) {
+        sip::Param param;
+        if (!sip::grammar::parse_param(scanner, param)) return false;
+        if (sip::iequals(param.name, "realm")) return param.value == realm;
+        while (scanner.accept(',')) // empty list elements are allowed (RFC 7235 §1.2)
+            scanner.skip_space();
+    }
 }
 
 std::optional<unsigned> seconds_of(std::string_view value) {
@@ -48,8 +63,7 @@ sip::Draft forwardable(const sip::Message &request, const IsOurs &ours, std::str
     std::erase_if(draft.headers, [&](const auto &header) {
         const auto id = sip::header_id(header.first);
         if (id != HeaderId::authorization && id != HeaderId::proxy_authorization) return false;
-        const auto given = sip::AuthParams::parse(header.second);
-        return given && given->params.get("realm") == realm;
+        return names_realm(header.second, realm);
     });
     return draft;
 }

@@ -48,11 +48,10 @@ const Algorithm &row(DigestAlgorithm algorithm) noexcept {
 
 std::string hex(const unsigned char *bytes, std::size_t size) {
     constexpr std::string_view digits = "0123456789abcdef";
-    std::string out;
-    out.reserve(size * 2);
+    std::string out(size * 2, '\0');
     for (std::size_t i = 0; i < size; ++i) {
-        out += digits[bytes[i] >> 4];
-        out += digits[bytes[i] & 15];
+        out[2 * i] = digits[bytes[i] >> 4];
+        out[2 * i + 1] = digits[bytes[i] & 15];
     }
     return out;
 }
@@ -70,7 +69,8 @@ const EVP_MD *implementation(const Algorithm &algorithm) {
 
 // H(a:b:c…) in hex.
 std::string hash(const Algorithm &algorithm, std::initializer_list<std::string_view> parts) {
-    const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
+    thread_local const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(),
+                                                                                       EVP_MD_CTX_free);
     if (!context || EVP_DigestInit_ex(context.get(), implementation(algorithm), nullptr) != 1)
         crypto_failed("a digest algorithm");
     bool first = true;

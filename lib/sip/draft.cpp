@@ -21,8 +21,9 @@ bool same_header(std::string_view a, std::string_view b) noexcept {
 void append_clean(std::string &out, std::string_view text) {
     const std::size_t from = out.size();
     out += text;
-    for (std::size_t i = from; i < out.size(); ++i)
-        if (out[i] == '\r' || out[i] == '\n' || out[i] == '\0') out[i] = ' ';
+    for (const char end : {'\r', '\n', '\0'})
+        for (auto at = out.find(end, from); at != std::string::npos; at = out.find(end, at + 1))
+            out[at] = ' ';
 }
 
 bool copied_into_response(HeaderId id, bool makes_dialog) noexcept {
@@ -72,6 +73,7 @@ Draft Draft::response(const Message &request, unsigned status, std::string_view 
     draft.status = status;
     draft.reason = reason.empty() ? reason_phrase(status) : reason;
     const bool dialog = makes_dialog(request.method(), status);
+    draft.headers.reserve(request.headers().size());
     for (const auto &header : request.headers()) {
         // RFC 3261 §8.2.6.1: a 100 repeats the Timestamp.
         const bool timestamp = status == 100 && iequals(header.name, "Timestamp");
@@ -88,6 +90,8 @@ Draft Draft::from_message(const Message &message) {
     draft.uri = message.request_uri();
     draft.status = message.status();
     draft.reason = message.reason();
+    constexpr std::size_t more = 4; // a proxy adds some
+    draft.headers.reserve(message.headers().size() + more);
     for (const auto &header : message.headers())
         if (header.id != HeaderId::content_length && !header.name.empty())
             draft.add(header.name, header.value);

@@ -156,6 +156,9 @@ bool parse_param(Scanner &scanner, Param &param) {
 }
 
 bool parse_params(Scanner &scanner, Params &params) {
+    const auto rest = scanner.rest();
+    const auto most = static_cast<std::size_t>(std::count(rest.begin(), rest.end(), ';'));
+    params.items.reserve(params.items.size() + std::min(most, max_params));
     for (scanner.skip_space(); scanner.accept(';');) {
         Param param;
         if (params.items.size() == max_params || !parse_param(scanner, param)) return false;

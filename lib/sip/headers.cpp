@@ -224,6 +224,7 @@ Result<CSeq> CSeq::parse(std::string_view text) {
 namespace {
 
 bool parse_auth_params(Scanner scanner, Params &params) {
+    params.items.reserve(12); // what a browser's Authorization has
     while (true) {
         scanner.skip_space();
         if (scanner.at_end()) return true;

@@ -219,8 +219,11 @@ std::vector<std::string_view> Message::list(HeaderId id) const {
     std::vector<std::string_view> elements;
     for (const auto &header : headers()) {
         if (header.id != id) continue;
-        const auto more = split_list(header.value);
-        elements.insert(elements.end(), more.begin(), more.end());
+        auto more = split_list(header.value);
+        if (elements.empty())
+            elements = std::move(more);
+        else
+            elements.insert(elements.end(), more.begin(), more.end());
     }
     return elements;
 }
