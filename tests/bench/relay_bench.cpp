@@ -23,7 +23,7 @@ Address loopback(std::uint16_t port) {
 }
 
 std::shared_ptr<Relay> start(MediaWorker &worker, std::uint16_t a, std::uint16_t b) {
-    auto relay = std::make_shared<Relay>(worker, std::make_shared<RelayCounters>(), Relay::Events{});
+    auto relay = std::make_shared<Relay>(worker, std::make_shared<RelayCounters>(), Relay::Events{}, nullptr);
     auto near = open_media_port(loopback(0), 0, 0, true), far = open_media_port(loopback(0), 0, 0, true);
     if (!near || !far) std::exit(1);
     std::cout << near->port << '\n';
@@ -41,8 +41,10 @@ std::shared_ptr<Relay> start(MediaWorker &worker, std::uint16_t a, std::uint16_t
     auto setup = std::make_shared<Setup>(Setup{std::move(*near), std::move(*far), {std::move(line)}});
     worker.post([relay, setup] {
         relay->start();
-        relay->add_line(0, 0, std::move(setup->near.rtp), std::move(setup->near.rtcp), 1);
-        relay->add_line(1, 0, std::move(setup->far.rtp), std::move(setup->far.rtcp), 2);
+        relay->add_line(0, 0, std::move(setup->near.rtp), std::move(setup->near.rtcp),
+                        loopback(setup->near.port), 1);
+        relay->add_line(1, 0, std::move(setup->far.rtp), std::move(setup->far.rtcp),
+                        loopback(setup->far.port), 2);
         relay->configure(0, std::move(setup->plan), loopback(0), loopback(0));
         relay->settle(0);
     });

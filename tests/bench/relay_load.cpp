@@ -1,9 +1,11 @@
 // Voice through a relay: one-way G.711 flows of 50 packets a second from sockets A to sockets B, evenly
 // paced. Also the floor: a loop that receives and sends and does nothing else. load: prints the ports of A
-// and B of each flow, reads where each A is to send, sends, counts what B gets. floor: reads where each flow
-// ends, prints where it begins, forwards until killed.
+// and B of each flow, reads where each A is to send, sends, counts what B gets and how late. floor: reads
+// where each flow ends, prints where it begins, forwards until killed.
+#include <algorithm>
 #include <array>
 #include <cstring>
+#include <deque>
 #include <iostream>
 #include <memory>
 
@@ -64,6 +66,8 @@ int relay_load(std::size_t flows, double seconds) {
         relay.push_back(loopback(port));
     if (relay.size() < flows) return 1;
     std::uint64_t sent = 0, received = 0;
+    std::vector<std::deque<Microseconds>> under_way(flows);
+    std::vector<Microseconds> delays;
     const auto start = now();
     const auto end = start + static_cast<Microseconds>(seconds * 1e6);
     for (; now() < end + 200'000;) {
@@ -74,16 +78,26 @@ int relay_load(std::size_t flows, double seconds) {
             const std::size_t flow = sent % flows;
             const auto packet =
                 packet_of(static_cast<std::uint32_t>(flow), static_cast<std::uint16_t>(sent / flows));
+            under_way[flow].push_back(now());
             from[flow]->send({packet.data(), packet.size()}, relay[flow]);
         }
         const int ready = arrivals.wait(now() < end ? 0 : 1, [&](std::size_t flow) {
-            while (to[flow]->receive())
+            while (to[flow]->receive()) {
                 ++received;
+                if (under_way[flow].empty()) continue;
+                delays.push_back(now() - under_way[flow].front());
+                under_way[flow].pop_front();
+            }
         });
         if (ready == 0) usleep(100);
     }
-    std::printf("{\"sent\":%llu,\"received\":%llu}\n", static_cast<unsigned long long>(sent),
-                static_cast<unsigned long long>(received));
+    std::sort(delays.begin(), delays.end());
+    const auto percentile = [&](std::size_t percent) {
+        return static_cast<double>(delays.empty() ? 0 : delays[(delays.size() - 1) * percent / 100]) / 1e3;
+    };
+    std::printf("{\"sent\":%llu,\"received\":%llu,\"p50_ms\":%.3f,\"p99_ms\":%.3f}\n",
+                static_cast<unsigned long long>(sent), static_cast<unsigned long long>(received),
+                percentile(50), percentile(99));
     return 0;
 }
 

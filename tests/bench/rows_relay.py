@@ -6,7 +6,7 @@ import socket
 import subprocess
 
 from measure import Row, cpu_seconds
-from phones import TOOLS, Failure, Skip, Tool, need, workdir
+from phones import TOOLS, Failure, Skip, Tool, need, tool, workdir
 from processes import Process, free_port, sockets, wait_until
 from rows import peer_or_none, rows
 
@@ -93,9 +93,9 @@ class Rtpengine(Process):
         return port
 
 
-def cost(relay_of):
-    """(microseconds of CPU for each packet that came out, packets lost)."""
-    load = Load(FLOWS, SECONDS)
+def cost(relay_of, flows=FLOWS):
+    """(microseconds of CPU for each packet that came out, what the load says)."""
+    load = Load(flows, SECONDS)
     relay = relay_of(load.ends)
     before = cpu_seconds(relay.pid)
     done = load.run(relay.ports)
@@ -104,7 +104,7 @@ def cost(relay_of):
         one.stop()
     if done["received"] < 0.9 * done["sent"]:
         raise Failure(f"{relay.name} passed {done['received']} of {done['sent']} packets")
-    return 1e6 * spent / max(1, done["received"]), done["sent"] - done["received"]
+    return 1e6 * spent / max(1, done["received"]), done
 
 
 @rows("bridge.relay.rtpengine", "bridge.relay.floor")
@@ -113,11 +113,32 @@ def relay(options):
     floor, ours, theirs, note, lost = [], [], [], "", 0
     for _ in range(max(2, options.rounds)):
         floor.append(cost(Floor)[0])
-        sample, missing = cost(Ours)
+        sample, done = cost(Ours)
         ours.append(sample)
-        lost += missing
+        lost += done["sent"] - done["received"]
         if not note:
             sample, note = peer_or_none(lambda: cost(Rtpengine)[0])
             theirs += [sample] if sample else []
     yield Row("bridge.relay.rtpengine", "us", ours, theirs, "rtpengine", 0.75, note=note)
     yield Row("bridge.relay.floor", "us", ours, floor, "bare loop", 1.35, note=f"{lost} packets lost")
+
+
+@rows("bridge.relay.lost", "bridge.relay.delay")
+def calls_300(options):
+    """300 calls, 50 packets a second each way: nothing is lost, nothing is late. The bare loop's delay is that of the
+    machine and of the load itself."""
+    ours = [cost(Ours, 600)[1] for _ in range(max(2, options.rounds // 2))]
+    floor = [cost(Floor, 600)[1] for _ in ours]
+    yield Row("bridge.relay.lost", "packets", [d["sent"] - d["received"] for d in ours], most=0,
+              note=f"of {ours[0]['sent']} each time")
+    added = [max(0, a["p99_ms"] - b["p99_ms"]) for a, b in zip(ours, floor)]
+    yield Row("bridge.relay.delay", "ms", added, most=0.3, note="at the 99th percentile, beyond the bare loop's; "
+              f"in all {max(d['p99_ms'] for d in ours):.2f} ms")
+
+
+@rows("bridge.media.up")
+def media_up(_options):
+    """From the browser's first connectivity check to keys on both sides."""
+    samples = [line["ms"] for line in tool("connect_bench", 100)]
+    slow = sum(s > 100 for s in samples)
+    yield Row("bridge.media.up", "ms", samples, most=100, note=f"{100 - slow} of 100 within 100 ms")

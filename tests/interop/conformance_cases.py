@@ -2,9 +2,11 @@
 the rules."""
 
 import asyncio
+import http.server
 import os
 import pathlib
 import socket
+import threading
 
 from browser import Chromium
 from harness import Failure, Process, Skip, case, expect, expect_equal
@@ -85,7 +87,7 @@ WRONG = [
     ("no mask", b"\x81\x01x", PROTOCOL_ERROR),
     ("5 bytes with a length of 16 bits", b"\x81\xfe\x00\x05" + bytes(4) + b"hello", PROTOCOL_ERROR),
     ("126 bytes with a length of 64 bits", b"\x81\xff" + (126).to_bytes(8, "big") + bytes(130), PROTOCOL_ERROR),
-    ("a length of 2^63", b"\x82\xff\x80" + bytes(7), PROTOCOL_ERROR),
+    ("a length of 2^63", b"\x82\xff\x80" + bytes(7 + 4), PROTOCOL_ERROR),
     ("text that is not UTF-8", text(b"\xce\xba\xed\xa0\x80"), NOT_UTF8),
     ("half a character at the end", text(b"\xce\xba\xe1\xbd"), NOT_UTF8),
     ("an overlong slash", text(b"\xc0\xaf"), NOT_UTF8),
@@ -188,10 +190,22 @@ IN_PAGE = """new Promise((resolve, reject) => {
 })"""
 
 
+class EmptyPage(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
 @case("websocket: Chromium and ours understand each other", timeout=90)
 def chromium():
     echo, browser = Echo(), Chromium()
-    window = browser.open("about:blank")
+    pages = http.server.ThreadingHTTPServer(("127.0.0.1", 0), EmptyPage)
+    threading.Thread(target=pages.serve_forever, daemon=True).start()
+    window = browser.open(f"http://127.0.0.1:{pages.server_port}/")  # a page of nowhere may not reach this machine
     expect_equal(window.run(IN_PAGE % echo.url), {"count": 17, "code": 4321, "clean": True, "extensions": ""},
                  "what the page saw")
     browser.quit()

@@ -1,8 +1,8 @@
-"""offhook wss-bridge while others keep it busy: connections that dawdle must not keep anybody out."""
+"""offhook wss-bridge with many at it: connections that dawdle keep nobody out, and those that are idle cost little."""
 
 import time
 
-from bridge import USERS, Bridge
+from bridge import USERS, Bridge, configuration
 from harness import case, expect, expect_equal
 from web_client import Dawdlers, WebClient, allow_many_sockets, register
 
@@ -43,3 +43,31 @@ def slow_ws():
 @case("bridge: a thousand slow handshakes keep nobody out, wss", timeout=120)
 def slow_wss():
     among_dawdlers("wss")
+
+
+def memory_kb(process):
+    with open(f"/proc/{process.pid}/smaps_rollup") as rollup:
+        return next(int(line.split()[1]) for line in rollup if line.startswith("Pss:"))
+
+
+@case("bridge: an idle browser costs at most 8 kB, over TLS at most 30 kB", timeout=120)
+def idle_memory():
+    """The bench says the same of thousands (bridge.ws.memory, bridge.wss.memory)."""
+    allow_many_sockets()
+    early, count = 200, 300  # the early ones use up what starting left free in the heap
+    config = configuration({f"user{n}": "secret" for n in range(early + count)}, name="many")
+    for web, most in (("ws", 8), ("wss", 30)):
+        bridge = Bridge(config=config, web=web, name=f"idle-{web}", plain=True)
+        clients = []
+
+        def connect(numbers):
+            for number in numbers:
+                clients.append(WebClient(bridge.sockets[web], web == "wss"))
+                expect_equal(register(clients[-1], f"user{number}", "secret"), 200, f"REGISTER of user{number}")
+
+        connect(range(early))
+        before = memory_kb(bridge)
+        connect(range(early, early + count))
+        each = (memory_kb(bridge) - before) / count
+        expect(each <= most, f"an idle {web} connection costs {each:.1f} kB, at most {most} are allowed")
+        bridge.stop()
