@@ -1,5 +1,7 @@
 #include "media/media_transport.hpp"
 
+#include <algorithm>
+
 #include "base/local_addresses.hpp"
 
 namespace offhook::media {
@@ -7,6 +9,15 @@ namespace offhook::media {
 namespace {
 constexpr std::size_t most_early = 4;
 constexpr std::uint8_t first_channel = 0x40, last_channel = 0x4F; // ChannelData (RFC 7983)
+
+void offer_found(IceTransport &ice, const NamedCandidate &named, const std::vector<Address> &found) {
+    for (const Address &address : found) {
+        IceCandidate candidate = named.candidate;
+        candidate.address = address.with_port(named.port);
+        if (may_be_checked(candidate.address)) ice.add_remote(candidate);
+    }
+}
+
 } // namespace
 
 Result<std::unique_ptr<MediaTransport>> MediaTransport::open(Loop &loop, const Address &ip,
@@ -171,18 +182,19 @@ void MediaTransport::connect() {
 void MediaTransport::look_up_named(const IceDescription &ice) {
     if (!events_.look_up || looked_up_ == ice.credentials.ufrag) return;
     looked_up_ = ice.credentials.ufrag;
-    for (const NamedCandidate &named : ice.named)
-        events_.look_up(named.host, [this, named, ufrag = looked_up_](const std::vector<Address> &found) {
+    std::vector<std::string> asked; // RTP and RTCP are at one host
+    for (const NamedCandidate &named : ice.named) {
+        if (std::ranges::find(asked, named.host) != asked.end()) continue;
+        asked.push_back(named.host);
+        events_.look_up(named.host, [this, all = ice.named, host = named.host,
+                                     ufrag = looked_up_](const std::vector<Address> &found) {
             if (looked_up_ != ufrag) return; // ICE has been restarted since
             if (found.empty() && events_.trouble)
-                events_.trouble("the peer's candidate " + named.host +
-                                " is left out: it has no address here");
-            for (const Address &address : found) {
-                IceCandidate candidate = named.candidate;
-                candidate.address = address.with_port(named.port);
-                if (may_be_checked(candidate.address)) ice_->add_remote(candidate);
-            }
+                events_.trouble("the peer's candidate " + host + " is left out: it has no address here");
+            for (const NamedCandidate &one : all)
+                if (one.host == host) offer_found(*ice_, one, found);
         });
+    }
 }
 
 void MediaTransport::start_dtls() {

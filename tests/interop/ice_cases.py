@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import pathlib
 import re
 import signal
 import socket
@@ -289,3 +290,40 @@ def several_addresses():
     caller.signal(signal.SIGTERM)
     caller.ends(130)
     callee.ends(0)
+
+
+def own_hosts(line):
+    """From here on /etc/hosts is another one for this process and its children."""
+    if os.geteuid() != 0 or ctypes.CDLL(None).unshare(0x00020000) != 0:  # CLONE_NEWNS
+        raise Skip("needs root, for a mount namespace")
+    hosts = workdir() / "hosts"
+    hosts.write_text(pathlib.Path("/etc/hosts").read_text() + line + "\n")
+    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+    subprocess.run(["mount", "--bind", hosts, "/etc/hosts"], check=True)
+
+
+@case("ICE: candidates by mDNS name are looked up as the system does, one without an address is left out with a warning")
+def mdns_candidates():
+    own_hosts("127.0.0.1 phone-of-this-test.local")
+    for name, known in (("phone-of-this-test.local", True), ("nobody-of-this-test.local", False)):
+        def rename(data, is_answer, name=name):
+            head, _, body = data.partition(b"\r\n\r\n")
+            if is_answer or b"a=candidate" not in body:
+                return data
+            body = re.sub(rb"127\.0\.0\.1 (\d+ typ host)", name.encode() + rb" \1", body)
+            head = re.sub(rb"Content-Length: \d+", b"Content-Length: %d" % len(body), head)
+            return head + b"\r\n\r\n" + body
+
+        callee, uri = answerer("--ice", "--timeout", "40s", "--then", "wait", name=f"callee-{known}")
+        caller = Offhook("call", "--ice", "--then", "wait", "--timeout", "30s", Meddler(uri, rename).uri,
+                         name=f"caller-{known}")
+        for phone in (caller, callee):
+            phone.wait_event("call.media", {"what": "first"})
+        expect(pairs(callee), "a pair is found, by the peer's own checks if need be")
+        if not known:
+            callee.wait_event("log", {"text": lambda text: f"{name} is left out" in text}, 15)
+        caller.signal(signal.SIGTERM)
+        caller.ends(130)
+        callee.ends(0)
+        warned = [e["text"] for e in callee.events_named("log") if name in e["text"]]
+        expect_equal(len(warned), 0 if known else 1, f"warnings about {name}: {warned}")
