@@ -17,6 +17,7 @@ Negotiated agreed() {
     call.receivable = {
         {0, find_codec("pcmu")}, {8, find_codec("pcma")}, {96, find_codec("opus")}, {11, find_codec("l16")}};
     call.receive_events = {{101, 8000}, {102, 48000}};
+    call.receive_noise_payload_type = 13;
     return call;
 }
 

@@ -60,4 +60,5 @@ FUZZ_BODY(stun) {
     arrives(input);
     arrives(signed_check(input));
     (void)parse_candidate(text_of(input));
+    (void)parse_named_candidate(text_of(input));
 }
