@@ -11,6 +11,7 @@ namespace offhook::media {
 namespace {
 
 constexpr double softest_db = -127, loudest_noise_db = -40;
+constexpr double nothing_db = -85, softest_floor_db = -70;
 constexpr double margin_db = 6;           // above the floor: speech
 constexpr double rise_db_per_s = 3;       // of the floor: a fan that starts is noise after a while
 constexpr double another_db = 3;          // so much louder or softer is to be told
@@ -99,8 +100,9 @@ void NoiseGenerator::fill(Samples frame) noexcept {
 }
 
 bool VoiceActivity::voiced(double level) noexcept {
+    if (level < nothing_db) return false; // muted, or not begun: that says nothing of the noise to come
     if (!std::exchange(any_, true)) floor_ = level;
-    floor_ = std::min(level, floor_ + rise_db_per_s * ptime_ms_ / 1000);
+    floor_ = std::max(softest_floor_db, std::min(level, floor_ + rise_db_per_s * ptime_ms_ / 1000));
     return level > loudest_noise_db || level > floor_ + margin_db;
 }
 

@@ -151,6 +151,23 @@ TEST_SUITE("comfort noise") {
         CHECK(next(quiet) == VoiceActivity::Verdict::voice); // the end of the word
     }
 
+    TEST_CASE("silence is a pause, and what noise comes after it is known within seconds") {
+        VoiceActivity activity(20);
+        const Frame nothing(160);
+        for (int n = 0; n < 10; ++n)
+            CHECK(activity.judge(nothing) == VoiceActivity::Verdict::voice);
+        CHECK(activity.judge(nothing) == VoiceActivity::Verdict::describe);
+        CHECK(activity.payload().front() == 127);
+        CHECK(activity.judge(nothing) == VoiceActivity::Verdict::pause);
+        Room room(-55, 0.5);
+        int frames = 0;
+        while (activity.judge(room.frame()) != VoiceActivity::Verdict::describe)
+            ++frames;
+        CHECK(frames < 25); // nothing softer was heard before
+        CHECK(activity.payload().front() > 50);
+        CHECK(activity.payload().front() < 70);
+    }
+
     TEST_CASE("loud steady sound is never taken for noise; a fan that starts is, in time") {
         VoiceActivity activity(20);
         Room music(-30, 0.7);
