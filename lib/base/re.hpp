@@ -36,7 +36,7 @@ extern "C" {
 #include <re.h>
 #include <rem.h>
 // re_dbg.h wants macros of the including module; these two keep their ABI from 1.1.0 to 2.0.1.
-typedef void(dbg_print_h)(int level, const char *p, size_t len, void *arg);
+using dbg_print_h = void(int level, const char *p, size_t len, void *arg);
 void dbg_init(int level, int flags);
 void dbg_handler_set(dbg_print_h *ph, void *arg);
 }

@@ -31,6 +31,8 @@ public:
     // Starts the workers. `log` sees the packets of all calls. Errors: Errc::internal, Errc::tls.
     static Result<std::unique_ptr<AnchorPlane>> open(const Settings &settings,
                                                      std::shared_ptr<PacketLog> log = {});
+    AnchorPlane(const AnchorPlane &) = delete;
+    AnchorPlane &operator=(const AnchorPlane &) = delete;
     ~AnchorPlane() override;
 
     Result<std::unique_ptr<MediaSession>> open(const std::string &call_id, bool caller_web,

@@ -35,7 +35,7 @@ struct Binding {
 class Location {
 public:
     struct Change {
-        enum class Kind : std::uint8_t { added, refreshed, removed, expired } kind;
+        enum class Kind : std::uint8_t { added, refreshed, removed, expired } kind = Kind::added;
         Binding binding;
     };
     struct Answer {

@@ -54,10 +54,10 @@ private:
         bool dead = false;
     };
     struct Outgoing {
-        int fd;
+        int fd = -1;
         Address to;
-        std::size_t size;
-        std::array<std::uint8_t, 1536> bytes;
+        std::size_t size = 0;
+        std::array<std::uint8_t, 1536> bytes; // `size` of them count  NOLINT(*-member-init)
     };
 
     MediaWorker() = default;

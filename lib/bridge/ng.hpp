@@ -25,6 +25,8 @@ public:
     // `nodes`: "HOST:PORT" with numeric hosts. Errors: Errc::network.
     static Result<std::unique_ptr<NgPlane>> open(Loop &loop, const std::vector<std::string> &nodes,
                                                  Told told);
+    NgPlane(const NgPlane &) = delete;
+    NgPlane &operator=(const NgPlane &) = delete;
     ~NgPlane() override;
 
     Result<std::unique_ptr<MediaSession>> open(const std::string &call_id, bool caller_web,

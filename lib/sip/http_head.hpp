@@ -36,7 +36,7 @@ struct HttpHead {
 // Gathers a head as it comes in. Holds nothing before the first byte and nothing after the last.
 class HttpHeadReader {
 public:
-    static constexpr std::size_t head_at_most = 16 * 1024, first_line_at_most = 2048, line_at_most = 8 * 1024,
+    static constexpr std::size_t head_at_most = 16'384, first_line_at_most = 2'048, line_at_most = 8'192,
                                  lines_at_most = 64;
 
     // Takes what it needs from the front of `bytes`; the head once it is whole. Errors: Errc::parse, with

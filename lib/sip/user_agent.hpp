@@ -25,6 +25,7 @@ public:
         virtual void on_invite(const Message &invite, const Flow &flow, ServerTransaction transaction) = 0;
         virtual void on_flow_failed(const Flow &flow, const Error &error) = 0;
         // A SUBSCRIBE that makes a dialog (RFC 6665 §4.2.1); nothing was sent yet.
+        // Who overrides these two keeps the transaction.  NOLINTBEGIN(performance-unnecessary-value-param)
         virtual void on_subscribe(const Message &, const Flow &, ServerTransaction transaction) {
             transaction.respond(489, {}, random_token());
         }
@@ -34,6 +35,7 @@ public:
         virtual void on_message(const Message &, const Flow &, ServerTransaction transaction) {
             transaction.respond(405);
         }
+        // NOLINTEND(performance-unnecessary-value-param)
 
     protected:
         ~Listener() = default;
@@ -113,7 +115,7 @@ private:
 
     struct Watched {
         ServerTransaction invite;
-        Usage *usage;
+        Usage *usage = nullptr;
     };
 
     Loop &loop_;
