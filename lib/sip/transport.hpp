@@ -86,8 +86,8 @@ public:
     // What is held at most. Beyond it new connections are not accepted.
     struct Limits {
         std::size_t connections = 1024, per_address = 1024;
-        // Accepted ones that have not said anything yet. The one that has been silent longest makes way for a new
-        // one.
+        // Accepted ones that have not said anything yet. The one that has been silent longest makes way for a
+        // new one.
         std::size_t half_open_per_address = 10;
         Duration websocket_ping{
             25'000}; // to silent WebSocket clients; two without an answer end the connection
