@@ -51,9 +51,9 @@ public:
 
 struct CodecParams {
     unsigned ptime_ms = 20;
-    std::string fmtp;           // the peer's a=fmtp for it: "useinbandfec=1;maxaveragebitrate=24000"
-    int opus_complexity = 5;    // 0..10; 5 keeps a Raspberry Pi cool
-    int opus_bitrate = 24000;   // bit/s
+    std::string fmtp;         // the peer's a=fmtp for it: "useinbandfec=1;maxaveragebitrate=24000"
+    int opus_complexity = 5;  // 0..10; 5 keeps a Raspberry Pi cool
+    int opus_bitrate = 24000; // bit/s
 };
 
 Result<std::unique_ptr<Encoder>> make_encoder(const CodecInfo &info, const CodecParams &params);

@@ -1,8 +1,8 @@
 // A queue of samples whose writer and reader run by different clocks (a sound card and the loop). Pure.
 //
-// The fill level, averaged over a second, is held where it was when reading began (about `target`) by resampling:
-// 0.5 % faster or slower, which nobody hears, or 3 % after a stall. Cards are off by 100 ppm and more; without this
-// something would be cut or missing every few minutes.
+// The fill level, averaged over a second, is held where it was when reading began (about `target`) by
+// resampling: 0.5 % faster or slower, which nobody hears, or 3 % after a stall. Cards are off by 100 ppm and
+// more; without this something would be cut or missing every few minutes.
 #pragma once
 
 #include <cstdint>
@@ -35,7 +35,7 @@ private:
     unsigned rate_;
     std::vector<std::int16_t> samples_; // the ones before at_ are used up but for the filter's memory
     std::size_t at_ = 0;
-    double fraction_ = 0; // between samples_[at_] and the next
+    double fraction_ = 0;                       // between samples_[at_] and the next
     double speed_ = 1, average_ = 0, goal_ = 0; // levels, in samples; the goal is that at the start
     bool running_ = false;                      // false: filling up to the target
     bool correcting_ = false;

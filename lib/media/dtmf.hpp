@@ -26,7 +26,7 @@ struct DtmfEvent {
 };
 
 // Keyed on (SSRC, RTP timestamp): each key gives exactly one down and one up, whatever is lost, repeated or
-// reordered (door-automation.md §4.6). Ends an event after `patience` without packets.
+// reordered. Ends an event after `patience` without packets.
 class DtmfReceiver {
 public:
     explicit DtmfReceiver(Duration patience = Duration{150}) : patience_(patience) {}

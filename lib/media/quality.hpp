@@ -1,4 +1,5 @@
-// The E-model (ITU-T G.107) reduced to what a phone can measure: loss, jitter buffer and network delay, codec.
+// The E-model (ITU-T G.107) reduced to what a phone can measure: loss, jitter buffer and network delay,
+// codec.
 #pragma once
 
 #include "media/codec.hpp"

@@ -101,7 +101,8 @@ void append_voip_metrics(std::vector<std::uint8_t> &compound, std::uint32_t send
 std::vector<VoipMetrics> voip_metrics_of(Bytes compound) {
     std::vector<VoipMetrics> out;
     while (compound.size() >= 4) {
-        const std::size_t size = std::min<std::size_t>((std::size_t{read_u16(compound, 2)} + 1) * 4, compound.size());
+        const std::size_t size =
+            std::min<std::size_t>((std::size_t{read_u16(compound, 2)} + 1) * 4, compound.size());
         if (compound[1] == packet_type)
             if (const auto blocks = read_voip_metrics(compound.first(size).subspan(4)))
                 out.insert(out.end(), blocks->begin(), blocks->end());

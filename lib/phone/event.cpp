@@ -40,34 +40,14 @@ std::string_view name(TransferRole role) noexcept {
 
 std::string_view name(const Event &event) noexcept {
     // In the order of the variant.
-    static constexpr std::array<std::string_view, std::variant_size_v<Event>> names{"account.registering",
-                                                                                    "account.registered",
-                                                                                    "account.failed",
-                                                                                    "account.unregistered",
-                                                                                    "call.incoming",
-                                                                                    "call.outgoing",
-                                                                                    "call.trying",
-                                                                                    "call.ringing",
-                                                                                    "call.early",
-                                                                                    "call.answered",
-                                                                                    "call.held",
-                                                                                    "call.resumed",
-                                                                                    "call.remote-hold",
-                                                                                    "call.dtmf",
-                                                                                    "call.media",
-                                                                                    "call.quality",
-                                                                                    "call.transfer",
-                                                                                    "call.recording",
-                                                                                    "call.playback",
-                                                                                    "call.step",
-                                                                                    "call.ended",
-                                                                                    "audio.lost",
-                                                                                    "audio.restored",
-                                                                                    "message.received",
-                                                                                    "message.sent",
-                                                                                    "notify.received",
-                                                                                    "notify.ended",
-                                                                                    "log"};
+    static constexpr std::array<std::string_view, std::variant_size_v<Event>> names{
+        "account.registering", "account.registered", "account.failed", "account.unregistered",
+        "call.incoming",       "call.outgoing",      "call.trying",    "call.ringing",
+        "call.early",          "call.answered",      "call.held",      "call.resumed",
+        "call.remote-hold",    "call.dtmf",          "call.media",     "call.quality",
+        "call.transfer",       "call.recording",     "call.playback",  "call.step",
+        "call.ended",          "audio.lost",         "audio.restored", "message.received",
+        "message.sent",        "notify.received",    "notify.ended",   "log"};
     return event.valueless_by_exception() ? std::string_view{} : names.at(event.index());
 }
 

@@ -70,9 +70,9 @@ struct CallIncoming {
     CallView call;
     std::string user_agent, subject, source; // source: "udp:192.0.2.1:5060"
     // What the account's own server vouches for; empty from anybody else.
-    std::string asserted;                          // P-Asserted-Identity
+    std::string asserted;                            // P-Asserted-Identity
     std::vector<std::string> diverted, diverted_why; // who was called before us, the latest first
-    bool wants_privacy = false;                    // Privacy: the caller does not want to be known
+    bool wants_privacy = false;                      // Privacy: the caller does not want to be known
 };
 struct CallOutgoing {
     CallView call;

@@ -28,8 +28,8 @@ ClientTransaction::Shared::Shared(TransactionLayer::Self &owner, Draft draft, co
 bool ClientTransaction::Shared::belongs(const Message &response) const {
     const auto ours = CSeq::parse(request.get("CSeq"));
     const auto theirs = response.cseq();
-    return ours && theirs && ours->number == theirs->number &&
-           response.call_id() == request.get("Call-ID") && response.list(HeaderId::via).size() == vias;
+    return ours && theirs && ours->number == theirs->number && response.call_id() == request.get("Call-ID") &&
+           response.list(HeaderId::via).size() == vias;
 }
 
 void ClientTransaction::Shared::receive(const Message &response, const Flow &way) {

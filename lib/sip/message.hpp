@@ -16,12 +16,59 @@
 namespace offhook::sip {
 
 enum class HeaderId : std::uint8_t {
-    via, from, to, call_id, cseq, contact, max_forwards, content_length, content_type, content_encoding,
-    content_disposition, route, record_route, require, proxy_require, supported, unsupported, allow, accept,
-    accept_encoding, expires, min_expires, www_authenticate, proxy_authenticate, authorization,
-    proxy_authorization, authentication_info, retry_after, reason, warning, date, user_agent, server, subject,
-    alert_info, call_info, refer_to, referred_by, replaces, event, subscription_state, allow_events, rseq, rack,
-    session_expires, min_se, path, service_route, p_asserted_identity, privacy, diversion, history_info, other
+    via,
+    from,
+    to,
+    call_id,
+    cseq,
+    contact,
+    max_forwards,
+    content_length,
+    content_type,
+    content_encoding,
+    content_disposition,
+    route,
+    record_route,
+    require,
+    proxy_require,
+    supported,
+    unsupported,
+    allow,
+    accept,
+    accept_encoding,
+    expires,
+    min_expires,
+    www_authenticate,
+    proxy_authenticate,
+    authorization,
+    proxy_authorization,
+    authentication_info,
+    retry_after,
+    reason,
+    warning,
+    date,
+    user_agent,
+    server,
+    subject,
+    alert_info,
+    call_info,
+    refer_to,
+    referred_by,
+    replaces,
+    event,
+    subscription_state,
+    allow_events,
+    rseq,
+    rack,
+    session_expires,
+    min_se,
+    path,
+    service_route,
+    p_asserted_identity,
+    privacy,
+    diversion,
+    history_info,
+    other
 };
 
 // By full or compact name (RFC 3261 §7.3.3), without case.
@@ -41,7 +88,7 @@ public:
     // One whole message: start line, headers, empty line (its absence at the very end is tolerated and
     // reported by complete()), body. The body is what follows, as far as Content-Length says; one that says
     // more than there is, is screen()'s to refuse. A header line that is none keeps an empty name, so that
-    // screen() can refuse it too. Only the line structure is judged here. Limits (shared reliability notes §0): request line
+    // screen() can refuse it too. Only the line structure is judged here. Limits: request line
     // 2 kB, header line 8 kB, 256 header lines, 64 KiB in all. Errors: Errc::parse.
     static Result<Message> parse(std::string bytes);
 
@@ -74,7 +121,8 @@ public:
     [[nodiscard]] Result<CSeq> cseq() const;
     [[nodiscard]] std::string_view call_id() const noexcept { return value(HeaderId::call_id); }
     [[nodiscard]] Result<Uri> uri() const; // the Request-URI
-    [[nodiscard]] Result<std::vector<NameAddr>> addresses(HeaderId id) const; // Contact, Route, …; may be empty
+    [[nodiscard]] Result<std::vector<NameAddr>>
+    addresses(HeaderId id) const; // Contact, Route, …; may be empty
 
 private:
     Result<> set_start_line(std::string_view line);

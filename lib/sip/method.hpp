@@ -7,7 +7,20 @@ namespace offhook::sip {
 
 // The methods offhook knows. Methods are case-sensitive (RFC 3261 §7.1); anything else is `other`.
 enum class Method : std::uint8_t {
-    invite, ack, bye, cancel, register_, options, info, prack, update, refer, subscribe, notify, message, publish,
+    invite,
+    ack,
+    bye,
+    cancel,
+    register_,
+    options,
+    info,
+    prack,
+    update,
+    refer,
+    subscribe,
+    notify,
+    message,
+    publish,
     other
 };
 

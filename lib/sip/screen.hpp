@@ -20,10 +20,10 @@ struct Screening {
     std::string reason; // reason phrase to send, in plain words: "CSeq method does not match"
 };
 
-// `stream`: came over TCP/TLS/WS, where Content-Length frames. Covers RFC 3261 §8.2, RFC 4475 and the limits
-// of the reliability notes: 400 for malformed mandatory headers, 505 for another SIP version, 416 for a
-// foreign Request-URI scheme, multiple single-valued headers, CSeq ≥ 2^31 or another method, Content-Length
-// beyond the datagram. How many Vias a response may have the transaction layer knows.
+// `stream`: came over TCP/TLS/WS, where Content-Length frames. Covers RFC 3261 §8.2, RFC 4475 and our
+// limits: 400 for malformed mandatory headers, 505 for another SIP version, 416 for a foreign Request-URI
+// scheme, multiple single-valued headers, CSeq ≥ 2^31 or another method, Content-Length beyond the datagram.
+// How many Vias a response may have the transaction layer knows.
 Screening screen(const Message &message, bool stream);
 
 } // namespace offhook::sip

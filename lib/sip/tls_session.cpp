@@ -13,7 +13,7 @@ namespace offhook::sip {
 
 namespace {
 
-constexpr std::size_t record_size = 16 * 1024;
+constexpr std::size_t record_size = 16'384;
 constexpr long dtls_mtu = 1200; // fits every path there is
 
 struct FreeNames {

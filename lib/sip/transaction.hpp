@@ -16,7 +16,12 @@ struct TimerValues {
     Duration t1{500}, t2{4000}, t4{5000};
 };
 
-enum class TransactionKind : std::uint8_t { invite_client, non_invite_client, invite_server, non_invite_server };
+enum class TransactionKind : std::uint8_t {
+    invite_client,
+    non_invite_client,
+    invite_server,
+    non_invite_server
+};
 
 enum class TransactionState : std::uint8_t {
     calling,    // INVITE client (trying for non-INVITE)
@@ -32,11 +37,11 @@ enum class TimerId : std::uint8_t { a, b, c, d, e, f, g, h, i, j, k, l, m };
 
 struct TransactionEvent {
     enum class Kind : std::uint8_t {
-        start,             // client: the request goes out; server: the request came in
-        request_again,     // server: retransmission received
-        ack,               // INVITE server: ACK for a non-2xx
-        response,          // client: received; server: the user sends it; `status` set
-        timer,             // `timer` set
+        start,         // client: the request goes out; server: the request came in
+        request_again, // server: retransmission received
+        ack,           // INVITE server: ACK for a non-2xx
+        response,      // client: received; server: the user sends it; `status` set
+        timer,         // `timer` set
         transport_failed
     } kind = Kind::start;
     unsigned status = 0;
@@ -69,7 +74,8 @@ struct TransactionStep {
     std::vector<TransactionAction> actions;
 };
 
-TransactionStep step(const Transaction &transaction, const TransactionEvent &event, const TimerValues &timers);
+TransactionStep step(const Transaction &transaction, const TransactionEvent &event,
+                     const TimerValues &timers);
 
 std::string_view name(TransactionState state) noexcept;
 

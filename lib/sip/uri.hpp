@@ -24,8 +24,8 @@ public:
     [[nodiscard]] const Param *find(std::string_view name) const noexcept;
     [[nodiscard]] bool has(std::string_view name) const noexcept { return find(name) != nullptr; }
     [[nodiscard]] std::string_view get(std::string_view name) const noexcept; // "" when absent
-    void set(std::string_view name, std::string_view value); // adds or replaces
-    void set_flag(std::string_view name);                    // ";lr"
+    void set(std::string_view name, std::string_view value);                  // adds or replaces
+    void set_flag(std::string_view name);                                     // ";lr"
     void erase(std::string_view name);
     [[nodiscard]] std::string encode() const; // ";lr;transport=tcp", quoting what needs it
     [[nodiscard]] bool empty() const noexcept { return items.empty(); }

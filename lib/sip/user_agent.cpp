@@ -223,7 +223,7 @@ bool UserAgent::refuse(const Message &request, const Flow &, const ServerTransac
     return false;
 }
 
-void UserAgent::answer_options(const ServerTransaction &transaction) {
+void UserAgent::answer_options(const ServerTransaction &transaction) const {
     Draft draft = Draft::response(transaction.request(), 200, {}, repeatable_tag(transaction.request()));
     add_capabilities(draft);
     draft.set("Accept", "application/sdp, text/plain");

@@ -240,10 +240,10 @@ TEST_SUITE("request") {
         CHECK(peer.messages.empty());
 
         bool ring = false;
-    Message invite;
-    peer.serve = [&](const Message &m, const Flow &flow) {
-        if (m.method() == Method::invite) invite = m;
-        if (m.method() == Method::invite && ring) peer.answer(m, flow, 180);
+        Message invite;
+        peer.serve = [&](const Message &m, const Flow &flow) {
+            if (m.method() == Method::invite) invite = m;
+            if (m.method() == Method::invite && ring) peer.answer(m, flow, 180);
             if (m.method() == Method::cancel) {
                 peer.answer(m, flow, 200);
                 peer.answer(invite, flow, 487);

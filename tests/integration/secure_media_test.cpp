@@ -188,8 +188,7 @@ TEST_SUITE("secure_media") {
         CHECK(answer.error().sip == 488);
     }
 
-    // G13 of reliability.md, and the races of CVE-2023-49786: a stranger's ClientHello comes first, and
-    // often.
+    // The races of CVE-2023-49786: a stranger's ClientHello comes first, and often.
     TEST_CASE("a spray of ClientHellos and noise does not keep DTLS from being set up") {
         for (const bool ice : {false, true}) {
             Pair pair(SrtpPolicy::dtls, ice);

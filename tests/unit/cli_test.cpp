@@ -39,7 +39,8 @@ TEST_SUITE("cli") {
     }
 
     TEST_CASE("a repeatable option leaves the argument after it alone") {
-        const auto call = command<CallOptions>({"call", "--header", "X-A: b", "--header", "X-B: c", "sip:x@y", "z"});
+        const auto call =
+            command<CallOptions>({"call", "--header", "X-A: b", "--header", "X-B: c", "sip:x@y", "z"});
         CHECK(call.talk.headers.size() == 2);
         CHECK(call.targets == std::vector<std::string>{"sip:x@y", "z"});
         GlobalOptions global;

@@ -144,7 +144,7 @@ TEST_SUITE("dtmf") {
         }
     }
 
-    // What libre's telev_recv() gets wrong or only just right (door-automation.md, finding 1).
+    // What libre's telev_recv() gets wrong or only just right.
     TEST_CASE("the cases in which libre's receiver loses or repeats digits") {
         const auto without_ends = [](std::vector<Sent> digit) {
             digit.resize(4);

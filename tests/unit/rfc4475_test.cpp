@@ -277,7 +277,7 @@ TEST_SUITE("rfc4475") {
         CHECK(longreq.top_via()->branch().empty());
         CHECK(longreq.from()->tag().starts_with("1298298"));
         const auto mpart01 = parsed("mpart01"); // owns what body views
-    const auto body = mpart01.body();
+        const auto body = mpart01.body();
         CHECK(body.size() == 553);
         CHECK(body.find('\0') != body.npos);
         CHECK(parsed("unreason").reason().starts_with("= 2**3 * 5**2 \xd0\xbd"));

@@ -188,7 +188,7 @@ TEST_SUITE("rtp") {
     TEST_CASE("the NTP clock runs and its middle is what LSR holds") {
         const auto first = ntp_now(), second = ntp_now();
         CHECK(second >= first);
-        CHECK(second - first < 1ULL << 32);  // within a second
+        CHECK(second - first < 1ULL << 32);    // within a second
         CHECK((first >> 32) > 3'900'000'000U); // after 2023
         CHECK(ntp_middle(0x1122334455667788ULL) == 0x33445566);
     }

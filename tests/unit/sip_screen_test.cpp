@@ -207,7 +207,7 @@ TEST_SUITE("sip screen") {
         }
     }
 
-    // G4 of the reliability notes: 5 ms for the worst datagram; here ten times that, for sanitizers.
+    // The goal is 5 ms for the worst datagram; here ten times that, for sanitizers.
     TEST_CASE("the worst 64 kB cost no more than linear time") {
         const std::string head = "INVITE sip:b@example.com SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bKa\r\n"
                                  "To: <sip:b@example.com>\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\n";

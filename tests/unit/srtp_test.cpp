@@ -94,7 +94,7 @@ TEST_SUITE("srtp") {
         }
     }
 
-    // G13 of reliability.md: whatever SSRC and sequence number a forger writes, the stream is unharmed.
+    // Whatever SSRC and sequence number a forger writes, the stream is unharmed.
     TEST_CASE("forged packets change nothing") {
         for (const SrtpSuite suite : {SrtpSuite::aes128_cm_sha1_80, SrtpSuite::aead_aes128_gcm}) {
             Pair pair(suite);
