@@ -15,7 +15,7 @@ namespace {
 constexpr Duration redraw_interval{200}; // at most 5 a second
 
 void put(const std::string &text) {
-    (void)!write(STDERR_FILENO, text.data(), text.size());
+    (void)(write(STDERR_FILENO, text.data(), text.size()) < 0); // there is nobody to tell
 }
 
 } // namespace

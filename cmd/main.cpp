@@ -5,7 +5,9 @@
 #include "cmd/commands.hpp"
 
 int main(int argc, char **argv) {
-    std::setlocale(LC_CTYPE, ""); // only this: a decimal point stays a point
+    // Only this: a decimal point stays a point. There is one thread yet.
+    // NOLINTNEXTLINE(concurrency-mt-unsafe)
+    std::setlocale(LC_CTYPE, "");
     try {
         return offhook::cmd::main_of(argc, argv);
     } catch (const std::exception &e) {

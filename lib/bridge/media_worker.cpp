@@ -51,12 +51,12 @@ void MediaWorker::post(std::function<void()> task) {
         tasks_.push_back(std::move(task));
     }
     const std::uint64_t one = 1;
-    (void)!write(wakeup_.get(), &one, sizeof one);
+    (void)(write(wakeup_.get(), &one, sizeof one) < 0);
 }
 
 void MediaWorker::run_tasks() {
     std::uint64_t count = 0;
-    (void)!read(wakeup_.get(), &count, sizeof count);
+    (void)(read(wakeup_.get(), &count, sizeof count) < 0);
     std::vector<std::function<void()>> tasks;
     {
         const std::scoped_lock lock(mutex_);

@@ -85,7 +85,7 @@ void StatusSocket::answer() {
         static_cast<int>(std::min(text.size() * 2, largest_answer)); // all at once: the loop does not wait
     setsockopt(client.get(), SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room);
     setsockopt(client.get(), SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
-    (void)!::send(client.get(), text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    (void)(::send(client.get(), text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT) < 0);
 }
 
 Result<std::string> StatusSocket::ask(const std::string &path) {

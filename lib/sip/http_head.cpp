@@ -194,7 +194,7 @@ std::string_view http_reason(unsigned status) noexcept {
         Row{503, "Service Unavailable"},
         Row{505, "HTTP Version Not Supported"},
     };
-    const auto found = std::ranges::find(rows, status, &Row::status);
+    const auto *const found = std::ranges::find(rows, status, &Row::status);
     return found == rows.end() ? std::string_view("Unknown") : found->reason;
 }
 

@@ -50,7 +50,7 @@ private:
     std::size_t find_end(std::size_t from) noexcept {
         const void *const found = std::memchr(bytes_ + from, '\n', size_ - from);
         const std::size_t end =
-            found ? static_cast<std::size_t>(static_cast<const char *>(found) - bytes_) : size_;
+            found != nullptr ? static_cast<std::size_t>(static_cast<const char *>(found) - bytes_) : size_;
         at_ = found != nullptr ? end + 1 : size_;
         return end;
     }
