@@ -75,6 +75,10 @@ TEST_SUITE("transport") {
         REQUIRE(a.send(open(), options_request(via + std::string("2"), "2@test")));
         REQUIRE(until([&] { return b_reports.messages.size() == 2; }));
         CHECK(b_reports.flows[0].connection != b_reports.flows[1].connection);
+        // The answers acknowledge what was sent: nothing is on its way any more when the client leaves.
+        for (const Flow &back : {b_reports.flows[0], b_reports.flows[1]})
+            REQUIRE(b.send(back, response("here")));
+        REQUIRE(until([&] { return reports->messages.size() == 1 && a_reports.messages.size() == 1; }));
         client.reset();
         REQUIRE(until([&] { return !b_reports.errors.empty(); }));
         CHECK(b_reports.errors.front().what.find("closed by the peer") != std::string::npos);

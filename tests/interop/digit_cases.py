@@ -19,9 +19,8 @@ def play(stream, *options, formats=("", "a=ptime:20"), name="play"):
     capture = stream.write(workdir() / f"{name}.pcap")
     phone, uri = answerer("--codecs", "pcmu", "--then", "wait", "--timeout", "60s", *options, name=f"callee-{name}")
     keys = {"capture": capture, "pause": int(stream.seconds * 1000 + 400), "formats": formats[0], "maps": formats[1]}
-    media_port = free_port() & ~1
     Sipp("uac_play", re.search(r"@([^;]+)", uri)[1], keys=keys, timeout=50,
-         options=["-s", "callee", "-mp", media_port]).succeeds()
+         options=lambda: ["-s", "callee", "-mp", free_port() & ~1]).succeeds()
     phone.ends(0)
     return phone
 

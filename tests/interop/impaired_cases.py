@@ -43,7 +43,7 @@ class Measurement:
 
     def __init__(self, caller, network, seed):
         self.recording = workdir() / f"heard-{seed}.wav"
-        back = write_tone(workdir() / "back.wav", 660, SECONDS + 15, dbfs=LEVEL)  # for baresip, which counts it
+        back = write_tone(workdir() / f"back-{seed}.wav", 660, SECONDS + 15, dbfs=LEVEL)  # for baresip, which counts it
         self.callee, uri = answerer("--codecs", "pcmu", "--play", back, "--record", self.recording, "--then", "wait",
                                     "--timeout", "60s", plain=True, name=f"callee-{seed}")
         self.relay = Impaired(uri, seed=seed, name=f"impair-{seed}", **network)

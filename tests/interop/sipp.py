@@ -30,7 +30,7 @@ class Sipp(Process):
                     "-t", transport, "-timeout", timeout, "-timeout_error", "-trace_err", "-trace_msg",
                     "-message_file", self._file("messages"), "-error_file", self._file("errors"), "-cid_str",
                     "%u-%p@sipp"]
-            argv += list(options)
+            argv += list(options() if callable(options) else options)  # with ports of their own: new ones each time
             if target:
                 argv.append(target)
             super().__init__(argv, f"sipp-{self.scenario}")
