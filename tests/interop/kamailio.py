@@ -201,8 +201,11 @@ class Kamailio:
 
     def restart(self):
         self.stop()
-        if not self.start():
-            raise Failure(f"kamailio does not start again: {self.process.stderr()[-800:]}")
+        self.start_again()
+
+    def start_again(self):
+        """Its ports may be held for a moment, by what is left of it or by another's connection."""
+        wait_until(self.start, "kamailio starts again", 30, step=0.3)
 
     def _log(self):
         return [line.split("SEEN ", 1)[1] for line in self.process.stderr().splitlines() if "SEEN " in line]
