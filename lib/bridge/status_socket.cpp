@@ -8,8 +8,9 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
+
+#include "base/unix_socket.hpp"
 
 namespace offhook::bridge {
 
@@ -18,18 +19,9 @@ namespace {
 constexpr int patience_ms = 3'000;
 constexpr std::size_t largest_answer = 16 * 1024 * 1024;
 
-Result<sockaddr_un> address_of(const std::string &path) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (path.size() >= sizeof address.sun_path)
-        return fail(Errc::config, "the path " + path + " is too long");
-    std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-    return address;
-}
-
 Result<Fd> connect_to(const std::string &path) {
-    const auto address = address_of(path);
-    if (!address) return tl::unexpected(address.error());
+    const auto address = unix_address(path);
+    if (!address) return fail(Errc::config, "the path " + path + " is too long");
     Fd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     if (connect(fd.get(), reinterpret_cast<const sockaddr *>(&*address), sizeof *address) != 0)
         return fail_errno(Errc::network, errno, path);
@@ -53,16 +45,11 @@ Result<std::unique_ptr<StatusSocket>> StatusSocket::open(const std::string &path
     if (lstat(folder.c_str(), &info) != 0 || !S_ISDIR(info.st_mode) || info.st_uid != geteuid())
         return fail(Errc::config, folder + " belongs to somebody else");
     if (connect_to(path)) return fail(Errc::config, "another bridge answers at " + path);
-    const auto address = address_of(path);
-    if (!address) return tl::unexpected(address.error());
+    if (!unix_address(path)) return fail(Errc::config, "the path " + path + " is too long");
     unlink(path.c_str());
     std::unique_ptr<StatusSocket> out(new StatusSocket());
     out->fd_ = Fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    const mode_t before = umask(0177);
-    const int bound = bind(out->fd_.get(), reinterpret_cast<const sockaddr *>(&*address), sizeof *address);
-    const int err = errno;
-    umask(before);
-    if (bound != 0 || listen(out->fd_.get(), 4) != 0) return fail_errno(Errc::config, err, path);
+    if (auto open = listen_unix(out->fd_.get(), path, 4); !open) return fail(Errc::config, open.error().what);
     out->path_ = path;
     out->status_ = std::move(status);
     auto *raw = out.get();

@@ -4,13 +4,13 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
-#include <cstring>
 #include <utility>
 
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
+
+#include "base/unix_socket.hpp"
 
 namespace offhook::control {
 
@@ -32,13 +32,10 @@ Client::~Client() {
 }
 
 Result<Client> Client::connect(const std::string &path) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (path.size() >= sizeof address.sun_path)
-        return fail(Errc::config, "the path of the control socket is too long: " + path);
-    std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+    const auto address = unix_address(path);
+    if (!address) return fail(Errc::config, "the path of the control socket is too long: " + path);
     Client client(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    if (::connect(client.fd_, reinterpret_cast<const sockaddr *>(&address), sizeof address) != 0)
+    if (::connect(client.fd_, reinterpret_cast<const sockaddr *>(&*address), sizeof *address) != 0)
         return fail_errno(Errc::network, errno, "no phone is running (offhook run); " + path);
     return client;
 }

@@ -10,40 +10,14 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
+
+#include "base/fd.hpp"
+#include "base/unix_socket.hpp"
 
 namespace offhook::control {
 
 namespace {
-
-class Fd {
-public:
-    explicit Fd(int fd = -1) noexcept : fd_(fd) {}
-    Fd(Fd &&other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-    Fd &operator=(Fd &&other) noexcept {
-        std::swap(fd_, other.fd_);
-        return *this;
-    }
-    Fd(const Fd &) = delete;
-    Fd &operator=(const Fd &) = delete;
-    ~Fd() {
-        if (fd_ >= 0) ::close(fd_);
-    }
-    [[nodiscard]] int get() const noexcept { return fd_; }
-
-private:
-    int fd_;
-};
-
-Result<sockaddr_un> address_of(const std::string &path) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (path.size() >= sizeof address.sun_path)
-        return fail(Errc::config, "the path of the control socket is too long: " + path);
-    std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-    return address;
-}
 
 // The directory is made if it is missing, and must be ours alone.
 Result<> private_directory(const std::string &path) {
@@ -65,26 +39,6 @@ Result<> clear(const std::string &path, const sockaddr_un &address) {
     if (::connect(probe.get(), reinterpret_cast<const sockaddr *>(&address), sizeof address) == 0)
         return fail(Errc::network, "a phone is running already (" + path + ")");
     if (errno == ECONNREFUSED) ::unlink(path.c_str());
-    return {};
-}
-
-// Where the socket appears somebody answers: it gets its name when it listens already. Only one phone gets
-// it.
-Result<> open_at(int fd, const std::string &path) {
-    const auto failed = [&path] { return fail_errno(Errc::network, errno, "control socket " + path); };
-    const std::string early = path + "." + std::to_string(::getpid());
-    const auto address = address_of(early);
-    if (!address) return fail(address.error());
-    ::unlink(early.c_str());         // of a process that died here
-    const auto mask = ::umask(0177); // 0600 from the first moment
-    const bool bound = ::bind(fd, reinterpret_cast<const sockaddr *>(&*address), sizeof *address) == 0;
-    ::umask(mask); // leaves errno as it is
-    if (!bound) return failed();
-    const bool named = ::listen(fd, 16) == 0 && ::link(early.c_str(), path.c_str()) == 0;
-    const int error = errno;
-    ::unlink(early.c_str());
-    errno = error;
-    if (!named) return failed();
     return {};
 }
 
@@ -229,13 +183,14 @@ Server::~Server() {
 }
 
 Result<std::unique_ptr<Server>> Server::listen(Loop &loop, const std::string &path, Handler handler) {
-    const auto address = address_of(path);
-    if (!address) return fail(address.error());
+    const auto address = unix_address(path);
+    if (!address) return fail(Errc::config, "the path of the control socket is too long: " + path);
     if (auto ready = private_directory(path); !ready) return fail(ready.error());
     if (auto free = clear(path, *address); !free) return fail(free.error());
     auto self = std::make_unique<Self>(loop, path, std::move(handler));
     self->listener = Fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    if (auto open = open_at(self->listener.get(), path); !open) return fail(open.error());
+    if (auto open = listen_unix(self->listener.get(), path, 16); !open)
+        return fail(open.error().code, "control socket " + open.error().what);
     auto *raw = self.get();
     if (auto watched =
             self->listening.start(self->listener.get(), FdWatch::read, [raw](int) { raw->accept(); });
