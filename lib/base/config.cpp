@@ -14,6 +14,8 @@
 #define TOML_ASSERT(expr) static_cast<void>(0)
 #include <toml++/toml.h>
 
+#include "base/fd.hpp"
+
 namespace offhook {
 
 namespace {
@@ -48,16 +50,6 @@ ConfigValue convert(const toml::node &node) {
             items.push_back(convert(item));
     return {std::move(items), origin}; // a date or time becomes an empty array: no key wants one
 }
-
-struct Descriptor {
-    int fd = -1;
-    explicit Descriptor(int opened) noexcept : fd(opened) {}
-    Descriptor(const Descriptor &) = delete;
-    Descriptor &operator=(const Descriptor &) = delete;
-    ~Descriptor() {
-        if (fd >= 0) close(fd);
-    }
-};
 
 // Where a character that is not ASCII stands outside of quotes and comments, where TOML knows none:
 // toml++ 3.0 runs into undefined behaviour there (is_non_ascii_horizontal_whitespace). npos where there is
@@ -123,15 +115,15 @@ Result<ConfigTable> parse_config(std::string_view text, std::string_view file) {
 }
 
 Result<ConfigFile> load_config(const std::string &path) {
-    const Descriptor file{open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+    const Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
     struct stat info {};
-    if (file.fd < 0 || fstat(file.fd, &info) != 0) return fail_errno(Errc::config, errno, path);
+    if (!file || fstat(file.get(), &info) != 0) return fail_errno(Errc::config, errno, path);
     if (S_ISDIR(info.st_mode)) return fail(Errc::config, path + ": is a directory, not a configuration file");
     constexpr std::size_t limit = 1 << 20;
     std::string text;
     char buffer[16384];
     ssize_t got = 0;
-    while (text.size() <= limit && (got = read(file.fd, buffer, sizeof buffer)) > 0)
+    while (text.size() <= limit && (got = read(file.get(), buffer, sizeof buffer)) > 0)
         text.append(buffer, static_cast<std::size_t>(got));
     if (got < 0) return fail_errno(Errc::config, errno, path);
     if (text.size() > limit) return fail(Errc::config, path + ": larger than 1 MiB");
