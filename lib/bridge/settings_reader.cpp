@@ -33,6 +33,8 @@ private:
     void tables(const ConfigMember &member, void (Reader::*one)(const ConfigTable &, const ConfigOrigin &));
     void user(const ConfigTable &table, const ConfigOrigin &origin);
     void secret(UserSettings &user, const std::string &path, const ConfigOrigin &origin);
+    void read_password(std::string &into, const std::string &path, const std::string &whose,
+                       const ConfigOrigin &origin);
     void upstream_secret(UserSettings &user, const std::string &path, const ConfigOrigin &origin);
     void device(const ConfigTable &table, const ConfigOrigin &origin);
 
@@ -112,6 +114,13 @@ void Reader::tables(const ConfigMember &member,
             error(item.origin, member.key + " must be a list of tables: [[bridge." + member.key + "]]");
 }
 
+void Reader::read_password(std::string &into, const std::string &path, const std::string &whose,
+                           const ConfigOrigin &origin) {
+    std::ifstream in(path);
+    if (!std::getline(in, into) || into.empty())
+        error(origin, whose + ": no password in the first line of " + sanitise(path));
+}
+
 void Reader::secret(UserSettings &out, const std::string &path, const ConfigOrigin &origin) {
     const int given = !out.password.empty() + !out.ha1.empty() + !path.empty();
     const std::string name = "user \"" + sanitise(out.name) + "\"";
@@ -128,9 +137,7 @@ void Reader::secret(UserSettings &out, const std::string &path, const ConfigOrig
                                                                       " (chmod 600 " + file_.path + ")"));
         return;
     }
-    std::ifstream in(path);
-    if (!std::getline(in, out.password) || out.password.empty())
-        error(origin, name + ": no password in the first line of " + sanitise(path));
+    read_password(out.password, path, name, origin);
 }
 
 // Whoever has it makes calls that the user pays for: a file that everybody can read is refused.
@@ -158,9 +165,7 @@ void Reader::upstream_secret(UserSettings &out, const std::string &path, const C
     if (::stat(path.c_str(), &found) == 0 && (found.st_mode & S_IROTH) != 0)
         return error(origin,
                      name + ": everybody can read " + sanitise(path) + " (chmod 600 " + sanitise(path) + ")");
-    std::ifstream in(path);
-    if (!std::getline(in, up.password) || up.password.empty())
-        error(origin, name + ": no password in the first line of " + sanitise(path));
+    read_password(up.password, path, name, origin);
 }
 
 void Reader::user(const ConfigTable &table, const ConfigOrigin &origin) {
