@@ -5,6 +5,7 @@
 
 #include <ifaddrs.h>
 #include <net/if.h>
+#include <netinet/in.h>
 
 namespace offhook {
 
@@ -18,9 +19,10 @@ bool link_local(const std::string &ip) {
 
 } // namespace
 
-bool is_loopback(const Address &address) {
-    const std::string ip = address.ip();
-    return address.family() == AF_INET6 ? ip == "::1" : ip.starts_with("127.");
+bool is_loopback(const Address &address) noexcept {
+    if (address.family() == AF_INET6) return address.is_loopback();
+    const auto *ip = reinterpret_cast<const sockaddr_in *>(address.sockaddr_ptr());
+    return address.family() == AF_INET && ntohl(ip->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
 }
 
 std::vector<Address> local_addresses() {

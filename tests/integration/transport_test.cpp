@@ -80,6 +80,16 @@ TEST_SUITE("transport") {
         CHECK_FALSE(b.is_local("192.0.2.77", at.port()));
     }
 
+    TEST_CASE_FIXTURE(TwoEnds, "a socket bound to 127.0.0.1 reaches all of 127.0.0.0/8") {
+        const Address at = b.listen(TransportKind::udp, Address::parse("127.0.0.2").value()).value();
+        REQUIRE(a.listen(TransportKind::udp, loopback()));
+        const Flow flow = a.open({TransportKind::udp, at, ""}).value();
+        REQUIRE(a.send(flow, options_request("SIP/2.0/UDP 127.0.0.1;branch=z9hG4bK1;rport")));
+        REQUIRE(until([&] { return !b_reports.messages.empty(); }));
+        CHECK(b_reports.flows.back().remote == flow.local);
+        CHECK_FALSE(a.open({TransportKind::udp, Address::parse("192.0.2.1", 5060).value(), ""}));
+    }
+
     TEST_CASE_FIXTURE(TwoEnds, "a refused UDP port is reported at once") {
         REQUIRE(a.listen(TransportKind::udp, loopback()));
         const Address nobody = closed_port(SOCK_DGRAM);
