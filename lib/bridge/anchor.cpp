@@ -230,20 +230,20 @@ std::optional<std::string> AnchorSession::restart(End from, unsigned branch, con
 Relay::Way way_of(const Line &line, End from) {
     Relay::Way way;
     for (const auto &[in, out] : line.numbers(from))
-        way.numbers[in & 127] = out;
+        way.of[in & 127].out = out;
     const LineEnd &end = line.at(from);
     for (const auto &format : end.formats) {
-        way.clocks[format.number & 127] = format.clock;
+        way.of[format.number & 127].clock = format.clock;
         if (const auto used = end.used.find(format.key()); used != end.used.end())
-            way.clocks[used->second & 127] = format.clock;
+            way.of[used->second & 127].clock = format.clock;
     }
     for (const auto &[number, clock] : line.event_clocks(from)) {
-        way.clocks[number & 127] = line.spoken_clock(from);
-        way.event_clocks[number & 127] = clock;
+        way.of[number & 127].clock = line.spoken_clock(from);
+        way.of[number & 127].event_clock = clock;
     }
     if (const auto event = line.event_for(other(from))) way.event_clock = event->clock;
     for (const auto &recode : line.recodes(from)) {
-        way.codec[recode.from_number & 127] = static_cast<std::int8_t>(way.codecs.size());
+        way.of[recode.from_number & 127].codec = static_cast<std::int8_t>(way.codecs.size());
         way.codecs.push_back({{recode.from, {}}, {recode.to, recode.fmtp}, recode.to_number});
     }
     return way;

@@ -7,6 +7,7 @@
 
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 namespace offhook::bridge {
@@ -16,20 +17,15 @@ namespace {
 constexpr int events_at_once = 64;
 constexpr std::size_t most_queued = 64;
 
-std::size_t room(std::size_t slot) {
-    return slot - MediaWorker::tail_room;
-}
-
 } // namespace
 
 Result<std::unique_ptr<MediaWorker>> MediaWorker::start() {
     std::unique_ptr<MediaWorker> worker(new MediaWorker());
     worker->epoll_ = Fd(epoll_create1(EPOLL_CLOEXEC));
     worker->wakeup_ = Fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-    if (!worker->epoll_ || !worker->wakeup_) return fail_errno(Errc::internal, errno, "start a media worker");
-    epoll_event event{EPOLLIN, {}};
-    event.data.ptr = nullptr;
-    if (epoll_ctl(worker->epoll_.get(), EPOLL_CTL_ADD, worker->wakeup_.get(), &event) != 0)
+    worker->timer_ = Fd(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+    if (!worker->epoll_ || !worker->wakeup_ || !worker->timer_ ||
+        !worker->add(worker->wakeup_.get(), nullptr) || !worker->add(worker->timer_.get(), &worker->timer_))
         return fail_errno(Errc::internal, errno, "start a media worker");
     worker->outgoing_.resize(most_queued);
     sigset_t all, before; // signals are the loop's
@@ -68,12 +64,20 @@ void MediaWorker::run_tasks() {
     }
 }
 
-void MediaWorker::watch(int fd, Received received) {
-    auto watch = std::make_unique<Watch>(Watch{fd, std::move(received)});
+bool MediaWorker::add(int fd, void *tag) {
     epoll_event event{EPOLLIN, {}};
-    event.data.ptr = watch.get();
-    epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event);
+    event.data.ptr = tag;
+    return epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+void MediaWorker::watch(int fd, Sink &sink, unsigned port) {
+    auto watch = std::make_unique<Watch>(Watch{fd, port, &sink});
+    add(fd, watch.get());
     watches_[fd] = std::move(watch);
+}
+
+void MediaWorker::expect(int fd, const Touched &touched) {
+    if (const auto found = watches_.find(fd); found != watches_.end()) found->second->touched = touched;
 }
 
 void MediaWorker::forget(int fd) {
@@ -87,10 +91,31 @@ void MediaWorker::forget(int fd) {
 }
 
 void MediaWorker::tick(const void *owner, std::function<void(TimePoint)> call) {
-    if (call)
-        ticks_[owner] = std::move(call);
-    else
+    if (!call) {
         ticks_.erase(owner);
+        return;
+    }
+    const bool first = ticks_.empty();
+    ticks_[owner] = std::move(call);
+    if (!first) return;
+    next_tick_ = std::chrono::steady_clock::now() + tick_every_;
+    set_timer();
+}
+
+void MediaWorker::hurry(Duration at_most) {
+    if (at_most >= tick_every_) return;
+    tick_every_ = at_most;
+    const TimePoint due = std::chrono::steady_clock::now() + at_most;
+    if (due >= next_tick_) return;
+    next_tick_ = due;
+    set_timer();
+}
+
+// A timer of its own: a timeout of epoll_wait would be set up and taken down again for each packet.
+void MediaWorker::set_timer() {
+    const auto at = std::chrono::duration_cast<std::chrono::nanoseconds>(next_tick_.time_since_epoch());
+    const itimerspec when{{0, 0}, {at.count() / 1'000'000'000, at.count() % 1'000'000'000}};
+    timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &when, nullptr);
 }
 
 void MediaWorker::send(int fd, const Address &to, std::span<const std::uint8_t> datagram) {
@@ -135,14 +160,15 @@ void MediaWorker::flush() {
 // One datagram for each time a socket is ready: voice comes one packet at a time, and a second attempt that
 // finds nothing costs as much as the first. epoll tells again when more is there.
 void MediaWorker::receive(Watch &watch, TimePoint now) {
+    constexpr std::size_t room = slot - tail_room;
     sockaddr_storage source; // NOLINT(cppcoreguidelines-pro-type-member-init): the kernel fills it
     socklen_t length = sizeof source;
-    auto &buffer = buffers_.front();
-    const ssize_t got = recvfrom(watch.fd, buffer.data(), room(slot), MSG_DONTWAIT | MSG_TRUNC,
+    watch.touched.prefetch();
+    const ssize_t got = recvfrom(watch.fd, buffer_.data(), room, MSG_DONTWAIT | MSG_TRUNC,
                                  reinterpret_cast<sockaddr *>(&source), &length);
-    if (got < 0 || static_cast<std::size_t>(got) > room(slot)) return;
-    watch.received(std::span(buffer).first(static_cast<std::size_t>(got)),
-                   Address::from_sockaddr(reinterpret_cast<sockaddr *>(&source)), now);
+    if (got < 0 || static_cast<std::size_t>(got) > room) return;
+    watch.sink->received(watch.port, std::span(buffer_).first(static_cast<std::size_t>(got)),
+                         Address::from_sockaddr(reinterpret_cast<sockaddr *>(&source)), now);
 }
 
 void MediaWorker::tick_all(TimePoint now) {
@@ -157,31 +183,32 @@ void MediaWorker::tick_all(TimePoint now) {
             call(now);
         }
     next_tick_ = now + tick_every_;
+    if (!ticks_.empty()) set_timer();
 }
 
 void MediaWorker::run() {
     std::array<epoll_event, events_at_once> events{};
-    next_tick_ = std::chrono::steady_clock::now();
     while (!stop_) {
-        int wait = -1;
-        if (!ticks_.empty()) {
-            next_tick_ = std::min(next_tick_, std::chrono::steady_clock::now() + tick_every_);
-            const auto left =
-                std::chrono::ceil<Duration>(next_tick_ - std::chrono::steady_clock::now()).count();
-            wait = static_cast<int>(std::clamp<std::int64_t>(left, 0, 1000));
-        }
-        const int ready = epoll_wait(epoll_.get(), events.data(), events_at_once, wait);
+        const int ready = epoll_wait(epoll_.get(), events.data(), events_at_once, -1);
         const TimePoint now = std::chrono::steady_clock::now();
-        bool tasks = false;
+        for (int i = 0; i < ready; ++i) // the next ones come while the first is at work
+            Touched::prefetch(events[static_cast<std::size_t>(i)].data.ptr, sizeof(Watch));
+        bool tasks = false, due = false;
         for (int i = 0; i < ready; ++i) {
-            auto *watch = static_cast<Watch *>(events[static_cast<std::size_t>(i)].data.ptr);
-            if (watch == nullptr)
+            void *const tag = events[static_cast<std::size_t>(i)].data.ptr;
+            if (tag == nullptr)
                 tasks = true;
-            else if (!watch->dead)
+            else if (tag == &timer_)
+                due = true;
+            else if (auto *watch = static_cast<Watch *>(tag); !watch->dead)
                 receive(*watch, now);
         }
         if (tasks) run_tasks();
-        if (!ticks_.empty() && now >= next_tick_) tick_all(now);
+        if (due) {
+            std::uint64_t times = 0;
+            (void)(read(timer_.get(), &times, sizeof times) < 0);
+            tick_all(now);
+        }
         flush();
         dead_.clear();
     }

@@ -1,5 +1,5 @@
-// A thread that moves packets: its own epoll, recvmmsg and sendmmsg, calls pinned to it. It shares nothing
-// with the loop; they meet by post() here and by LoopMailbox there.
+// A thread that moves packets: its own epoll, calls pinned to it, what goes to one socket in one sendmmsg. It
+// shares nothing with the loop; they meet by post() here and by LoopMailbox there.
 #pragma once
 
 #include <array>
@@ -17,14 +17,23 @@
 #include "base/clock.hpp"
 #include "base/fd.hpp"
 #include "base/result.hpp"
+#include "base/touched.hpp"
 
 namespace offhook::bridge {
 
 class MediaWorker {
 public:
-    // `packet` may be written to, and has `tail_room` more bytes behind it.
-    using Received = std::function<void(std::span<std::uint8_t> packet, const Address &from, TimePoint now)>;
     static constexpr std::size_t tail_room = 64;
+
+    class Sink {
+    public:
+        // `packet` may be written to, and has `tail_room` more bytes behind it. `port`: as given to watch().
+        virtual void received(unsigned port, std::span<std::uint8_t> packet, const Address &from,
+                              TimePoint now) = 0;
+
+    protected:
+        ~Sink() = default;
+    };
 
     // Starts the thread. Errors: Errc::internal.
     static Result<std::unique_ptr<MediaWorker>> start();
@@ -35,12 +44,13 @@ public:
     void post(std::function<void()> task); // from any thread; runs in this one, in order
 
     // The rest: from this thread only.
-    void watch(int fd, Received received);
-    void forget(int fd); // before closing it
+    void watch(int fd, Sink &sink, unsigned port);
+    void expect(int fd, const Touched &touched); // what a packet on `fd` makes the sink read
+    void forget(int fd);                         // before closing it, and before its sink dies
     // Called about every `every`, until the next call with an empty function. Key: the owner.
     void tick(const void *owner, std::function<void(TimePoint now)> call);
-    void hurry(Duration at_most) { tick_every_ = std::min(tick_every_, at_most); } // until the next tick
-    void send(int fd, const Address &to, std::span<const std::uint8_t> datagram);  // copied, sent soon
+    void hurry(Duration at_most);                                                 // until the next tick
+    void send(int fd, const Address &to, std::span<const std::uint8_t> datagram); // copied, sent soon
     [[nodiscard]] std::size_t watched() const noexcept { return watches_.size(); }
 
 private:
@@ -50,8 +60,10 @@ private:
 
     struct Watch {
         int fd;
-        Received received;
+        unsigned port;
+        Sink *sink;
         bool dead = false;
+        Touched touched{};
     };
     struct Outgoing {
         int fd = -1;
@@ -66,8 +78,10 @@ private:
     void receive(Watch &watch, TimePoint now);
     void flush();
     void tick_all(TimePoint now);
+    void set_timer();
+    bool add(int fd, void *tag);
 
-    Fd epoll_, wakeup_;
+    Fd epoll_, wakeup_, timer_;
     std::thread thread_;
     std::mutex mutex_;
     std::vector<std::function<void()>> tasks_;
@@ -80,7 +94,7 @@ private:
     TimePoint next_tick_{};
     std::vector<Outgoing> outgoing_;
     std::size_t queued_ = 0;
-    std::array<std::array<std::uint8_t, slot>, batch> buffers_{};
+    std::array<std::uint8_t, slot> buffer_{};
 };
 
 } // namespace offhook::bridge

@@ -28,6 +28,17 @@ Address beside(const Address &rtp) { // RTCP has the next port
     return rtp.with_port(static_cast<std::uint16_t>(rtp.port() + 1));
 }
 
+// What a socket is watched as: the end, its line and which of the two ports.
+constexpr unsigned lines_of_end = 128;
+constexpr unsigned port_of(unsigned end, std::size_t line, bool rtcp) {
+    return (end * lines_of_end + static_cast<unsigned>(line)) * 2 + (rtcp ? 1 : 0);
+}
+
+// Only the worker writes, so that no locked addition is needed.
+void add_one(std::atomic<std::uint64_t> &counter) {
+    counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
 bool is_rtcp(std::span<const std::uint8_t> packet) {
     return packet.size() >= 8 && media::looks_like_rtcp(packet);
 }
@@ -88,10 +99,7 @@ void Relay::add_web(unsigned id, Fd socket, const Address &local, WebSecrets sec
     for (std::size_t i = 0; i < ssrcs.size(); ++i)
         added.out[i].stream.emplace(ssrcs[i], static_cast<std::uint16_t>(random_start() & 0x7fff),
                                     random_start());
-    worker_.watch(added.socket.get(),
-                  [weak = weak_from_this(), id](auto packet, const Address &from, TimePoint now) {
-                      if (const auto self = weak.lock()) self->from_web(self->end(id), packet, from, now);
-                  });
+    worker_.watch(added.socket.get(), *this, port_of(id, 0, false));
 }
 
 void Relay::add_line(unsigned id, std::size_t line, Fd rtp_socket, Fd rtcp_socket, const Address &local,
@@ -106,13 +114,16 @@ void Relay::add_line(unsigned id, std::size_t line, Fd rtp_socket, Fd rtcp_socke
     plain.local = local;
     plain.rtp = std::move(rtp_socket);
     plain.rtcp = std::move(rtcp_socket);
-    for (const bool rtcp_port : {false, true})
-        worker_.watch(
-            rtcp_port ? plain.rtcp.get() : plain.rtp.get(),
-            [weak = weak_from_this(), id, line, rtcp_port](auto packet, const Address &from, TimePoint now) {
-                if (const auto self = weak.lock())
-                    self->from_phone(self->end(id), line, packet, from, now, rtcp_port);
-            });
+    worker_.watch(plain.rtp.get(), *this, port_of(id, line, false));
+    worker_.watch(plain.rtcp.get(), *this, port_of(id, line, true));
+}
+
+void Relay::received(unsigned port, std::span<std::uint8_t> packet, const Address &from, TimePoint now) {
+    EndPoint &of = *ends_[port / 2 / lines_of_end];
+    if (of.web)
+        from_web(of, packet, from, now);
+    else
+        from_phone(of, port / 2 % lines_of_end, packet, from, now, port % 2 != 0);
 }
 
 void Relay::set_fingerprint(unsigned id, const std::string &text) {
@@ -139,8 +150,8 @@ void Relay::configure(unsigned branch, std::vector<LinePlan> plan, const Address
             const bool caller = which == End::caller;
             const LinePlan &line = plan[i];
             const Way &way = caller ? line.from_caller : line.from_callee;
-            for (std::size_t number = 0; number < way.numbers.size(); ++number)
-                if (way.numbers[number] != no_number || way.codec[number] >= 0)
+            for (std::size_t number = 0; number < way.of.size(); ++number)
+                if (way.of[number].out != no_number || way.of[number].codec >= 0)
                     to.line_of[number] = static_cast<std::int8_t>(i);
             to.out[i].event_number = caller ? line.caller_event : line.callee_event;
             to.out[i].event_clock = caller ? line.caller_event_clock : line.callee_event_clock;
@@ -161,6 +172,7 @@ void Relay::configure(unsigned branch, std::vector<LinePlan> plan, const Address
     apply(end(0), End::caller, caller_signalling);
     apply(end(branch + 1), End::callee, callee_signalling);
     branches_[branch].plan = std::move(plan);
+    expect();
 }
 
 void Relay::settle(unsigned branch) {
@@ -188,7 +200,7 @@ void Relay::from_web(EndPoint &from, std::span<std::uint8_t> packet, const Addre
         return;
     }
     if (from.ice->selected() != source) { // strangers have proved nothing
-        count(from).rejected.fetch_add(1, std::memory_order_relaxed);
+        add_one(count(from).rejected);
         return;
     }
     if (media::looks_like_dtls(packet)) {
@@ -202,7 +214,7 @@ void Relay::from_web(EndPoint &from, std::span<std::uint8_t> packet, const Addre
     const bool control = is_rtcp(packet);
     const auto opened = control ? from.channel.open_rtcp(packet) : from.channel.open_rtp(packet);
     if (!opened) {
-        count(from).rejected.fetch_add(1, std::memory_order_relaxed);
+        add_one(count(from).rejected);
         return;
     }
     from.heard = now;
@@ -254,7 +266,7 @@ void Relay::from_phone(EndPoint &from, std::size_t at, std::span<std::uint8_t> p
     if (closed_ || packet.size() < media::rtp_header_size - 4 || (packet[0] & 0xc0) != 0x80) return;
     Plain &line = from.lines[at];
     const bool control = rtcp_port || is_rtcp(packet);
-    const auto refuse = [&] { count(from).rejected.fetch_add(1, std::memory_order_relaxed); };
+    const auto refuse = [&] { add_one(count(from).rejected); };
     if (control) {
         if (std::ranges::none_of(line.allowed, [&](const Address &a) { return a.same_ip(source); }))
             return refuse();
@@ -282,33 +294,32 @@ void Relay::rtp(EndPoint &from, std::size_t line, std::span<std::uint8_t> packet
     if (active_ >= branches_.size() || line >= branches_[active_].plan.size()) return;
     const LinePlan &plan = branches_[active_].plan[line];
     const Way &way = caller ? plan.from_caller : plan.from_callee;
-    const std::uint8_t number = way.numbers[parsed->header.payload_type];
-    count(from).in.fetch_add(1, std::memory_order_relaxed);
+    const Way::Number &number = way.of[parsed->header.payload_type];
+    add_one(count(from).in);
     if (line < from.out.size()) {
         Out &back = from.out[line];
-        const unsigned clock = way.clocks[parsed->header.payload_type];
-        back.heard.set_clock_rate(clock);
+        back.heard.set_clock_rate(number.clock);
         back.heard.received(parsed->header, parsed->payload.size(), now);
         back.heard_ssrc = parsed->header.ssrc;
     }
     EndPoint &to = caller ? end(active_ + 1) : end(0);
     if (!to.present || line >= to.out.size() || !to.out[line].stream) return;
     if (!way.codecs.empty()) return transcode(from, to, line, *parsed, way, now);
-    if (number == no_number) return;
+    if (number.out == no_number) return;
     Out &out = to.out[line];
     if (out.digits && out.digits->busy()) { // a digit of ours is being sent in place of sound
         out.stream->skip(parsed->header);
         return;
     }
-    out.clock = way.clocks[parsed->header.payload_type];
+    out.clock = number.clock;
     auto header = out.stream->rewrite(parsed->header, from.id, out.clock, now);
     if (!header) return;
-    header->payload_type = number;
+    header->payload_type = number.out;
     // CSRCs and extensions stay behind; the new header ends where the payload begins.
     const auto offset = static_cast<std::size_t>(parsed->payload.data() - packet.data());
     const auto start = packet.subspan(offset - media::rtp_header_size);
-    if (const auto counts = way.event_clocks[parsed->header.payload_type])
-        scale_event(packet.subspan(offset, parsed->payload.size()), counts, way.event_clock);
+    if (number.event_clock != 0)
+        scale_event(packet.subspan(offset, parsed->payload.size()), number.event_clock, way.event_clock);
     media::write_rtp_header(*header, start.first<media::rtp_header_size>());
     ++out.packets;
     out.octets += parsed->payload.size();
@@ -322,7 +333,7 @@ void Relay::deliver(EndPoint &to, std::size_t line, std::span<std::uint8_t> pack
         note(to.local, *to.ice->selected(), packet.first(size));
         if (const auto sealed = to.channel.seal_rtp(buffer, size)) {
             worker_.send(to.socket.get(), *to.ice->selected(), *sealed);
-            count(to).out.fetch_add(1, std::memory_order_relaxed);
+            add_one(count(to).out);
         }
         return;
     }
@@ -331,7 +342,7 @@ void Relay::deliver(EndPoint &to, std::size_t line, std::span<std::uint8_t> pack
     note(plain.local, plain.remote, packet.first(size));
     if (const auto sealed = plain.channel.seal_rtp(buffer, size)) {
         worker_.send(plain.rtp.get(), plain.remote, *sealed);
-        count(to).out.fetch_add(1, std::memory_order_relaxed);
+        add_one(count(to).out);
     }
 }
 
@@ -479,7 +490,10 @@ void Relay::impatient(End end_, bool on) {
 void Relay::tick(TimePoint now) {
     if (closed_) return;
     const bool due = now >= next_report_;
-    if (due) next_report_ = now + report_every;
+    if (due) {
+        next_report_ = now + report_every;
+        expect(); // keys and sources that were not known before
+    }
     for (auto &one : ends_) {
         if (!one || !one->present) continue;
         if (one->dtls && one->dtls_due) {

@@ -33,7 +33,7 @@ struct RelayCounters {
 // A telephone-event (RFC 4733 §2.3) whose duration is to count in another clock.
 void scale_event(std::span<std::uint8_t> payload, std::uint32_t from, std::uint32_t to);
 
-class Relay : public std::enable_shared_from_this<Relay> {
+class Relay final : public std::enable_shared_from_this<Relay>, private MediaWorker::Sink {
 public:
     static constexpr std::uint8_t no_number = 255;
 
@@ -44,22 +44,19 @@ public:
     };
     // How packets of one media line go one way between two ends.
     struct Way {
-        std::array<std::uint8_t, 128> numbers{}; // incoming → outgoing payload number
-        std::array<std::uint32_t, 128> clocks{}; // by incoming number
-        // telephone-events, by incoming number: what their durations count in; 0: no event.
-        std::array<std::uint32_t, 128> event_clocks{};
-        std::uint32_t event_clock = 8000; // and what the other end counts in
+        struct Number {
+            std::uint8_t out = no_number; // payload number towards the other end
+            std::int8_t codec = -1;       // of a line that is transcoded: which of `codecs`
+            std::uint32_t clock = 8000;
+            std::uint32_t event_clock = 0; // of telephone-events: what their durations count in
+        };
+        std::array<Number, 128> of;       // by incoming payload number
+        std::uint32_t event_clock = 8000; // what the other end's telephone-events count in
         struct Codecs {
             Transcoder::Codec from, to;
             std::uint8_t number = no_number; // outgoing
         };
-        std::vector<Codecs> codecs;           // of a line that is transcoded
-        std::array<std::int8_t, 128> codec{}; // incoming number → which of them; -1: none
-        Way() {
-            codec.fill(-1);
-            numbers.fill(no_number);
-            clocks.fill(8000);
-        }
+        std::vector<Codecs> codecs; // of a line that is transcoded
     };
     struct LinePlan { // of a completed offer/answer
         bool video = false;
@@ -80,7 +77,7 @@ public:
     // `log` sees every RTP and RTCP packet in the clear; may be null.
     Relay(MediaWorker &worker, std::shared_ptr<RelayCounters> counters, Events events,
           std::shared_ptr<PacketLog> log);
-    ~Relay();
+    ~Relay(); // after close(), unless the worker is gone
     Relay(const Relay &) = delete;
     Relay &operator=(const Relay &) = delete;
 
@@ -157,6 +154,9 @@ private:
     [[nodiscard]] RelayCounters::Side &count(const EndPoint &end) noexcept {
         return counters_->ends[static_cast<std::size_t>(side(end))];
     }
+    void received(unsigned port, std::span<std::uint8_t> packet, const Address &from, TimePoint now) override;
+    void expect();
+    void expect(const EndPoint &from, std::size_t line, const EndPoint &to, const Way &way);
     void from_web(EndPoint &from, std::span<std::uint8_t> packet, const Address &source, TimePoint now);
     void handshake(EndPoint &from, const Result<> &step);
     void keyed(EndPoint &from);

@@ -30,10 +30,11 @@ void Relay::transcode(const EndPoint &from, EndPoint &to, std::size_t line, cons
     }
     if (++out.counted > most_packets) return;
     const std::uint8_t type = packet.header.payload_type;
-    const bool event = way.event_clocks[type] != 0;
-    if (!event && way.codec[type] < 0) return;
+    const Way::Number &number = way.of[type];
+    const bool event = number.event_clock != 0;
+    if (!event && number.codec < 0) return;
     // An event before any sound: it is in the time of the first codec.
-    const auto &codecs = way.codecs[event ? 0 : static_cast<std::size_t>(way.codec[type])];
+    const auto &codecs = way.codecs[event ? 0 : static_cast<std::size_t>(number.codec)];
     if (!out.transcoder || (!event && !out.transcoder->is(codecs.from, codecs.to))) {
         auto opened = Transcoder::open(codecs.from, codecs.to);
         if (!opened) return fail_end(to, opened.error().what);
@@ -45,12 +46,12 @@ void Relay::transcode(const EndPoint &from, EndPoint &to, std::size_t line, cons
             header.payload_type = codecs.number;
             pass(to, line, from.id, clock, header, payload, now);
         });
-    if (way.numbers[type] == no_number) return;
+    if (number.out == no_number) return;
     out.transcoder->event(packet, [&](media::RtpHeader header, auto payload) {
         std::array<std::uint8_t, 4> scaled{};
         std::ranges::copy(payload.first(scaled.size()), scaled.begin());
-        scale_event(scaled, way.event_clocks[type], way.event_clock);
-        header.payload_type = way.numbers[type];
+        scale_event(scaled, number.event_clock, way.event_clock);
+        header.payload_type = number.out;
         pass(to, line, from.id, clock, header, scaled, now);
     });
 }

@@ -137,6 +137,7 @@ std::uint8_t ReceiverStats::fraction_lost_since_last() noexcept {
 }
 
 void ReceiverStats::set_clock_rate(unsigned clock_rate) noexcept {
+    if (clock_rate == clock_rate_) return;
     jitter_ = jitter_ * clock_rate / clock_rate_;
     clock_rate_ = clock_rate;
     has_transit_ = false;

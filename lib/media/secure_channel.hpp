@@ -29,6 +29,12 @@ public:
     [[nodiscard]] std::optional<SrtpSuite> suite() const noexcept;
     [[nodiscard]] std::uint64_t rejected() const noexcept { return rejected_; } // packets
 
+    void touched(Touched &memory) const noexcept {
+        memory.add(this, sizeof *this);
+        if (send_ != nullptr) send_->touched(memory);
+        if (receive_ != nullptr) receive_->touched(memory);
+    }
+
 private:
     struct Keyed {
         SrtpKey key;

@@ -52,8 +52,11 @@ struct SrtpContext {
         : rtp(key, Cipher::Protocol::rtp, encrypts), rtcp(key, Cipher::Protocol::rtcp, encrypts) {}
 
     Source *find(std::uint32_t ssrc) {
+        if (last != nullptr && last->first == ssrc) return &last->second;
         const auto found = sources.find(ssrc);
-        return found != sources.end() ? &found->second : nullptr;
+        if (found == sources.end()) return nullptr;
+        last = &*found;
+        return &last->second;
     }
     // After a packet of it was authentic.
     Source *remember(std::uint32_t ssrc) {
@@ -64,6 +67,7 @@ struct SrtpContext {
 
     Cipher rtp, rtcp;
     std::unordered_map<std::uint32_t, Source> sources;
+    std::pair<const std::uint32_t, Source> *last = nullptr; // most often the next packet is of the same
 };
 
 namespace {
@@ -190,6 +194,14 @@ Result<SrtpStream> SrtpStream::open(const SrtpKey &key, Way way) {
         return fail(Errc::not_supported,
                     "OpenSSL cannot do " + std::string(info(key.suite()).sdes_name) + " on this system");
     return SrtpStream(key.suite(), std::move(context));
+}
+
+void SrtpStream::touched(Touched &memory) const noexcept {
+    memory.add(this);
+    memory.add(context_.get(), sizeof context_->rtp);
+    context_->rtp.touched(memory);
+    memory.add(&context_->last);
+    if (context_->last != nullptr) memory.add(context_->last, sizeof(std::uint64_t) * 5);
 }
 
 std::optional<std::span<std::uint8_t>> SrtpStream::protect_rtp(std::span<std::uint8_t> buffer,

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/result.hpp"
+#include "base/touched.hpp"
 #include "media/rtp.hpp"
 #include "media/srtp_suite.hpp"
 
@@ -34,6 +35,7 @@ public:
     std::optional<std::span<std::uint8_t>> unprotect_rtcp(std::span<std::uint8_t> packet) noexcept;
 
     [[nodiscard]] SrtpSuite suite() const noexcept { return suite_; }
+    void touched(Touched &memory) const noexcept; // by an RTP packet
 
 private:
     struct Free {

@@ -9,6 +9,7 @@
 
 #include <openssl/evp.h>
 
+#include "base/touched.hpp"
 #include "media/srtp_suite.hpp"
 
 namespace offhook::media {
@@ -32,6 +33,7 @@ public:
     [[nodiscard]] bool aead() const noexcept { return aead_; }
     [[nodiscard]] std::size_t tag_size() const noexcept { return tag_size_; }
 
+    void touched(Touched &memory) const noexcept;
     // Counter mode, in place, either way. `index`: of 48 bits for RTP, 31 for RTCP.
     bool crypt(MutableBytes text, std::uint32_t ssrc, std::uint64_t index) noexcept;
     // HMAC-SHA1 of both pieces, the first tag_size() bytes of it.

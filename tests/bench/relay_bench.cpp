@@ -28,8 +28,8 @@ std::shared_ptr<Relay> start(MediaWorker &worker, std::uint16_t a, std::uint16_t
     if (!near || !far) std::exit(1);
     std::cout << near->port << '\n';
     Relay::LinePlan line;
-    line.from_caller.numbers[0] = 0;
-    line.from_callee.numbers[0] = 0;
+    line.from_caller.of[0].out = 0;
+    line.from_callee.of[0].out = 0;
     line.caller_remote = loopback(a);
     line.callee_remote = loopback(b);
     const auto suite = media::SrtpSuite::aes128_cm_sha1_80;
