@@ -50,7 +50,8 @@ test_libs := $(shell pkg-config --libs libsrtp2 2>/dev/null)
 ifeq ($(SAN),)
 ldflags  += -static-libstdc++ -static-libgcc
 else
-CXXFLAGS = -O1 -g1
+# -Og compiles in two thirds of the time of -O1 with these checks.
+CXXFLAGS = -Og -g1
 endif
 # What runs once in a process or a call is built for size: each page that is touched stays resident. (g++ 12 then sees
 # uninitialised optionals where there are none.)
