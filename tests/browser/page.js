@@ -142,3 +142,4 @@ const phone = {
         return out;
     },
 };
+window.phone = phone; // scripts of a test may run in a scope of their own, which sees only properties

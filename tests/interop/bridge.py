@@ -25,13 +25,14 @@ def configuration(users=None, extra="", devices=(), name="bridge", domain="house
 
 
 class Bridge(Offhook):
-    """On free ports of 127.0.0.1: .web is its WebSocket URL, .port is where phones reach it."""
+    """On free ports of 127.0.0.1: .web is its WebSocket URL, .udp is where phones reach it. host: where browsers do."""
 
-    def __init__(self, *args, name="bridge", config=None, origin="http://127.0.0.1:*", web="ws", **options):
+    def __init__(self, *args, name="bridge", config=None, origin="http://127.0.0.1:*", web="ws", host="127.0.0.1",
+                 **options):
         config = config or configuration(name=name)
         if "OFFHOOK_BRIDGE_TRACE" in os.environ:  # for developers
             args = (*args, f"--trace={os.environ['OFFHOOK_BRIDGE_TRACE']}")
-        super().__init__("wss-bridge", "-c", config, "--listen", f"{web}://127.0.0.1:0", "--sip", "udp:127.0.0.1:0",
+        super().__init__("wss-bridge", "-c", config, "--listen", f"{web}://{host}:0", "--sip", "udp:127.0.0.1:0",
                          "--sip", "tcp:127.0.0.1:0", "--origin", origin, *args, name=name, audio=None, **options)
         self.wait_event("bridge.ready", timeout=20)
         self.sockets = {e["address"].split(":")[0]: e["address"].split(":", 1)[1]

@@ -61,39 +61,10 @@ class Pages:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
 
-class Chromium(Process):
-    """One browser with one window for each open()."""
+class Browser(Process):
+    """What all have in common: one window for each open(). They answer command() as WebDriver wants it (W3C)."""
 
-    def __init__(self, name="chromium"):
-        self.port = free_port()
-        profile = workdir() / f"{name}.profile"
-        super().__init__([need("chromedriver"), f"--port={self.port}", "--silent"], name)
-        options = {"args": [*FLAGS, f"--user-data-dir={profile}"], "binary": need("chromium")}
-        capabilities = {"alwaysMatch": {"browserName": "chrome", "goog:chromeOptions": options,
-                                        "goog:loggingPrefs": {"browser": "ALL"}, "timeouts": {"script": 60000}}}
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                self.session = self._post("/session", {"capabilities": capabilities})["sessionId"]
-                break
-            except (urllib.error.URLError, ConnectionError):
-                if time.monotonic() > deadline or not self.alive():
-                    raise Failure(f"chromedriver does not answer: {self.stderr()[-500:]}") from None
-                time.sleep(0.05)
-        self._fresh = True
-
-    def _post(self, path, body, method="POST"):
-        data = None if method == "GET" else json.dumps(body).encode()
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data, method=method,
-                                         headers={"Content-Type": "application/json"})
-        try:
-            with urllib.request.urlopen(request, timeout=90) as reply:
-                return json.load(reply)["value"]
-        except urllib.error.HTTPError as error:
-            raise Failure(f"chromedriver: {json.load(error)['value'].get('message', '')[:600]}") from None
-
-    def command(self, path, body=None, method="POST"):
-        return self._post(f"/session/{self.session}{path}", body or {}, method)
+    _fresh = True  # the window it came with is not in use yet
 
     def open(self, url, size=None):
         """A window showing `url`."""
@@ -116,6 +87,39 @@ class Chromium(Process):
             pass
 
 
+class Chromium(Browser):
+
+    def __init__(self, name="chromium"):
+        self.port = free_port()
+        profile = workdir() / f"{name}.profile"
+        super().__init__([need("chromedriver"), f"--port={self.port}", "--silent"], name)
+        options = {"args": [*FLAGS, f"--user-data-dir={profile}"], "binary": need("chromium")}
+        capabilities = {"alwaysMatch": {"browserName": "chrome", "goog:chromeOptions": options,
+                                        "goog:loggingPrefs": {"browser": "ALL"}, "timeouts": {"script": 60000}}}
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                self.session = self._post("/session", {"capabilities": capabilities})["sessionId"]
+                break
+            except (urllib.error.URLError, ConnectionError):
+                if time.monotonic() > deadline or not self.alive():
+                    raise Failure(f"chromedriver does not answer: {self.stderr()[-500:]}") from None
+                time.sleep(0.05)
+
+    def _post(self, path, body, method="POST"):
+        data = None if method == "GET" else json.dumps(body).encode()
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data, method=method,
+                                         headers={"Content-Type": "application/json"})
+        try:
+            with urllib.request.urlopen(request, timeout=90) as reply:
+                return json.load(reply)["value"]
+        except urllib.error.HTTPError as error:
+            raise Failure(f"chromedriver: {json.load(error)['value'].get('message', '')[:600]}") from None
+
+    def command(self, path, body=None, method="POST"):
+        return self._post(f"/session/{self.session}{path}", body or {}, method)
+
+
 class Window:
     def __init__(self, browser, handle):
         self.browser, self.handle = browser, handle
@@ -128,7 +132,7 @@ class Window:
         self.select()
         text = ("const done = arguments[arguments.length - 1];"
                 f"Promise.resolve((async () => ({script}))()).then(v => done({{value: v}}), "
-                "e => done({error: String(e && e.stack || e)}));")
+                "e => done({error: `${e} ${e && e.stack || 0}`}));")
         result = self.browser.command("/execute/async", {"script": text, "args": list(args)})
         if "error" in result:
             raise Failure(f"in the page: {result['error'][:600]}")
