@@ -8,7 +8,7 @@ libasound2-dev libncurses-dev libspandsp-dev libusrsctp-dev libwebrtc-audio-proc
 nlohmann-json3-dev libexpected-dev libexpat1-dev doctest-dev"
 test="libsrtp2-dev python3 openssl baresip-core sip-tester kamailio kamailio-tls-modules kamailio-presence-modules \
 kamailio-websocket-modules kamailio-outbound-modules coturn espeak-ng mandoc tcpdump tshark \
-chromium chromium-driver firefox-esr baresip-ffmpeg rtpengine-daemon iproute2 iptables python3-websockets"
+chromium chromium-driver firefox-esr baresip-ffmpeg rtpengine-daemon iproute2 iptables python3-websockets nginx-light"
 
 bench="baresip-core libsofia-sip-ua-dev kamailio kamailio-tls-modules kamailio-websocket-modules rtpengine-daemon openssl"
 

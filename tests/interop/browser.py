@@ -89,11 +89,11 @@ class Browser(Process):
 
 class Chromium(Browser):
 
-    def __init__(self, name="chromium"):
+    def __init__(self, name="chromium", flags=()):
         self.port = free_port()
         profile = workdir() / f"{name}.profile"
         super().__init__([need("chromedriver"), f"--port={self.port}", "--silent"], name)
-        options = {"args": [*FLAGS, f"--user-data-dir={profile}"], "binary": need("chromium")}
+        options = {"args": [*FLAGS, *flags, f"--user-data-dir={profile}"], "binary": need("chromium")}
         capabilities = {"alwaysMatch": {"browserName": "chrome", "goog:chromeOptions": options,
                                         "goog:loggingPrefs": {"browser": "ALL"}, "timeouts": {"script": 60000}}}
         deadline = time.monotonic() + 20

@@ -1,0 +1,168 @@
+"""The built-in web phone as people use it: several calls, no microphone, a bridge that starts again, two tabs, nginx."""
+
+import urllib.request
+
+from bridge import Bridge, answering, configuration, log_in
+from browser import Chromium
+from harness import Offhook, case, expect, expect_equal, wait_until, workdir
+from nginx import Nginx
+from processes import free_port
+
+UP = "[...phone.calls.values()].filter((c) => c.state === 'up')"
+NOTE = 'document.getElementById("note").textContent'
+
+
+def dial(window, target, button="call-audio"):
+    window.run(f"""(() => {{
+        document.getElementById("target").value = {target!r};
+        document.getElementById({button!r}).click();
+    }})()""")
+
+
+def answer(window):
+    window.wait('!document.getElementById("incoming").hidden', "it rings")
+    window.run('document.getElementById("answer").click()')
+
+
+def opened(browser, url, user):
+    window = browser.open(url, size=(390, 844))
+    log_in(window, user)
+    return window
+
+
+@case("web phone: a second call holds the first, and the two are connected", timeout=120)
+def consultation():
+    bridge, browser = Bridge(), Chromium()
+    anna, ben, carl = (opened(browser, bridge.http + "/", user) for user in ("anna", "ben", "carl"))
+    dial(anna, "ben")
+    answer(ben)
+    anna.wait(f"{UP}.length === 1", "anna talks to ben")
+    dial(anna, "carl")
+    answer(carl)
+    anna.wait(f"{UP}.length === 2 && phone.calls.values().next().value.held", "ben waits while anna talks to carl")
+    ben.wait(f"{UP}[0].remoteHeld", "ben is told")
+    # The card of the newer call is the upper one.
+    anna.run("""(() => {
+        document.querySelector(".call .transfer").click();
+        document.querySelector(".call .joins button").click();
+    })()""")
+    anna.wait("phone.calls.size === 0 && cards.size === 0", "anna is out of it")
+    # carl was handed to ben, whose call with anna it replaces without ringing.
+    for window, other in ((ben, "carl"), (carl, "ben")):
+        window.wait(f"{UP}.length === 1 && {UP}[0].who === {other!r}", f"the call with {other}")
+        window.wait("cards.size === 1 && phone.calls.size === 1", "one call is shown")
+    ben.wait(f"!{UP}[0].remoteHeld", "nobody is on hold")
+    expect(ben.run('document.getElementById("incoming").hidden'), "nothing rang at ben's")
+    # A call that names another one but not its tags is none of ours.
+    ben.run("""(() => {
+        const call = phone.calls.values().next().value;
+        phone.request("INVITE", `sip:carl@${phone.domain}`, {From: `<${phone.aor}>;tag=x`, To: `<sip:carl@${phone.domain}>`,
+            "Call-ID": "foreign", Contact: `<${phone.contact}>`, Replaces: `${call.callId};to-tag=a;from-tag=b`},
+            call.pc.localDescription.sdp, () => 1 + (window.number = (window.number || 0) + 1))
+            .then((response) => { window.refusal = response.status; });
+    })()""")
+    expect_equal(ben.wait("window.refusal", "the answer to it"), 481, "who replaces a call without knowing its tags")
+    expect_equal(carl.run(f"{UP}.length"), 1, "carl's calls")
+    # The one that is busy with a call that rings is not asked twice; the others of its user would still ring.
+    dial(anna, "carl")
+    carl.wait('!document.getElementById("incoming").hidden', "anna rings at carl's")
+    second = Offhook("call", *bridge.account("anna"), "--timeout", "30s", "sip:carl@house.test", name="second")
+    expect_equal(second.wait_event("call.ended")["code"], 486, "a second one meanwhile")
+    second.exit_code()
+    carl.run('document.getElementById("decline").click()')
+    expect_equal(anna.wait(NOTE, "anna is told"), "carl declined.", "what anna reads")
+    dial(anna, "nobody")
+    anna.wait(f"/Nobody here is called nobody/.test({NOTE})", "what anna reads of a wrong name")
+    browser.quit()
+    bridge.stop()
+
+
+@case("web phone: without a microphone it hears and opens the door, and says so", timeout=90)
+def no_microphone():
+    bridge, browser = Bridge("--door-code", "42#"), Chromium(flags=["--use-fake-ui-for-media-stream=deny"])
+    door = answering(bridge, "ben", "--expect-dtmf", "42#")
+    window = opened(browser, bridge.http + "/", "anna")
+    told = window.wait('document.getElementById("microphone").textContent', "it says so before the first call")
+    expect("You will not be heard" in told, f"what it says: {told}")
+    dial(window, "ben")
+    window.wait(f"{UP}.length === 1", "the call is up")
+    window.wait("""(async () => {
+        const call = [...phone.calls.values()][0];
+        for (const r of (await call.pc.getStats()).values())
+            if (r.type === "inbound-rtp" && r.packetsReceived > 20) return true;
+        return false;
+    })()""", "sound arrives")
+    expect("cannot hear you" in window.run('document.querySelector(".call .state").textContent'), "the call says so, too")
+    # Not at once: the second half of a double click on "Answer" opens no door.
+    window.wait("Date.now() - cards.values().next().value.since > 600", "a moment has passed")
+    window.run('document.querySelector(".call .door").click()')
+    for digit in "42#":
+        door.wait_event("call.dtmf", {"digit": digit, "method": "rfc4733"})
+    window.run('document.querySelector(".call .hangup").click()')
+    door.ends(0)
+    browser.quit()
+    bridge.stop()
+
+
+@case("web phone: the bridge is killed and starts again, the page is back by itself; two tabs of one user", timeout=120)
+def bridge_starts_again():
+    web, sip = free_port(), free_port()
+
+    def start(name):
+        bridge = Offhook("wss-bridge", "-c", configuration(), "--listen", f"ws://127.0.0.1:{web}", "--sip",
+                         f"udp:127.0.0.1:{sip}", name=name, audio=None)
+        bridge.wait_event("bridge.ready", timeout=20)
+        return bridge
+
+    first, browser = start("first"), Chromium()
+    url = f"http://127.0.0.1:{web}/"
+    window = opened(browser, url, "anna")
+    first.wait_event("bridge.registered", {"user": "anna"})
+    first.popen.kill()
+    first.popen.wait()
+    window.wait('document.getElementById("status").dataset.state === "wait"', "the page notices")
+    expect(window.run('document.getElementById("login").hidden'), "it does not ask for the password again")
+    second = start("second")
+    second.wait_event("bridge.registered", {"user": "anna"}, timeout=40)
+    window.wait('document.getElementById("status").dataset.state === "on"', "the page says that it is back")
+    # A tab that was duplicated has the session storage of the first one, and is a device of its own all the same.
+    instance = window.run("phone.instance")
+    other = browser.open(url)
+    other.run(f"sessionStorage.setItem('instance', {instance!r})")
+    log_in(other, "anna")
+    expect(other.run("phone.instance") != instance, "the tabs are two devices")
+    # A call to oneself rings in the other tab, not in the one that calls.
+    dial(other, "anna")
+    answer(window)
+    other.wait(f"{UP}.length === 1", "the tabs talk to each other")
+    expect(other.run('document.getElementById("incoming").hidden'), "the tab that calls does not ring")
+    other.run('document.querySelector(".call .hangup").click()')
+    window.wait("cards.size === 0", "the call is over in both")
+    browser.quit()
+    second.popen.terminate()
+    second.ends(0)
+
+
+@case("web phone: behind nginx as the manual has it", timeout=90)
+def behind_nginx():
+    browser, nginx = Chromium(), Nginx()
+    bridge = Bridge("--public-address", "127.0.0.1", origin=nginx.origin)
+    nginx.start(int(bridge.http.rsplit(":", 1)[1]))
+    expect_equal(urllib.request.urlopen(nginx.plain + "/healthz").read(), b"ok\n", "/healthz through nginx")
+    phone = answering(bridge, "ben")
+    window = opened(browser, nginx.origin + "/", "anna")
+    expect_equal(window.run("config.url"), nginx.origin.replace("https", "wss") + "/ws", "the URL of the web socket")
+    expect_equal(window.run("location.protocol"), "https:", "the page is secure")
+    dial(window, "ben")
+    window.wait(f"{UP}.length === 1", "the call is up")
+    window.wait("""(async () => {
+        const call = [...phone.calls.values()][0];
+        for (const r of (await call.pc.getStats()).values())
+            if (r.type === "inbound-rtp" && r.packetsReceived > 20) return true;
+        return false;
+    })()""", "sound arrives")
+    window.run('document.querySelector(".call .hangup").click()')
+    phone.ends(0)
+    browser.quit()
+    bridge.stop()
+    nginx.stop()
