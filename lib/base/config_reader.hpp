@@ -2,6 +2,7 @@
 // where.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <initializer_list>
 #include <string>
@@ -9,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/clock.hpp"
 #include "base/config.hpp"
 
 namespace offhook {
@@ -35,7 +37,26 @@ protected:
         if (value == nullptr) wrong_type(member, expected);
         return value;
     }
+    // Hands each string of a list to `take`, which says whether it is what was expected.
+    // False: it is no list.
+    bool each_string(const ConfigMember &member, std::string_view expected,
+                     const std::function<bool(const std::string &)> &take);
+    // A string handed to `parse`, which gives a Result; its error gets the place.
+    template <class T, class Parse>
+    void parsed(const ConfigMember &member, T &into, Parse parse) {
+        const auto *text = as<std::string>(member, "a string");
+        if (text == nullptr) return;
+        if (auto value = parse(*text); value)
+            into = std::move(*value);
+        else
+            error(member.value.origin, member.key + ": " + value.error().what);
+    }
+
     Take text(std::string &into);
+    Take flag(bool &into);
+    Take duration(Duration &into); // "20s", or a number of seconds
+    Take number(std::int64_t low, std::int64_t high, std::function<void(std::int64_t)> into);
+    Take words(std::vector<std::string> &into); // a command: a string, split as a shell does, or a list
 
     const ConfigFile &file_;
 

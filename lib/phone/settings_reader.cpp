@@ -1,8 +1,7 @@
 #include "phone/settings_reader.hpp"
 
 #include <algorithm>
-#include <functional>
-#include <initializer_list>
+#include <array>
 #include <utility>
 
 #include "base/config_reader.hpp"
@@ -22,26 +21,11 @@ public:
     SettingsReport read();
 
 private:
-    // A string (or for durations a number) handed to `parse`; its error gets the place.
-    template <class T, class Parse>
-    void parsed(const ConfigMember &member, T &into, Parse parse) {
-        const auto *text = as<std::string>(member, "a string");
-        if (text == nullptr) return;
-        if (auto value = parse(*text); value)
-            into = std::move(*value);
-        else
-            error(member.value.origin, member.key + ": " + value.error().what);
-    }
-
-    Take flag(bool &into);
     Take uri(std::string &into);
     Take proxies(std::vector<std::string> &into);
     Take patterns(std::vector<std::string> &into);
     Take ip(std::string &into);
-    Take duration(Duration &into);
-    Take number(std::int64_t low, std::int64_t high, std::function<void(std::int64_t)> into);
     Take codecs(std::vector<std::string> &into);
-    Take words(std::vector<std::string> &into);
     Take table_of(void (Reader::*section)(const ConfigTable &));
 
     void accounts(const ConfigTable &table);
@@ -69,12 +53,6 @@ Result<std::string> parse_uri(const std::string &text) {
     return text;
 }
 
-Reader::Take Reader::flag(bool &into) {
-    return [this, &into](const ConfigMember &member) {
-        if (const auto *value = as<bool>(member, "true or false")) into = *value;
-    };
-}
-
 Reader::Take Reader::uri(std::string &into) {
     return [this, &into](const ConfigMember &member) { parsed(member, into, parse_uri); };
 }
@@ -98,15 +76,11 @@ Reader::Take Reader::proxies(std::vector<std::string> &into) {
 
 Reader::Take Reader::patterns(std::vector<std::string> &into) {
     return [this, &into](const ConfigMember &member) {
-        const auto *list = as<ConfigArray>(member, "a list of patterns such as [\"0*\", \"*@example.com\"]");
-        if (list == nullptr) return;
-        for (const auto &item : *list)
-            if (const auto *pattern = std::get_if<std::string>(&item.value);
-                pattern != nullptr && !pattern->empty())
-                into.push_back(*pattern);
-            else
-                error(item.origin,
-                      member.key + " must be a list of patterns such as [\"0*\", \"*@example.com\"]");
+        each_string(member, R"(a list of patterns such as ["0*", "*@example.com"])",
+                    [&](const std::string &pattern) {
+                        if (!pattern.empty()) into.push_back(pattern);
+                        return !pattern.empty();
+                    });
     };
 }
 
@@ -120,44 +94,16 @@ Reader::Take Reader::ip(std::string &into) {
     };
 }
 
-Reader::Take Reader::duration(Duration &into) {
-    return [this, &into](const ConfigMember &member) {
-        if (const auto *seconds = std::get_if<std::int64_t>(&member.value.value)) {
-            auto value = parse_duration(std::to_string(*seconds));
-            if (value) into = *value;
-            if (!value) error(member.value.origin, member.key + ": " + value.error().what);
-            return;
-        }
-        if (!std::holds_alternative<std::string>(member.value.value))
-            return wrong_type(member, "a duration such as \"20s\" or a number of seconds");
-        parsed(member, into, [](const std::string &text) { return parse_duration(text); });
-    };
-}
-
-Reader::Take Reader::number(std::int64_t low, std::int64_t high, std::function<void(std::int64_t)> into) {
-    return [this, low, high, into = std::move(into)](const ConfigMember &member) {
-        const auto *value = as<std::int64_t>(member, "a whole number");
-        if (value == nullptr) return;
-        if (*value < low || *value > high)
-            return error(member.value.origin, member.key + " must be between " + std::to_string(low) +
-                                                  " and " + std::to_string(high));
-        into(*value);
-    };
-}
-
 Reader::Take Reader::codecs(std::vector<std::string> &into) {
     return [this, &into](const ConfigMember &member) {
         std::vector<std::string> keys;
         if (const auto *text = std::get_if<std::string>(&member.value.value))
             keys = split(*text, ',');
-        else if (const auto *items =
-                     as<ConfigArray>(member, "a list of codecs such as [\"opus\", \"pcma\"]")) {
-            for (const auto &item : *items)
-                if (const auto *key = std::get_if<std::string>(&item.value))
-                    keys.push_back(*key);
-                else
-                    error(item.origin, member.key + " must be a list of strings");
-        } else
+        else if (!each_string(member, R"(a list of codecs such as ["opus", "pcma"])",
+                              [&](const std::string &key) {
+                                  keys.push_back(key);
+                                  return true;
+                              }))
             return;
         std::string list;
         for (const auto &key : keys)
@@ -165,22 +111,6 @@ Reader::Take Reader::codecs(std::vector<std::string> &into) {
         if (auto known = offhook::media::parse_codec_list(list); !known)
             return error(member.value.origin, member.key + ": " + known.error().what);
         into = std::move(keys);
-    };
-}
-
-Reader::Take Reader::words(std::vector<std::string> &into) {
-    return [this, &into](const ConfigMember &member) {
-        if (std::holds_alternative<std::string>(member.value.value))
-            return parsed(member, into, [](const std::string &text) { return split_words(text); });
-        const auto *items = as<ConfigArray>(member, "a command: a string or a list of strings");
-        if (items == nullptr) return;
-        into.clear();
-        for (const auto &item : *items)
-            if (const auto *word = std::get_if<std::string>(&item.value))
-                into.push_back(*word);
-            else
-                error(item.origin, member.key + " must be a list of strings");
-        if (into.empty()) error(member.value.origin, member.key + " is an empty command");
     };
 }
 
@@ -240,15 +170,15 @@ void Reader::account(const ConfigMember &member) {
         error(member.origin, "relay_only needs ice = true and a TURN server (turn = \"turn:HOST\")");
     if (find(*table, "aor") == nullptr)
         error(member.origin,
-              "account \"" + sanitise(member.key) + "\" has no aor (expected aor = \"sip:user@domain\")");
+              "account \"" + sanitise(member.key) + R"(" has no aor (expected aor = "sip:user@domain"))");
     passwords_of(member, source);
     if (!source.empty()) report_.settings.passwords[out.name] = source;
     report_.settings.phone.accounts.push_back(std::move(out));
 }
 
 void Reader::passwords_of(const ConfigMember &member, const PasswordSource &source) {
-    const int given = !source.password.empty() + !source.file.empty() + !source.command.empty();
-    if (given > 1)
+    const std::array given{!source.password.empty(), !source.file.empty(), !source.command.empty()};
+    if (std::ranges::count(given, true) > 1)
         error(member.origin, "account \"" + sanitise(member.key) +
                                  "\" has more than one of password, password_file and password_command");
     for (const char *key : {"password", "turn_password"}) {
@@ -327,16 +257,12 @@ void Reader::transfer(const ConfigTable &table) {
 
 void Reader::presence(const ConfigTable &table) {
     const auto watchers = [this](const ConfigMember &member) {
-        const auto *items = as<ConfigArray>(member, "a list of addresses such as [\"sip:desk@example.com\"]");
-        if (items == nullptr) return;
-        for (const auto &item : *items)
-            if (const auto *text = std::get_if<std::string>(&item.value);
-                text != nullptr && starts_with_any(*text, {"sip:", "sips:"}))
-                report_.settings.phone.watchers.push_back(*text);
-            else
-                error(item.origin,
-                      "watchers must be addresses such as \"sip:desk@example.com\" (* and ? may stand "
-                      "for what they do in a shell)");
+        each_string(member, R"(a list of addresses such as ["sip:desk@example.com", "sip:*@example.com"])",
+                    [this](const std::string &text) {
+                        const bool address = starts_with_any(text, {"sip:", "sips:"});
+                        if (address) report_.settings.phone.watchers.push_back(text);
+                        return address;
+                    });
     };
     members(table, " in [presence]", {{"watchers", watchers}});
 }
