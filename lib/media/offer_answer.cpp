@@ -1,66 +1,12 @@
 #include "media/offer_answer.hpp"
 
 #include <algorithm>
-#include <charconv>
 
 #include "base/random.hpp"
 
 namespace offhook::media {
 
 namespace {
-
-constexpr std::uint8_t opus_type = 96, l16_type = 98, event_8k_type = 101, event_48k_type = 103;
-constexpr int first_dynamic_type = 96;
-const std::string event_encoding = "telephone-event";
-const std::string noise_encoding = "CN";
-const std::string noise_key = "cn/8000"; // Format::key()
-constexpr unsigned noise_clock_rate = 8000;
-constexpr std::uint8_t noise_type = 13;                   // RFC 3551, static
-constexpr std::string_view voip_metrics = "voip-metrics"; // RFC 3611 §5.1
-
-bool same(std::string_view a, std::string_view b) {
-    return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                      [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
-}
-
-std::optional<unsigned> number(std::string_view text) {
-    unsigned value = 0;
-    const auto [end, err] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (err != std::errc{} || end == text.data()) return std::nullopt;
-    return value;
-}
-
-// The value of "a=NAME:PT rest" for that payload type.
-std::string_view for_payload_type(const SdpMedia &media, std::string_view name,
-                                  std::string_view payload_type) {
-    for (const SdpAttribute &attribute : media.attributes) {
-        if (attribute.name != name) continue;
-        const std::string_view value = attribute.value;
-        const std::size_t space = value.find(' ');
-        if (space != std::string_view::npos && value.substr(0, space) == payload_type)
-            return value.substr(space + 1);
-    }
-    return {};
-}
-
-const SdpAttribute *find_direction(const std::vector<SdpAttribute> &attributes) {
-    const auto found = std::find_if(attributes.begin(), attributes.end(), [](const SdpAttribute &a) {
-        return a.name == "sendrecv" || a.name == "sendonly" || a.name == "recvonly" || a.name == "inactive";
-    });
-    return found == attributes.end() ? nullptr : &*found;
-}
-
-Direction both(Direction a, Direction b) { // what both allow
-    const auto sends = [](Direction d) { return d == Direction::sendrecv || d == Direction::sendonly; };
-    const auto receives = [](Direction d) { return d == Direction::sendrecv || d == Direction::recvonly; };
-    const bool send = sends(a) && sends(b), receive = receives(a) && receives(b);
-    if (send) return receive ? Direction::sendrecv : Direction::sendonly;
-    return receive ? Direction::recvonly : Direction::inactive;
-}
-
-bool noise_with(const CodecInfo &codec) {
-    return codec.clock_rate == noise_clock_rate;
-}
 
 SdpMedia refused(const SdpMedia &media) {
     SdpMedia answer;
@@ -72,92 +18,7 @@ SdpMedia refused(const SdpMedia &media) {
     return answer;
 }
 
-std::string lower(std::string_view text) {
-    std::string out(text);
-    for (char &c : out)
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
-    return out;
-}
-
-bool multicast(const Address &address) {
-    const std::string ip = address.ip();
-    if (address.family() == AF_INET6) return lower(ip).starts_with("ff");
-    return number(ip).value_or(0) >= 224; // 224.0.0.0/4, and 255.255.255.255 with what lies between
-}
-
 } // namespace
-
-std::string OfferAnswer::Format::key() const {
-    std::string text = lower(encoding) + "/" + std::to_string(clock_rate);
-    if (channels > 1 && text != "opus/48000") text += "/" + std::to_string(channels);
-    return text;
-}
-
-// "opus/48000" without its "/2" is met and meant.
-bool OfferAnswer::Format::is(const CodecInfo &codec) const {
-    const bool right_channels = channels == codec.channels || (channels == 1 && codec.channels == 2);
-    return same(encoding, codec.encoding) && clock_rate == codec.clock_rate && right_channels;
-}
-
-std::vector<OfferAnswer::Format> OfferAnswer::formats_of(const SdpMedia &media) {
-    std::vector<Format> formats;
-    for (const std::string &text : media.formats) {
-        const auto type = number(text);
-        if (!type || *type > 127) continue;
-        Format format{
-            static_cast<std::uint8_t>(*type), {}, 0, 1, std::string(for_payload_type(media, "fmtp", text))};
-        const std::string_view map = for_payload_type(media, "rtpmap", text);
-        if (!map.empty()) {
-            const std::size_t slash = map.find('/');
-            format.encoding = map.substr(0, slash);
-            const std::string_view rate = slash == std::string_view::npos ? "" : map.substr(slash + 1);
-            format.clock_rate = number(rate).value_or(0);
-            if (const std::size_t second = rate.find('/'); second != std::string_view::npos)
-                format.channels = number(rate.substr(second + 1)).value_or(1);
-        } else { // RFC 3551 static types need no rtpmap
-            for (const CodecInfo &row : codec_table())
-                if (row.static_payload_type == static_cast<int>(*type)) {
-                    format.encoding = row.encoding;
-                    format.clock_rate = row.clock_rate;
-                }
-            if (*type == noise_type) {
-                format.encoding = noise_encoding;
-                format.clock_rate = noise_clock_rate;
-            }
-        }
-        if (!format.encoding.empty()) formats.push_back(std::move(format));
-    }
-    return formats;
-}
-
-// The number that the session knows the format by, else the preferred or the next one that is free.
-std::uint8_t OfferAnswer::number_for(const std::string &key, int preferred) {
-    auto &numbers = current_.numbers;
-    const auto known = std::ranges::find(numbers, key, &std::pair<std::string, std::uint8_t>::first);
-    if (known != numbers.end()) return known->second;
-    int type = preferred;
-    const auto taken = [&](const auto &entry) { return entry.second == type; };
-    for (int next = first_dynamic_type; std::ranges::any_of(numbers, taken) && next <= 127; ++next)
-        type = next;
-    return numbers.emplace_back(key, static_cast<std::uint8_t>(type)).second;
-}
-
-std::uint8_t OfferAnswer::number_for(const CodecInfo &codec) {
-    const int dynamic = codec.key == "opus" ? opus_type : l16_type;
-    return number_for(lower(codec.encoding) + "/" + std::to_string(codec.clock_rate),
-                      codec.static_payload_type >= 0 ? codec.static_payload_type : dynamic);
-}
-
-void OfferAnswer::learn_numbers(const SdpMedia &media) {
-    auto &numbers = current_.numbers;
-    for (const Format &format : formats_of(media)) {
-        const std::string key = format.key();
-        std::erase_if(numbers, [&](const auto &known) {
-            return known.first == key || known.second == format.payload_type;
-        });
-        numbers.emplace_back(key, format.payload_type);
-    }
-}
 
 SdpMedia OfferAnswer::own_audio() const {
     SdpMedia media;
@@ -232,16 +93,15 @@ Result<std::string> OfferAnswer::make_offer() {
     bool opus = false;
     std::optional<std::uint8_t> noise;
     for (const CodecInfo *codec : local_.codecs) {
-        codecs.emplace_back(number_for(*codec), codec);
+        codecs.emplace_back(current_.numbers.of(*codec), codec);
         opus = opus || codec->key == "opus";
-        if (noise_with(*codec)) noise = number_for(noise_key, noise_type);
+        if (codec->clock_rate == noise_clock_rate) noise = current_.numbers.of(noise_key, noise_payload_type);
     }
     // RFC 4733 §2.1 wants the clock rate of the audio; many peers know 8000 only, whatever the codec.
     std::vector<std::pair<std::uint8_t, unsigned>> events;
-    if (local_.telephone_event && opus)
-        events.emplace_back(number_for(event_encoding + "/48000", event_48k_type), 48000);
-    if (local_.telephone_event)
-        events.emplace_back(number_for(event_encoding + "/8000", event_8k_type), 8000);
+    for (const unsigned rate : {48000U, 8000U})
+        if (local_.telephone_event && (rate == 8000 || opus))
+            events.emplace_back(current_.numbers.of_events(rate), rate);
     add_formats(audio, codecs, noise, events);
     const bool remote_held = negotiated_ && negotiated_->remote_hold;
     const Direction direction = !hold_        ? Direction::sendrecv
@@ -251,139 +111,6 @@ Result<std::string> OfferAnswer::make_offer() {
     std::string body = describe(std::move(audio));
     state_ = State::local_offer;
     return body;
-}
-
-// Where the peer receives. Nothing that could not be reached is agreed to, and nothing that would make us
-// send a stream to a whole network.
-Result<> OfferAnswer::read_addresses(const SdpMedia &media, const Sdp &sdp, Negotiated &out) const {
-    const std::string &host =
-        media.connection.address.empty() ? sdp.connection.address : media.connection.address;
-    const auto address = Address::parse(host, media.port);
-    if (!address) return fail(Errc::media, "the peer's SDP has no IP address to send to", 488);
-    if (multicast(*address)) return fail(Errc::media, "the peer wants its media sent to " + host, 488);
-    if (!address->is_any() && local_.rtp.is_set() && address->family() != local_.rtp.family())
-        return fail(Errc::media, "the peer's media address " + host + " is of another IP version than ours",
-                    488);
-    out.rtp = *address;
-    out.rtcp = out.rtp.with_port(static_cast<std::uint16_t>(media.port + 1));
-    if (const std::string *rtcp = media.attribute("rtcp"))
-        if (const auto port = number(*rtcp); port && *port > 0 && *port < 65536)
-            out.rtcp = out.rtp.with_port(static_cast<std::uint16_t>(*port));
-    return {};
-}
-
-Direction OfferAnswer::direction_of(const SdpMedia &media, const Sdp &sdp) noexcept {
-    const SdpAttribute *found = find_direction(media.attributes);
-    if (found == nullptr) found = find_direction(sdp.attributes);
-    if (found == nullptr) return Direction::sendrecv;
-    for (Direction d : {Direction::sendonly, Direction::recvonly, Direction::inactive})
-        if (found->name == name(d)) return d;
-    return Direction::sendrecv;
-}
-
-// What their audio line and our capabilities have in common: in our order of preference when they offer, in
-// theirs when they answer (RFC 3264 §7: the first format of the answer is the one to send).
-Result<Negotiated> OfferAnswer::agree_formats(const SdpMedia &remote_media, bool answer) const {
-    const std::vector<Format> formats = formats_of(remote_media);
-    Negotiated agreed;
-    const auto consider = [&](const Format &format, const CodecInfo *codec) {
-        const auto known = [&](const auto &entry) { return entry.second == codec; };
-        if (!format.is(*codec) || std::ranges::any_of(agreed.receivable, known)) return;
-        if (agreed.codec == nullptr) {
-            agreed.codec = codec;
-            agreed.send_payload_type = agreed.receive_payload_type = format.payload_type;
-            agreed.fmtp = format.fmtp;
-        }
-        agreed.receivable.emplace_back(format.payload_type, codec);
-    };
-    const std::size_t codecs = local_.codecs.size();
-    for (std::size_t i = 0; i < formats.size() * codecs; ++i)
-        if (answer)
-            consider(formats[i / codecs], local_.codecs[i % codecs]);
-        else
-            consider(formats[i % formats.size()], local_.codecs[i / formats.size()]);
-    if (agreed.codec == nullptr) return fail(Errc::media, "no common codec", 488);
-    agree_events(formats, agreed);
-    agree_noise(formats, agreed);
-    agreed.peer_pauses = local_.pauses && agreed.codec->key == "opus";
-    const std::string *xr = remote_media.attribute("rtcp-xr");
-    agreed.voip_metrics = xr != nullptr && xr->find(voip_metrics) != std::string::npos;
-    if (const std::string *ptime = remote_media.attribute("ptime"))
-        if (const auto ms = number(*ptime); ms && *ms >= 10 && *ms <= 60 && *ms % 10 == 0)
-            agreed.ptime_ms = *ms;
-    return agreed;
-}
-
-Result<Negotiated> OfferAnswer::agree(const SdpMedia &remote_media, const Sdp &remote, bool answer) {
-    auto transport =
-        answer ? transport_.read_answer(remote_media, remote) : transport_.read_offer(remote_media, remote);
-    if (!transport) return fail(transport.error());
-    auto formats = agree_formats(remote_media, answer);
-    if (!formats) return formats;
-    Negotiated agreed = std::move(*formats);
-    agreed.transport = std::move(*transport);
-    if (auto read = read_addresses(remote_media, remote, agreed); !read) return fail(read.error());
-    if (agreed.transport.rtcp_mux) agreed.rtcp = agreed.rtp;
-    agree_direction(remote_media, remote, agreed);
-    return agreed;
-}
-
-// What is sent: at the codec's clock rate if the peer takes that, else at 8000. What arrives: at either.
-void OfferAnswer::agree_events(const std::vector<Format> &formats, Negotiated &out) const {
-    if (!local_.telephone_event) return;
-    std::vector<unsigned> rates{out.codec->clock_rate};
-    if (rates.front() != 8000) rates.push_back(8000);
-    for (const unsigned rate : rates) {
-        const auto found = std::ranges::find_if(formats, [&](const Format &format) {
-            return same(format.encoding, event_encoding) && format.clock_rate == rate;
-        });
-        if (found == formats.end()) continue;
-        out.receive_events.emplace_back(found->payload_type, rate);
-        if (out.send_event_payload_type) continue;
-        out.send_event_payload_type = found->payload_type;
-        out.event_clock_rate = rate;
-    }
-}
-
-void OfferAnswer::agree_noise(const std::vector<Format> &formats, Negotiated &out) {
-    const auto fits = [](const auto &entry) { return noise_with(*entry.second); };
-    const auto found = std::ranges::find(formats, noise_key, &Format::key);
-    if (found == formats.end() || std::ranges::none_of(out.receivable, fits)) return;
-    out.receive_noise_payload_type = found->payload_type;
-    if (noise_with(*out.codec)) out.send_noise_payload_type = found->payload_type;
-}
-
-void OfferAnswer::agree_direction(const SdpMedia &media, const Sdp &sdp, Negotiated &out) const {
-    const Direction theirs = direction_of(media, sdp);
-    const bool void_address = out.rtp.is_any() && !out.transport.ice; // RFC 2543 hold
-    out.remote_hold = theirs == Direction::sendonly || theirs == Direction::inactive || void_address;
-    out.local_direction = both(hold_ ? Direction::sendonly : Direction::sendrecv, reversed(theirs));
-    if (void_address) out.local_direction = both(out.local_direction, Direction::recvonly);
-}
-
-// RFC 3264 §6.1: the answer's numbers are for what we send; the peer sends with those of our offer. Codecs by
-// the answer's numbers are taken too, where those mean nothing else.
-void OfferAnswer::receive_by_own_numbers(Negotiated &agreed) {
-    const auto theirs = std::exchange(agreed.receivable, {});
-    for (const CodecInfo *codec : local_.codecs)
-        agreed.receivable.emplace_back(number_for(*codec), codec);
-    agreed.receive_payload_type = number_for(*agreed.codec);
-    if (!agreed.receive_events.empty()) { // whichever we offered may come, though one be answered
-        agreed.receive_events.clear();
-        for (const unsigned rate : {8000U, 48000U}) {
-            const auto known =
-                std::ranges::find(current_.numbers, event_encoding + "/" + std::to_string(rate),
-                                  &std::pair<std::string, std::uint8_t>::first);
-            if (known != current_.numbers.end()) agreed.receive_events.emplace_back(known->second, rate);
-        }
-    }
-    const auto noise =
-        std::ranges::find(current_.numbers, noise_key, &std::pair<std::string, std::uint8_t>::first);
-    if (noise != current_.numbers.end()) agreed.receive_noise_payload_type = noise->second;
-    for (const auto &entry : theirs)
-        if (std::ranges::none_of(current_.numbers,
-                                 [&](const auto &known) { return known.second == entry.first; }))
-            agreed.receivable.push_back(entry);
 }
 
 Result<> OfferAnswer::apply_answer(std::string_view body) {
@@ -410,24 +137,11 @@ Result<> OfferAnswer::apply_offer(std::string_view body) {
         return fail(Errc::internal, "an offer is already under way", 491);
     auto sdp = Sdp::parse(body);
     if (!sdp) return fail(Errc::parse, sdp.error().what, 400);
-    Failure why = fail(Errc::media, "no RTP audio is offered", 488);
-    std::optional<Negotiated> best;
-    for (std::size_t i = 0; i < sdp->media.size(); ++i) {
-        if (sdp->media[i].type != "audio" || sdp->media[i].port == 0) continue;
-        auto agreed = agree(sdp->media[i], *sdp, false);
-        if (!agreed) {
-            if (!best) why = fail(agreed.error());
-            continue;
-        }
-        // Some offer the same stream twice, in the clear and encrypted.
-        if (best && (best->transport.encrypted() || !agreed->transport.encrypted())) continue;
-        best = std::move(*agreed);
-        pending_index_ = i;
-    }
-    if (!best) return why;
+    auto best = choose_audio(*sdp);
+    if (!best) return fail(best.error());
     before_ = current_;
-    pending_ = std::move(best);
-    learn_numbers(sdp->media[pending_index_]);
+    pending_ = std::move(*best);
+    current_.numbers.learn(sdp->media[pending_index_]);
     pending_layout_ = std::move(sdp->media);
     state_ = State::remote_offer;
     return {};

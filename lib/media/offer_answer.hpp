@@ -10,6 +10,7 @@
 #include "base/result.hpp"
 #include "media/codec.hpp"
 #include "media/sdp.hpp"
+#include "media/sdp_formats.hpp"
 #include "media/transport_negotiation.hpp"
 
 namespace offhook::media {
@@ -70,9 +71,9 @@ public:
     // already open.
     Result<std::string> make_offer();
     // The peer's answer to it. Errors: Errc::media (no common codec, m= refused), Errc::parse.
-    Result<> apply_answer(std::string_view sdp);
+    Result<> apply_answer(std::string_view body);
     // The peer's offer. Errors: Errc::media with sip = 488, Errc::parse with sip = 400.
-    Result<> apply_offer(std::string_view sdp);
+    Result<> apply_offer(std::string_view body);
     // Our answer to it: mirrors its m-lines (others refused with port 0), keeps its payload types,
     // codecs in our order of preference reduced to the common ones.
     Result<std::string> make_answer();
@@ -87,36 +88,20 @@ private:
         std::vector<SdpMedia> layout; // the m= lines of the session, in order (RFC 3264 §8: never fewer)
         std::size_t audio_index = 0;  // which of them is ours
         bool hold = false;
-        // "opus/48000" → its number: a mapping once made stays (RFC 3264 §8.3.2), those of formats that we do
-        // not know included.
-        std::vector<std::pair<std::string, std::uint8_t>> numbers;
+        PayloadTypes numbers;
     };
-    // One format of an m= line as offered.
-    struct Format {
-        std::uint8_t payload_type = 0;
-        std::string encoding; // "opus"
-        unsigned clock_rate = 0, channels = 1;
-        std::string fmtp;
-
-        [[nodiscard]] std::string key() const; // "opus/48000", as in Agreed::numbers
-        [[nodiscard]] bool is(const CodecInfo &codec) const;
-    };
-
-    static std::vector<Format> formats_of(const SdpMedia &media);
     [[nodiscard]] SdpMedia own_audio() const;
     void add_formats(SdpMedia &media, const std::vector<std::pair<std::uint8_t, const CodecInfo *>> &codecs,
                      std::optional<std::uint8_t> noise,
                      const std::vector<std::pair<std::uint8_t, unsigned>> &events) const;
-    [[nodiscard]] std::uint8_t number_for(const std::string &key, int preferred);
-    [[nodiscard]] std::uint8_t number_for(const CodecInfo &codec);
-    void learn_numbers(const SdpMedia &media);
     void receive_by_own_numbers(Negotiated &agreed);
     void agree_direction(const SdpMedia &media, const Sdp &sdp, Negotiated &out) const;
     [[nodiscard]] std::string describe(SdpMedia audio);
     Result<Negotiated> agree(const SdpMedia &remote_media, const Sdp &remote, bool answer);
+    Result<Negotiated> choose_audio(const Sdp &sdp);
     Result<Negotiated> agree_formats(const SdpMedia &remote_media, bool answer) const;
-    void agree_events(const std::vector<Format> &formats, Negotiated &out) const;
-    static void agree_noise(const std::vector<Format> &formats, Negotiated &out);
+    void agree_events(const std::vector<SdpFormat> &formats, Negotiated &out) const;
+    static void agree_noise(const std::vector<SdpFormat> &formats, Negotiated &out);
     Result<> read_addresses(const SdpMedia &media, const Sdp &sdp, Negotiated &out) const;
     static Direction direction_of(const SdpMedia &media, const Sdp &sdp) noexcept;
 
