@@ -71,6 +71,35 @@ Failure unexpected(const CommandTree &tree, const std::string &command,
                 "unknown command \"" + sanitise(word) + "\"" + suggestion(word, names));
 }
 
+using Command = decltype(CommandLine::command);
+
+// What the command that was named was given; short help where none was.
+Command command_options(Parser &parser, std::string_view command) {
+    using Take = Command (*)(const Parser &);
+    static constexpr std::pair<std::string_view, Take> commands[]{
+        {"call", [](const Parser &p) -> Command { return p.call; }},
+        {"answer", [](const Parser &p) -> Command { return p.answer; }},
+        {"register", [](const Parser &p) -> Command { return p.register_; }},
+        {"ping", [](const Parser &p) -> Command { return p.ping; }},
+        {"send", [](const Parser &p) -> Command { return p.send; }},
+        {"message", [](const Parser &p) -> Command { return p.message; }},
+        {"trace", [](const Parser &p) -> Command { return p.trace_file; }},
+        {"transfer", [](const Parser &p) -> Command { return p.transfer; }},
+        {"run", [](const Parser &p) -> Command { return p.run; }},
+        {"ctl", [](const Parser &p) -> Command { return p.ctl; }},
+        {"watch", [](const Parser &p) -> Command { return p.watch; }},
+        {"wss-bridge", [](const Parser &p) -> Command { return p.bridge; }},
+        {"config", [](const Parser &p) -> Command { return p.config; }},
+        {"accounts", [](const Parser &) -> Command { return AccountsOptions{}; }},
+        {"contacts", [](const Parser &) -> Command { return ContactsOptions{}; }},
+        {"audio", [](const Parser &p) -> Command { return p.audio; }},
+        {"completion", [](const Parser &p) -> Command { return p.completion; }},
+    };
+    const auto *const found = std::ranges::find(commands, command, &std::pair<std::string_view, Take>::first);
+    if (found != std::end(commands)) return found->second(parser);
+    return NothingOptions{short_help(tree_of(parser))};
+}
+
 Result<CommandLine> chosen(Parser &parser, const std::string &command) {
     CommandLine line{parser.global, NothingOptions{}};
     const auto finish = [&line](auto options) -> Result<CommandLine> {
@@ -90,24 +119,8 @@ Result<CommandLine> chosen(Parser &parser, const std::string &command) {
         return finish(HelpOptions{help_text(tree)});
     }
     parser.call.talk = parser.answer.talk = parser.talk;
-    if (command == "call") return finish(parser.call);
-    if (command == "answer") return finish(parser.answer);
-    if (command == "register") return finish(parser.register_);
-    if (command == "ping") return finish(parser.ping);
-    if (command == "send") return finish(parser.send);
-    if (command == "message") return finish(parser.message);
-    if (command == "trace") return finish(parser.trace_file);
-    if (command == "transfer") return finish(parser.transfer);
-    if (command == "run") return finish(parser.run);
-    if (command == "ctl") return finish(parser.ctl);
-    if (command == "watch") return finish(parser.watch);
-    if (command == "wss-bridge") return finish(parser.bridge);
-    if (command == "config") return finish(parser.config);
-    if (command == "accounts") return finish(AccountsOptions{});
-    if (command == "contacts") return finish(ContactsOptions{});
-    if (command == "audio") return finish(parser.audio);
-    if (command == "completion") return finish(parser.completion);
-    return finish(NothingOptions{short_help(tree_of(parser))});
+    line.command = command_options(parser, command);
+    return line;
 }
 
 std::string chosen_name(const CLI::App &app) {
@@ -117,15 +130,15 @@ std::string chosen_name(const CLI::App &app) {
 
 } // namespace
 
-Result<CommandLine> parse_command_line(const std::vector<std::string> &given) {
+Result<CommandLine> parse_command_line(const std::vector<std::string> &arguments) {
     Parser parser;
-    auto arguments = given;
-    if (arguments.size() > 1 && arguments[0] == "help") { // help COMMAND: COMMAND --help
-        arguments.erase(arguments.begin());
-        arguments.emplace_back("--help");
+    std::vector<std::string> reversed(arguments.rbegin(), arguments.rend()); // as CLI11 wants them
+    if (reversed.size() > 1 && reversed.back() == "help") {                  // help COMMAND: COMMAND --help
+        reversed.pop_back();
+        reversed.insert(reversed.begin(), "--help");
     }
     try {
-        parser.app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+        parser.app.parse(std::move(reversed));
     } catch (const CLI::ExtrasError &) {
         const std::string command = chosen_name(parser.app);
         if (std::ranges::find(parser.tree.later, command) != parser.tree.later.end())

@@ -14,6 +14,13 @@ struct Option {
     std::string name, value;
 };
 
+// "--registrar=sip:b", or "--registrar" with its value to follow.
+Option option_of(std::size_t line, const std::string &word) {
+    const auto equals = word.find('=');
+    if (equals == std::string::npos) return {line, word.substr(2), ""};
+    return {line, word.substr(2, equals - 2), word.substr(equals + 1)};
+}
+
 // "--id sip:a@b --registrar=sip:b" → options. A word that is none belongs to the option before it.
 std::vector<Option> options_of(std::string_view text, const std::string &file, Imported &into) {
     std::vector<Option> out;
@@ -25,17 +32,12 @@ std::vector<Option> options_of(std::string_view text, const std::string &file, I
             continue;
         }
         for (const auto &word : *words) {
-            if (!word.starts_with("--")) {
-                if (!out.empty() && out.back().value.empty())
-                    out.back().value = word;
-                else
-                    into.left_out.push_back(ImportPlace{file, number}.prefix() + sanitise(word) +
-                                            ": no option");
-                continue;
-            }
-            const auto equals = word.find('=');
-            out.push_back({number, word.substr(2, equals == std::string::npos ? equals : equals - 2),
-                           equals == std::string::npos ? "" : word.substr(equals + 1)});
+            if (word.starts_with("--"))
+                out.push_back(option_of(number, word));
+            else if (!out.empty() && out.back().value.empty())
+                out.back().value = word;
+            else
+                into.left_out.push_back(ImportPlace{file, number}.prefix() + sanitise(word) + ": no option");
         }
     }
     return out;

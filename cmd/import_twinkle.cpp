@@ -51,58 +51,89 @@ bool matters(const std::string &key, const std::string &value) {
            key == "mwi_subscribe" || key == "pres_subscribe" || key == "sip_to_proxy";
 }
 
+class Profile {
+public:
+    Profile(const std::string &file, Imported &into) : file_(file), into_(into) {}
+
+    void take(const std::string &key, const std::string &value, std::size_t line) {
+        const std::string place = ImportPlace{file_, line}.prefix();
+        if (as_it_is(key, value) || converted(key, value)) return;
+        if (key == "codecs")
+            account_.codecs = codecs_of(value, place, into_);
+        else if (matters(key, value))
+            into_.left_out.push_back(place + sanitise(key + "=" + value) + ": has no counterpart");
+        else if (!value.empty() && ++count_ <= most_named)
+            others_ += (others_.empty() ? "" : ", ") + sanitise(key);
+    }
+
+    void end() {
+        const std::string place = ImportPlace{file_, 0}.prefix();
+        if (user_.empty() || domain_.empty()) {
+            into_.left_out.push_back(place + "no account (expected user_name and user_domain)");
+            return;
+        }
+        account_.aor = "sip:" + sip::escape_user(user_) + "@" + domain_;
+        into_.accounts.push_back(std::move(account_));
+        if (!others_.empty()) into_.left_out.push_back(place + "without counterpart: " + others_);
+    }
+
+private:
+    static constexpr std::size_t most_named = 200;
+
+    bool as_it_is(const std::string &key, const std::string &value) {
+        const std::pair<std::string_view, std::string &> texts[]{{"user_name", user_},
+                                                                 {"user_domain", domain_},
+                                                                 {"auth_name", account_.auth_user},
+                                                                 {"user_display", account_.display_name},
+                                                                 {"auth_pass", account_.password},
+                                                                 {"auth_realm", account_.realm}};
+        for (const auto &[name, into] : texts)
+            if (key == name) {
+                into = value;
+                return true;
+            }
+        return false;
+    }
+
+    // False also for a value that ours has no counterpart of.
+    bool converted(const std::string &key, const std::string &value) {
+        const auto seconds = sip::parse_number(value);
+        if (key == "registrar")
+            account_.registrar = as_uri(value);
+        else if (key == "outbound_proxy")
+            account_.proxy = as_uri(value);
+        else if (key == "register_at_startup")
+            account_.registers = value != "no";
+        else if (key == "registration_time" && seconds && *seconds > 0 && *seconds <= 604'800)
+            account_.expires_s = static_cast<unsigned>(*seconds);
+        else if (key == "sip_transport" && (value == "udp" || value == "tcp"))
+            account_.transport = value;
+        else if (key == "stun_server" && !value.empty())
+            account_.stun = "stun:" + value;
+        else
+            return false;
+        return true;
+    }
+
+    const std::string &file_;
+    Imported &into_;
+    ImportedAccount account_;
+    std::string user_, domain_, others_;
+    std::size_t count_ = 0;
+};
+
 } // namespace
 
 void read_twinkle_profile(std::string_view text, const std::string &file, Imported &into) {
-    ImportedAccount account;
-    std::string user, domain, others;
-    std::size_t count = 0;
+    Profile profile(file, into);
     for (const auto &[number, line] : numbered_lines(text)) {
         const auto equals = line.find('=');
         if (line[0] == '#' || equals == std::string::npos) continue;
-        const std::string place = ImportPlace{file, number}.prefix();
-        const std::string key(sip::trim(std::string_view(line).substr(0, equals)));
-        const std::string value(sip::trim(std::string_view(line).substr(equals + 1)));
-        const auto seconds = sip::parse_number(value);
-        if (key == "user_name")
-            user = value;
-        else if (key == "user_domain")
-            domain = value;
-        else if (key == "user_display")
-            account.display_name = value;
-        else if (key == "auth_name")
-            account.auth_user = value;
-        else if (key == "auth_pass")
-            account.password = value;
-        else if (key == "auth_realm")
-            account.realm = value;
-        else if (key == "registrar")
-            account.registrar = as_uri(value);
-        else if (key == "outbound_proxy")
-            account.proxy = as_uri(value);
-        else if (key == "register_at_startup")
-            account.registers = value != "no";
-        else if (key == "registration_time" && seconds && *seconds > 0 && *seconds <= 604'800)
-            account.expires_s = static_cast<unsigned>(*seconds);
-        else if (key == "codecs")
-            account.codecs = codecs_of(value, place, into);
-        else if (key == "sip_transport" && (value == "udp" || value == "tcp"))
-            account.transport = value;
-        else if (key == "stun_server" && !value.empty())
-            account.stun = "stun:" + value;
-        else if (matters(key, value))
-            into.left_out.push_back(place + sanitise(key + "=" + value) + ": has no counterpart");
-        else if (!value.empty() && ++count <= 200)
-            others += (others.empty() ? "" : ", ") + sanitise(key);
+        const auto part = std::string_view(line);
+        profile.take(std::string(sip::trim(part.substr(0, equals))),
+                     std::string(sip::trim(part.substr(equals + 1))), number);
     }
-    const ImportPlace whole{file, 0};
-    if (user.empty() || domain.empty()) {
-        into.left_out.push_back(whole.prefix() + "no account (expected user_name and user_domain)");
-        return;
-    }
-    account.aor = "sip:" + sip::escape_user(user) + "@" + domain;
-    into.accounts.push_back(std::move(account));
-    if (!others.empty()) into.left_out.push_back(whole.prefix() + "without counterpart: " + others);
+    profile.end();
 }
 
 void read_twinkle_book(std::string_view text, const std::string &file, Imported &into) {

@@ -29,6 +29,20 @@ constexpr int exit_timeout = 124, exit_interrupted = 130;
 constexpr Duration farewell{1'000}; // for BYE to be sent and answered
 constexpr std::size_t most_descriptors = 32'768;
 
+Result<> apply_sockets(const GlobalOptions &global, const WssBridgeOptions &options,
+                       bridge::Settings &settings) {
+    if (!global.listen.empty()) settings.web.clear();
+    for (const auto &text : global.listen) {
+        auto socket = bridge::parse_web_socket(text);
+        if (!socket) return fail(Errc::invalid_argument, "--listen: " + socket.error().what);
+        settings.web.push_back(*socket);
+    }
+    if (!options.sip.empty()) settings.sip.clear();
+    for (const auto &text : options.sip)
+        settings.sip.push_back(bridge::parse_sip_socket(text).value());
+    return {};
+}
+
 // Flags over the file.
 Result<> apply(const GlobalOptions &global, const WssBridgeOptions &options, bridge::Settings &settings) {
     const auto set = [](const std::string &flag, std::string &into) {
@@ -51,15 +65,7 @@ Result<> apply(const GlobalOptions &global, const WssBridgeOptions &options, bri
                                                     : bridge::PlainSrtp::off;
     if (!options.origins.empty()) settings.origins = options.origins;
     if (!global.codecs.empty()) settings.codecs = split(global.codecs, ',');
-    if (!global.listen.empty()) settings.web.clear();
-    for (const auto &text : global.listen) {
-        auto socket = bridge::parse_web_socket(text);
-        if (!socket) return fail(Errc::invalid_argument, "--listen: " + socket.error().what);
-        settings.web.push_back(*socket);
-    }
-    if (!options.sip.empty()) settings.sip.clear();
-    for (const auto &text : options.sip)
-        settings.sip.push_back(bridge::parse_sip_socket(text).value());
+    if (auto sockets = apply_sockets(global, options, settings); !sockets) return sockets;
     if (!options.media.empty()) settings.rtpengines = bridge::parse_media(options.media).value();
     if (options.transcode) settings.transcode = *options.transcode;
     if (settings.transcode > 0 && !settings.rtpengines.empty())

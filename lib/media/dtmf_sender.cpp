@@ -14,13 +14,13 @@ bool is_pause(char c) {
 
 } // namespace
 
-Result<> DtmfSender::send(std::string_view text) {
-    for (std::size_t at = 0; at < text.size(); ++at)
-        if (!is_pause(text[at]) && !dtmf_event_code(text[at]))
-            return fail(Errc::invalid_argument, "\"" + std::string(text) + "\": character " +
+Result<> DtmfSender::send(std::string_view digits) {
+    for (std::size_t at = 0; at < digits.size(); ++at)
+        if (!is_pause(digits[at]) && !dtmf_event_code(digits[at]))
+            return fail(Errc::invalid_argument, "\"" + std::string(digits) + "\": character " +
                                                     std::to_string(at + 1) +
                                                     " is not one of 0-9 * # A-D , w");
-    for (char c : text)
+    for (char c : digits)
         if (c != ' ') queue_.push_back(c);
     return {};
 }

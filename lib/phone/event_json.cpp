@@ -161,13 +161,18 @@ Json to_json(const Event &event, std::uint64_t seq, std::chrono::system_clock::t
     return line;
 }
 
-void add_ending(Json &line, const event::CallEnded &e) {
-    line.add("code", e.code).add("reason", e.reason).add("by", name(e.by)).add("exit", e.exit);
-    line.add("answered", e.answered).add("pdd_ms", or_null(e.pdd_ms)).add("setup_ms", or_null(e.setup_ms));
-    line.add("talk_ms", e.talk_ms).add("codec", e.call.codec).add("srtp", srtp(e.call));
-    add_stats(line, e.stats);
-    if (!e.reason_header.empty()) line.add("reason_header", e.reason_header);
-    if (!e.redirect.empty()) line.add("redirect", e.redirect);
+void add_ending(Json &line, const event::CallEnded &ended) {
+    line.add("code", ended.code)
+        .add("reason", ended.reason)
+        .add("by", name(ended.by))
+        .add("exit", ended.exit);
+    line.add("answered", ended.answered)
+        .add("pdd_ms", or_null(ended.pdd_ms))
+        .add("setup_ms", or_null(ended.setup_ms));
+    line.add("talk_ms", ended.talk_ms).add("codec", ended.call.codec).add("srtp", srtp(ended.call));
+    add_stats(line, ended.stats);
+    if (!ended.reason_header.empty()) line.add("reason_header", ended.reason_header);
+    if (!ended.redirect.empty()) line.add("redirect", ended.redirect);
 }
 
 } // namespace offhook

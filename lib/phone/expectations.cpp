@@ -118,7 +118,7 @@ Result<std::pair<std::string, std::string>> parse_header_expectation(std::string
                std::string_view("-.!%*_+`'~").find(c) != std::string_view::npos;
     };
     if (colon == std::string_view::npos || name.empty() || !std::ranges::all_of(name, token))
-        return fail(Errc::invalid_argument, "\"" + std::string(text) + "\": expected \"NAME: REGEX\"");
+        return fail(Errc::invalid_argument, "\"" + std::string(text) + R"(": expected "NAME: REGEX")");
     return std::pair{std::string(name), std::string(sip::trim(text.substr(colon + 1)))};
 }
 

@@ -44,13 +44,13 @@ Result<WatchId> Phone::watch(std::string_view target, std::string_view package, 
     return id;
 }
 
-Result<> Phone::unwatch(WatchId id) {
+Result<> Phone::unwatch(WatchId watch) {
     auto &self = *self_;
     const auto found =
-        std::ranges::find_if(self.watches_, [id](const auto &watch) { return watch->id() == id; });
+        std::ranges::find_if(self.watches_, [watch](const auto &one) { return one->id() == watch; });
     if (found == self.watches_.end() || (*found)->over())
         return fail(Errc::not_found,
-                    "nothing is watched as w" + std::to_string(static_cast<std::uint32_t>(id)));
+                    "nothing is watched as w" + std::to_string(static_cast<std::uint32_t>(watch)));
     (*found)->stop([] {});
     return {};
 }

@@ -123,7 +123,7 @@ Result<> take_digits(std::string_view text, Step &step) {
     if (text.empty()) return wrong("expected digits to send, e.g. dtmf 123#");
     if (const auto bad = text.find_first_not_of(allowed); bad != std::string_view::npos)
         return wrong("\"" + std::string(1, text[bad]) +
-                     "\" is no DTMF digit (0-9 * # A-D, \",\" or w for a pause)");
+                     R"(" is no DTMF digit (0-9 * # A-D, "," or w for a pause))");
     step.text = text;
     return {};
 }
