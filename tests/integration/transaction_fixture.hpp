@@ -134,4 +134,17 @@ inline sip::Flow open(Party &party, const Address &to, sip::TransportKind kind =
     return party.layer.transports().open({kind, to, ""}).value();
 }
 
+struct Layers {
+    Loop loop;
+    Party caller{loop}, callee{loop};
+    bool until(const std::function<bool()> &done) { return run_until(loop, done); }
+};
+
+struct LayerAndBare {
+    Loop loop;
+    Party caller{loop};
+    Bare peer{loop};
+    bool until(const std::function<bool()> &done) { return run_until(loop, done); }
+};
+
 } // namespace offhook::test::layers
