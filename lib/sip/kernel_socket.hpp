@@ -17,6 +17,7 @@ public:
     void shut_down() override;
     Result<> watch(bool writing, Ready ready) override;
     void close() override;
+    Fd release() override;
 
 protected:
     [[nodiscard]] int fd() const { return fd_.get(); }

@@ -42,8 +42,8 @@ Result<std::shared_ptr<StreamConnection>> StreamConnection::accept(Loop &loop, L
 
 StreamConnection::StreamConnection(Loop &loop, Listener &listener, Peer peer, Limits limits, bool incoming)
     : loop_(loop), listener_(listener), limits_(limits), socket_(std::move(peer.socket)),
-      tls_(std::move(peer.tls)), framing_(std::move(peer.framing)), incoming_(incoming), deadline_(loop),
-      breaking_(loop), resend_(loop) {
+      tls_(std::move(peer.tls)), framing_(std::move(peer.framing)), guest_(peer.guest), incoming_(incoming),
+      deadline_(loop), breaking_(loop), resend_(loop) {
     flow_ = {peer.kind, {}, peer.remote, peer.id};
     if (!framing_) framing_ = std::make_unique<SipFraming>();
 }
@@ -175,11 +175,31 @@ bool StreamConnection::receive_once() {
         return false;
     }
     const std::span bytes(buffer.data(), static_cast<std::size_t>(size));
+    if (guest_ != nullptr && is_guests({bytes.data(), bytes.size()})) return false;
     if (tls_)
         decrypt({bytes.data(), bytes.size()});
     else
         deliver(bytes);
     return datagrams() || bytes.size() == buffer.size(); // less of a stream: there is no more for now
+}
+
+// False: no, and from now on it is known. What comes piecemeal is gathered in `waiting_`, for nothing of ours
+// waits before the handshakes are over.
+bool StreamConnection::is_guests(std::string_view bytes) {
+    if (waiting_.empty() && !guest_->begins_with(static_cast<std::uint8_t>(bytes.front()))) {
+        guest_ = nullptr;
+        return false;
+    }
+    waiting_ += bytes;
+    const auto verdict = guest_->judge(waiting_);
+    if (verdict == PortGuest::Verdict::refuse) close({Errc::network, where() + ": neither TLS nor HTTP"});
+    if (verdict == PortGuest::Verdict::take) hand_over();
+    return true;
+}
+
+void StreamConnection::hand_over() {
+    guest_->take(socket_->release(), flow_.remote, waiting_);
+    close({Errc::network, where() + ": handed over"});
 }
 
 void StreamConnection::decrypt(std::string_view bytes) {

@@ -13,6 +13,7 @@
 #include "base/loop.hpp"
 #include "base/result.hpp"
 #include "sip/framing.hpp"
+#include "sip/port_guest.hpp"
 #include "sip/stream_socket.hpp"
 #include "sip/tls_session.hpp"
 #include "sip/transport.hpp"
@@ -43,6 +44,7 @@ public:
         std::unique_ptr<StreamSocket> socket;
         std::unique_ptr<TlsSession> tls;  // null: plain TCP
         std::unique_ptr<Framing> framing; // null: SIP by Content-Length
+        PortGuest *guest = nullptr;       // whose an accepted connection may be instead; outlives it
     };
 
     // Connects in the background; what is sent meanwhile waits. Errors at once: Errc::network (no route …).
@@ -81,6 +83,8 @@ private:
     void finish_connect();
     void receive();
     bool receive_once();
+    bool is_guests(std::string_view bytes);
+    void hand_over();
     void decrypt(std::string_view bytes);
     void deliver(std::span<char> plaintext);
     void opened();
@@ -108,7 +112,8 @@ private:
     Flow flow_;
     std::unique_ptr<TlsSession> tls_;
     std::unique_ptr<Framing> framing_;
-    std::string waiting_; // plaintext for after the handshakes
+    PortGuest *guest_;    // until it is known whose this is
+    std::string waiting_; // plaintext for after the handshakes; what the guest has to judge
     std::string out_;     // bytes for the socket
     std::size_t sent_ = 0;
     State state_ = State::connecting;

@@ -87,4 +87,9 @@ void KernelSocket::close() {
     fd_.reset();
 }
 
+Fd KernelSocket::release() {
+    watch_.stop();
+    return std::exchange(fd_, {});
+}
+
 } // namespace offhook::sip

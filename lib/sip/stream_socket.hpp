@@ -42,6 +42,8 @@ public:
     // destroy the socket.
     virtual Result<> watch(bool writing, Ready ready) = 0;
     virtual void close() = 0; // no `ready` after this
+    // The socket for somebody else, no `ready` after this; nothing where it is not the kernel's.
+    virtual Fd release() { return {}; }
 };
 
 // What SOCK_STREAM or the like to ask the kernel for.

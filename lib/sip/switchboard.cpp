@@ -119,6 +119,7 @@ void Transports::Self::accepted(StreamListener &from, std::unique_ptr<StreamSock
     }
     StreamConnection::Limits of_connection;
     if (is_websocket(from.kind())) {
+        peer.guest = web_server->guest();
         peer.framing = std::make_unique<WebSocketServerFraming>(
             *web_server, Flow{from.kind(), from.address(), remote, peer.id});
         of_connection.handshake = upgrade;

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "sip/http_head.hpp"
+#include "sip/port_guest.hpp"
 #include "sip/transport.hpp"
 
 namespace offhook::sip {
@@ -20,6 +21,13 @@ public:
     virtual std::optional<HttpResponse> refuse_upgrade(const HttpHead &request, const Flow &flow);
     // A request for anything else; the connection ends with the answer. By default 426.
     virtual HttpResponse answer(const HttpHead &request, const Flow &flow);
+
+    // Whose the connections are that begin with neither TLS nor HTTP; outlives this. Null: nobody's.
+    [[nodiscard]] PortGuest *guest() const noexcept { return guest_; }
+    void set_guest(PortGuest *guest) noexcept { guest_ = guest; }
+
+private:
+    PortGuest *guest_ = nullptr;
 };
 
 } // namespace offhook::sip
