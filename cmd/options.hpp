@@ -123,10 +123,11 @@ struct WatchOptions {
 // Empty: the configuration's, or the default.
 struct WssBridgeOptions {
     std::optional<unsigned> transcode; // calls at once
+    std::optional<std::uint16_t> ice_port;
     std::string domain, www, upstream, upstream_mode, media, rtp_ports, state_file, cluster_key_file,
         door_code;
     std::vector<std::string> sip, origins;
-    bool allow_native = false, status = false;
+    bool allow_native = false, ice_tcp = false, status = false;
 };
 
 struct ConfigOptions {

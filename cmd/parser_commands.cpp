@@ -184,6 +184,11 @@ void Parser::bridge_command() {
     sub.add_flag("--allow-native", bridge.allow_native, "let in WebSocket clients that are no browsers");
     text_option(sub, "--www", bridge.www, "DIR", "serve this folder instead of the built-in web phone");
     value(sub, "--rtp-range", bridge.rtp_ports, parse_port_range_text, "LOW-HIGH", "UDP ports for media");
+    value(
+        sub, "--ice-port", bridge.ice_port, [](const std::string &t) { return parse_int(t, 1024, 65'535); },
+        "PORT", "one UDP port for the media of all browsers");
+    sub.add_flag("--ice-tcp", bridge.ice_tcp,
+                 "media by TCP to the port of --listen, where UDP does not pass");
     value(sub, "--media", bridge.media, parse_media_text, "rtpengine:HOST:PORT[,…]",
           "let these rtpengine daemons carry the media");
     value(sub, "--upstream", bridge.upstream, parse_upstream_text, "URI",

@@ -68,6 +68,8 @@ Result<> apply(const GlobalOptions &global, const WssBridgeOptions &options, bri
     if (auto sockets = apply_sockets(global, options, settings); !sockets) return sockets;
     if (!options.media.empty()) settings.rtpengines = bridge::parse_media(options.media).value();
     if (options.transcode) settings.transcode = *options.transcode;
+    if (options.ice_port) settings.ice_port = *options.ice_port;
+    settings.ice_tcp |= options.ice_tcp;
     if (settings.transcode > 0 && !settings.rtpengines.empty())
         return fail(Errc::config,
                     "wss-bridge: transcode is not for calls on rtpengine, which does it by itself");
@@ -115,6 +117,8 @@ Result<bridge::Settings> settings_for(const GlobalOptions &global, const WssBrid
     }
     if (auto applied = apply(global, options, settings); !applied) return tl::unexpected(applied.error());
     if (auto fits = bridge::check_upstream(settings); !fits) return tl::unexpected(fits.error());
+    if (auto fits = bridge::check_ice(settings); !fits)
+        return fail(fits.error().code, "wss-bridge: " + fits.error().what);
     if (settings.web.empty()) settings.web = {{sip::TransportKind::wss, Address::any(AF_INET, 8443)}};
     if (settings.sip.empty())
         settings.sip = {{sip::TransportKind::udp, Address::any(AF_INET, 5060)},
@@ -157,6 +161,8 @@ public:
                     tap(flow, sent, bytes, to_stderr);
                 });
         if (auto started = proxy_->start(); !started) return tl::unexpected(started.error());
+        if (anchor_ != nullptr && settings_.ice_tcp)
+            anchor_->accept_tcp(proxy_->core().transports(), proxy_->web());
         auto status = bridge::StatusSocket::open(bridge::StatusSocket::usual_path(),
                                                  [this] { return proxy_->status().dump(); });
         if (status)
@@ -193,8 +199,10 @@ private:
         if (settings_.rtpengines.empty()) {
             if (pcap_) log_packets();
             auto anchor = bridge::AnchorPlane::open(settings_, packets_);
-            if (anchor) media_ = std::move(*anchor);
-            return anchor ? Result<>() : tl::unexpected(anchor.error());
+            if (!anchor) return tl::unexpected(anchor.error());
+            anchor_ = anchor->get();
+            media_ = std::move(*anchor);
+            return {};
         }
         auto ng =
             bridge::NgPlane::open(loop_, settings_.rtpengines, [this](std::string_view node, bool alive) {
@@ -289,6 +297,7 @@ private:
     std::unique_ptr<std::FILE, int (*)(std::FILE *)> trace_{nullptr, &std::fclose};
     bridge::Settings settings_;
     std::unique_ptr<bridge::MediaPlane> media_;
+    bridge::AnchorPlane *anchor_ = nullptr; // media_, when it is in process
     std::unique_ptr<bridge::Proxy> proxy_;
     std::unique_ptr<bridge::StatusSocket> status_;
     std::unique_ptr<bridge::FileWatch> certificate_;

@@ -17,9 +17,17 @@ constexpr std::size_t most_lines = 8;
 
 // One end of a call: what its descriptions say about us, and where its sockets are.
 struct Leg {
+    Leg() = default;
+    ~Leg() {
+        if (gate) gate->remove(own.ufrag);
+    }
+    Leg(const Leg &) = delete;
+    Leg &operator=(const Leg &) = delete;
+
     OwnEnd own;
     Address bind, signalling;
     std::vector<std::uint16_t> ports;
+    std::shared_ptr<IceGate> gate; // where it is known for TCP
 };
 
 class AnchorSession final : public MediaSession, public std::enable_shared_from_this<AnchorSession> {
@@ -29,6 +37,8 @@ public:
         std::shared_ptr<const media::DtlsIdentity> identity;
         std::shared_ptr<LoopMailbox> mailbox;
         std::shared_ptr<MediaWorker> worker;
+        std::shared_ptr<IcePorts> ports; // null: each leg has its own
+        std::shared_ptr<IceGate> gate;
         std::shared_ptr<PacketLog> log; // may be null
         TranscodeLimit *transcoding;    // outlives them
     };
@@ -63,7 +73,9 @@ private:
     };
 
     std::unique_ptr<Leg> make_leg(unsigned id, bool web, const Address &remote);
+    void offer_tcp(Leg &leg, unsigned id);
     Result<std::uint16_t> port_of(Leg &leg, unsigned id, std::size_t line);
+    Result<std::uint16_t> web_port(Leg &leg, unsigned id);
     void in_worker(std::function<void(Relay &)> task) const {
         place_.worker->post([relay = relay_, task = std::move(task)] { task(*relay); });
     }
@@ -142,31 +154,67 @@ std::unique_ptr<Leg> AnchorSession::make_leg(unsigned id, bool web, const Addres
         leg->own.ssrcs.push_back(random_u32());
     leg->own.port = [this, id, raw = leg.get()](std::size_t line) { return port_of(*raw, id, line); };
     if (!web) return leg;
-    leg->own.ufrag = sip::random_token(4);
+    leg->own.ufrag = sip::random_token(8); // on a shared port and by TCP it is also the leg's name
     leg->own.password = sip::random_token(16);
     leg->own.fingerprint = place_.identity->fingerprint().encode();
+    offer_tcp(*leg, id);
     return leg;
+}
+
+void AnchorSession::offer_tcp(Leg &leg, unsigned id) {
+    leg.own.tcp_port = place_.gate->port_for(leg.bind);
+    if (leg.own.tcp_port == 0) return;
+    leg.gate = place_.gate;
+    leg.gate->add({leg.own.ufrag, leg.own.password},
+                  [worker = place_.worker, relay = std::weak_ptr(relay_),
+                   id](Fd socket, const Address &remote, std::vector<std::uint8_t> bytes) {
+                      worker->post([relay, id, fd = std::make_shared<Fd>(std::move(socket)), remote, bytes] {
+                          if (const auto known = relay.lock())
+                              known->add_stream(id, std::move(*fd), remote, bytes);
+                      });
+                  });
+}
+
+Result<std::uint16_t> AnchorSession::web_port(Leg &leg, unsigned id) {
+    std::shared_ptr<IcePort> shared;
+    const auto own = std::make_shared<MediaPort>();
+    if (place_.ports) {
+        auto opened = place_.ports->on(leg.bind);
+        if (!opened) return tl::unexpected(Error{Errc::network, opened.error().what, 503});
+        shared = std::move(*opened);
+        own->port = shared->address().port();
+    } else {
+        auto opened = open_media_port(leg.bind, place_.settings->rtp_min, place_.settings->rtp_max, false);
+        if (!opened) return tl::unexpected(Error{Errc::network, opened.error().what, 503});
+        *own = std::move(*opened);
+    }
+    in_worker([shared, own, id, worker = place_.worker.get(),
+               shown = Address::parse(leg.own.ip, own->port).value_or(leg.bind),
+               secrets = Relay::WebSecrets{leg.own.ufrag, leg.own.password, place_.identity},
+               ssrcs = leg.own.ssrcs](Relay &relay) {
+        relay.add_web(id, shared ? shared->path(secrets.ufrag) : own_path(*worker, std::move(own->rtp)),
+                      shown, secrets, ssrcs);
+    });
+    return own->port;
 }
 
 Result<std::uint16_t> AnchorSession::port_of(Leg &leg, unsigned id, std::size_t line) {
     const std::size_t slot = leg.own.web ? 0 : line;
     if (slot < leg.ports.size() && leg.ports[slot] != 0) return leg.ports[slot];
-    auto opened = open_media_port(leg.bind, place_.settings->rtp_min, place_.settings->rtp_max, !leg.own.web);
-    if (!opened) return tl::unexpected(Error{Errc::network, opened.error().what, 503});
     if (leg.ports.size() <= slot) leg.ports.resize(slot + 1);
+    if (leg.own.web) {
+        auto port = web_port(leg, id);
+        if (port) leg.ports[slot] = *port;
+        return port;
+    }
+    auto opened = open_media_port(leg.bind, place_.settings->rtp_min, place_.settings->rtp_max, true);
+    if (!opened) return tl::unexpected(Error{Errc::network, opened.error().what, 503});
     leg.ports[slot] = opened->port;
     const auto port = std::make_shared<MediaPort>(std::move(*opened));
     const Address shown = Address::parse(leg.own.ip, port->port).value_or(leg.bind);
-    if (leg.own.web)
-        in_worker([port, shown, id,
-                   secrets = Relay::WebSecrets{leg.own.ufrag, leg.own.password, place_.identity},
-                   ssrcs = leg.own.ssrcs](Relay &relay) {
-            relay.add_web(id, std::move(port->rtp), shown, secrets, ssrcs);
-        });
-    else
-        in_worker([port, shown, id, line, ssrc = leg.own.ssrcs[line]](Relay &relay) {
-            relay.add_line(id, line, std::move(port->rtp), std::move(port->rtcp), shown, ssrc);
-        });
+    in_worker([port, shown, id, line, ssrc = leg.own.ssrcs[line]](Relay &relay) {
+        relay.add_line(id, line, std::move(port->rtp), std::move(port->rtcp), shown, ssrc);
+    });
     return leg.ports[slot];
 }
 
@@ -341,17 +389,31 @@ Result<std::unique_ptr<AnchorPlane>> AnchorPlane::open(const Settings &settings,
     for (unsigned i = 0; i < std::max(1U, settings.media_workers); ++i) {
         auto worker = MediaWorker::start();
         if (!worker) return fail(worker.error());
+        if (settings.ice_port != 0) {
+            const auto port = static_cast<std::uint16_t>(settings.ice_port + i);
+            // Known now rather than with the first call, when the addresses are known.
+            if (auto free = open_shared_port(Address::any(AF_INET, port)); !free) return fail(free.error());
+            plane->ports_.push_back(std::make_shared<IcePorts>(**worker, port, plane->strangers_));
+        }
         plane->workers_.push_back(std::move(*worker));
     }
     return plane;
 }
 
+void AnchorPlane::accept_tcp(const sip::Transports &transports, sip::WebServer &server) {
+    std::vector<Address> listeners = transports.local_addresses(sip::TransportKind::wss);
+    std::ranges::copy(transports.local_addresses(sip::TransportKind::ws), std::back_inserter(listeners));
+    gate_->set_listeners(std::move(listeners));
+    server.set_guest(gate_.get());
+}
+
 Result<std::unique_ptr<MediaSession>> AnchorPlane::open(const std::string &, bool caller_web,
                                                         const Address &caller, Listener &listener) {
-    const auto &worker = workers_[next_worker_++ % workers_.size()];
+    const std::size_t at = next_worker_++ % workers_.size();
     return std::unique_ptr<MediaSession>(std::make_unique<AnchorSession>(
-        AnchorSession::Place{&settings_, identity_, mailbox_, worker, log_, &transcoding_}, caller_web,
-        caller, listener));
+        AnchorSession::Place{&settings_, identity_, mailbox_, workers_[at],
+                             ports_.empty() ? nullptr : ports_[at], gate_, log_, &transcoding_},
+        caller_web, caller, listener));
 }
 
 } // namespace offhook::bridge

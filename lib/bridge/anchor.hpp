@@ -5,11 +5,14 @@
 #include <vector>
 
 #include "base/loop.hpp"
+#include "bridge/ice_gate.hpp"
+#include "bridge/ice_port.hpp"
 #include "bridge/media_plane.hpp"
 #include "bridge/media_worker.hpp"
 #include "bridge/packet_log.hpp"
 #include "bridge/settings.hpp"
 #include "media/dtls.hpp"
+#include "sip/web_server.hpp"
 
 namespace offhook::bridge {
 
@@ -35,8 +38,15 @@ public:
     AnchorPlane &operator=(const AnchorPlane &) = delete;
     ~AnchorPlane() override;
 
+    // Takes the browsers' TCP connections for media at `server`, where these transports listen, and offers
+    // that from now on. They must go before this.
+    void accept_tcp(const sip::Transports &transports, sip::WebServer &server);
+
     Result<std::unique_ptr<MediaSession>> open(const std::string &call_id, bool caller_web,
                                                const Address &caller, Listener &listener) override;
+    [[nodiscard]] Traffic traffic() const override {
+        return {strangers_->load(), gate_->taken(), gate_->refused()};
+    }
 
 private:
     AnchorPlane(const Settings &settings, std::shared_ptr<const media::DtlsIdentity> identity,
@@ -46,7 +56,10 @@ private:
     std::shared_ptr<const media::DtlsIdentity> identity_;
     std::shared_ptr<PacketLog> log_;
     std::shared_ptr<LoopMailbox> mailbox_;
+    IcePort::Counter strangers_ = std::make_shared<std::atomic<std::uint64_t>>(0);
+    std::shared_ptr<IceGate> gate_ = std::make_shared<IceGate>();
     std::vector<std::shared_ptr<MediaWorker>> workers_;
+    std::vector<std::shared_ptr<IcePorts>> ports_; // of the workers; none: each leg has its own
     TranscodeLimit transcoding_;
     std::size_t next_worker_ = 0;
 };

@@ -16,8 +16,9 @@ using media::Sdp;
 using media::SdpMedia;
 
 constexpr std::size_t most_lines = 8;
-constexpr std::uint8_t usual_event_number = 101; // what old phones expect
-constexpr std::uint8_t opus_number = 111;        // what browsers take
+constexpr std::uint8_t usual_event_number = 101;   // what old phones expect
+constexpr std::uint8_t opus_number = 111;          // what browsers take
+constexpr std::uint32_t tcp_priority = 2124414975; // RFC 6544 §4.2: a passive one, behind UDP
 
 std::optional<std::uint8_t> payload_number(std::string_view text) {
     const auto number = sip::parse_number(text);
@@ -423,6 +424,9 @@ void Interwork::add_web_lines(SdpMedia &media, const Line &line, std::size_t ind
     lines.push_back({"ssrc", ssrc + " cname:offhook"});
     lines.push_back(
         {"candidate", "1 1 udp 2130706431 " + mine.ip + " " + std::to_string(media.port) + " typ host"});
+    if (mine.tcp_port != 0)
+        lines.push_back({"candidate", "2 1 tcp " + std::to_string(tcp_priority) + " " + mine.ip + " " +
+                                          std::to_string(mine.tcp_port) + " typ host tcptype passive"});
     lines.push_back({"end-of-candidates", ""});
 }
 

@@ -29,6 +29,7 @@ struct OwnEnd {
     // Port of media line `line`; one for all when web. Errors: Errc::network (none free).
     std::function<Result<std::uint16_t>(std::size_t line)> port;
     // Browsers only; constant as long as the leg lives.
+    std::uint16_t tcp_port = 0;               // of a passive TCP candidate (RFC 6544); 0: none
     std::string ufrag, password, fingerprint; // "sha-256 AB:CD…"
     std::vector<std::uint32_t> ssrcs;         // of each line
     // Phones only: SDES (RFC 4568). Whoever offers it gets it; this says what we offer.

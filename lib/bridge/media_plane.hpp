@@ -64,10 +64,16 @@ public:
         ~Listener() = default;
     };
 
+    struct Traffic {                 // since the start
+        std::uint64_t strangers = 0; // datagrams to the browsers' common port that were nobody's
+        std::uint64_t tcp_taken = 0, tcp_refused = 0; // connections for media
+    };
+
     virtual ~MediaPlane() = default;
     // Errors: Errc::network (no port free).
     virtual Result<std::unique_ptr<MediaSession>> open(const std::string &call_id, bool caller_web,
                                                        const Address &caller, Listener &listener) = 0;
+    [[nodiscard]] virtual Traffic traffic() const { return {}; }
 };
 
 } // namespace offhook::bridge

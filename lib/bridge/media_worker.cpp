@@ -15,6 +15,7 @@ namespace offhook::bridge {
 namespace {
 
 constexpr int events_at_once = 64;
+constexpr int batches_at_once = 4;
 constexpr std::size_t most_queued = 64;
 
 } // namespace
@@ -70,10 +71,27 @@ bool MediaWorker::add(int fd, void *tag) {
     return epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
-void MediaWorker::watch(int fd, Sink &sink, unsigned port) {
-    auto watch = std::make_unique<Watch>(Watch{fd, port, &sink});
-    add(fd, watch.get());
-    watches_[fd] = std::move(watch);
+void MediaWorker::watch(int fd, Sink &sink, unsigned port, Traffic traffic) {
+    if (traffic == Traffic::heavy) buffers_.resize(batch);
+    watch(std::make_unique<Watch>(Watch{fd, port, &sink, nullptr, traffic}));
+}
+
+void MediaWorker::watch_stream(int fd, Stream &stream) {
+    watch(std::make_unique<Watch>(Watch{fd, 0, nullptr, &stream}));
+}
+
+void MediaWorker::watch(std::unique_ptr<Watch> watch) {
+    add(watch->fd, watch.get());
+    watches_[watch->fd] = std::move(watch);
+}
+
+void MediaWorker::want_room(int fd, bool on) {
+    const auto found = watches_.find(fd);
+    if (found == watches_.end()) return;
+    epoll_event event{EPOLLIN, {}};
+    if (on) event.events |= EPOLLOUT;
+    event.data.ptr = found->second.get();
+    epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event);
 }
 
 void MediaWorker::expect(int fd, const Touched &touched) {
@@ -157,6 +175,15 @@ void MediaWorker::flush() {
     queued_ = 0;
 }
 
+void MediaWorker::serve(Watch &watch, TimePoint now) {
+    if (watch.sink == nullptr)
+        watch.stream->ready(now);
+    else if (watch.traffic == Traffic::heavy)
+        receive_many(watch, now);
+    else
+        receive(watch, now);
+}
+
 // One datagram for each time a socket is ready: voice comes one packet at a time, and a second attempt that
 // finds nothing costs as much as the first. epoll tells again when more is there.
 void MediaWorker::receive(Watch &watch, TimePoint now) {
@@ -169,6 +196,29 @@ void MediaWorker::receive(Watch &watch, TimePoint now) {
     if (got < 0 || static_cast<std::size_t>(got) > room) return;
     watch.sink->received(watch.port, std::span(buffer_).first(static_cast<std::size_t>(got)),
                          Address::from_sockaddr(reinterpret_cast<sockaddr *>(&source)), now);
+}
+
+// Of a socket with the packets of many calls: what a few calls of the kernel give, then others have their
+// turn.
+void MediaWorker::receive_many(Watch &watch, TimePoint now) {
+    constexpr std::size_t room = slot - tail_room;
+    std::array<sockaddr_storage, batch> sources; // NOLINT(*-member-init): the kernel fills them
+    std::array<mmsghdr, batch> messages{};
+    std::array<iovec, batch> vectors{};
+    for (int round = 0; round < batches_at_once && !watch.dead; ++round) {
+        for (std::size_t i = 0; i < batch; ++i) {
+            vectors[i] = {buffers_[i].data(), room};
+            messages[i].msg_hdr = {&sources[i], sizeof sources[i], &vectors[i], 1, nullptr, 0, 0};
+        }
+        const int count = recvmmsg(watch.fd, messages.data(), batch, MSG_DONTWAIT, nullptr);
+        for (int i = 0; i < count && !watch.dead; ++i) {
+            const auto at = static_cast<std::size_t>(i);
+            if ((messages[at].msg_hdr.msg_flags & MSG_TRUNC) != 0) continue;
+            watch.sink->received(watch.port, std::span(buffers_[at]).first(messages[at].msg_len),
+                                 Address::from_sockaddr(reinterpret_cast<sockaddr *>(&sources[at])), now);
+        }
+        if (count < static_cast<int>(batch)) return;
+    }
 }
 
 void MediaWorker::tick_all(TimePoint now) {
@@ -201,7 +251,7 @@ void MediaWorker::run() {
             else if (tag == &timer_)
                 due = true;
             else if (auto *watch = static_cast<Watch *>(tag); !watch->dead)
-                receive(*watch, now);
+                serve(*watch, now);
         }
         if (tasks) run_tasks();
         if (due) {

@@ -35,6 +35,15 @@ public:
         ~Sink() = default;
     };
 
+    class Stream { // a socket without datagrams
+    public:
+        // There is something to read, or room for what is to be written if that was wanted.
+        virtual void ready(TimePoint now) = 0;
+
+    protected:
+        ~Stream() = default;
+    };
+
     // Starts the thread. Errors: Errc::internal.
     static Result<std::unique_ptr<MediaWorker>> start();
     ~MediaWorker(); // ends the thread
@@ -44,7 +53,10 @@ public:
     void post(std::function<void()> task); // from any thread; runs in this one, in order
 
     // The rest: from this thread only.
-    void watch(int fd, Sink &sink, unsigned port);
+    enum class Traffic : std::uint8_t { light, heavy }; // heavy: of many calls, several at a time are there
+    void watch(int fd, Sink &sink, unsigned port, Traffic traffic = Traffic::light);
+    void watch_stream(int fd, Stream &stream);
+    void want_room(int fd, bool on);             // of a stream
     void expect(int fd, const Touched &touched); // what a packet on `fd` makes the sink read
     void forget(int fd);                         // before closing it, and before its sink dies
     // Called about every `every`, until the next call with an empty function. Key: the owner.
@@ -61,7 +73,9 @@ private:
     struct Watch {
         int fd;
         unsigned port;
-        Sink *sink;
+        Sink *sink; // null: a stream
+        Stream *stream = nullptr;
+        Traffic traffic = Traffic::light;
         bool dead = false;
         Touched touched{};
     };
@@ -75,7 +89,10 @@ private:
     MediaWorker() = default;
     void run();
     void run_tasks();
+    void watch(std::unique_ptr<Watch> watch);
+    void serve(Watch &watch, TimePoint now);
     void receive(Watch &watch, TimePoint now);
+    void receive_many(Watch &watch, TimePoint now);
     void flush();
     void tick_all(TimePoint now);
     void set_timer();
@@ -95,6 +112,7 @@ private:
     std::vector<Outgoing> outgoing_;
     std::size_t queued_ = 0;
     std::array<std::uint8_t, slot> buffer_{};
+    std::vector<std::array<std::uint8_t, slot>> buffers_; // `batch` of them, once there is heavy traffic
 };
 
 } // namespace offhook::bridge

@@ -427,6 +427,12 @@ std::string Proxy::metrics() const {
     put("refused_total", "counter", "Requests refused by policy", counters_.refused);
     put("locked_total", "counter", "Requests refused after too many wrong passwords", counters_.locked);
     put("origins_refused_total", "counter", "WebSocket handshakes of foreign pages", web_.refused_origins());
+    const auto media = core_.media.traffic();
+    put("media_strangers_total", "counter", "Datagrams to the browsers' common port that were nobody's",
+        media.strangers);
+    put("media_tcp_total", "counter", "TCP connections of browsers for media", media.tcp_taken);
+    put("media_tcp_refused_total", "counter",
+        "TCP connections that were neither TLS, HTTP nor a browser's media", media.tcp_refused);
     return out;
 }
 

@@ -35,6 +35,7 @@ public:
     [[nodiscard]] bool busy() const;             // calls, or registrations at the upstream, are still up
 
     [[nodiscard]] Core &core() noexcept { return core_; }
+    [[nodiscard]] Web &web() noexcept { return web_; }
     [[nodiscard]] const Counters &counters() const noexcept { return counters_; }
     [[nodiscard]] std::size_t calls() const noexcept { return calls_.size(); }
     [[nodiscard]] Json status() const;

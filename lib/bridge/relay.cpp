@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/random.hpp"
+#include "bridge/tcp_path.hpp"
 #include "media/wire.hpp"
 
 namespace offhook::bridge {
@@ -16,8 +17,9 @@ constexpr Duration relatch_after{2'000}; // of silence
 constexpr Duration report_every{5'000};
 constexpr Duration key_frame_every{1'000};
 constexpr Duration handshake_poll{50}, digit_tick{20};
-constexpr Duration goodbye{2'000};    // between the end of DTLS and the BYE
-constexpr std::size_t most_early = 4; // datagrams
+constexpr Duration goodbye{2'000};      // between the end of DTLS and the BYE
+constexpr std::size_t most_early = 4;   // datagrams
+constexpr std::size_t most_streams = 4; // TCP connections of a browser
 constexpr Duration connect_within{30'000};
 
 std::uint32_t random_start() {
@@ -28,7 +30,8 @@ Address beside(const Address &rtp) { // RTCP has the next port
     return rtp.with_port(static_cast<std::uint16_t>(rtp.port() + 1));
 }
 
-// What a socket is watched as: the end, its line and which of the two ports.
+// What a socket is watched as: the end, its line (of a browser: which of its paths) and which of the two
+// ports.
 constexpr unsigned lines_of_end = 128;
 constexpr unsigned port_of(unsigned end, std::size_t line, bool rtcp) {
     return (end * lines_of_end + static_cast<unsigned>(line)) * 2 + (rtcp ? 1 : 0);
@@ -68,13 +71,13 @@ Relay::EndPoint &Relay::end(unsigned id) {
 }
 
 void Relay::close_end(EndPoint &end) {
-    if (end.socket) worker_.forget(end.socket.get());
     for (auto &line : end.lines) {
         if (line.rtp) worker_.forget(line.rtp.get());
         if (line.rtcp) worker_.forget(line.rtcp.get());
     }
     end.present = false;
-    end.socket.reset();
+    end.path = nullptr;
+    end.paths.clear();
     end.lines.clear();
 }
 
@@ -85,12 +88,11 @@ void Relay::close() {
         if (one) close_end(*one);
 }
 
-void Relay::add_web(unsigned id, Fd socket, const Address &local, WebSecrets secrets,
+void Relay::add_web(unsigned id, std::unique_ptr<WebPath> path, const Address &local, WebSecrets secrets,
                     std::vector<std::uint32_t> ssrcs) {
     EndPoint &added = end(id);
     added.web = added.present = true;
     added.created = std::chrono::steady_clock::now();
-    added.socket = std::move(socket);
     added.local = local;
     added.ice.emplace(media::IceCredentials{secrets.ufrag, secrets.password});
     added.identity = std::move(secrets.identity);
@@ -99,7 +101,41 @@ void Relay::add_web(unsigned id, Fd socket, const Address &local, WebSecrets sec
     for (std::size_t i = 0; i < ssrcs.size(); ++i)
         added.out[i].stream.emplace(ssrcs[i], static_cast<std::uint16_t>(random_start() & 0x7fff),
                                     random_start());
-    worker_.watch(added.socket.get(), *this, port_of(id, 0, false));
+    added.paths[0] = std::move(path);
+    added.paths[0]->open(*this, port_of(id, 0, false));
+}
+
+void Relay::add_stream(unsigned id, Fd socket, const Address &remote, std::vector<std::uint8_t> bytes) {
+    EndPoint &of = end(id);
+    if (!of.web || !of.present || closed_) return;
+    if (of.paths.size() > most_streams) // the oldest that carries nothing makes way
+        of.paths.erase(std::ranges::find_if(
+            of.paths, [&](const auto &one) { return one.first != 0 && one.second.get() != of.path; }));
+    do
+        of.last_path = of.last_path % (lines_of_end - 1) + 1;
+    while (of.paths.contains(of.last_path));
+    const unsigned number = of.last_path;
+    auto closed = [this, weak = weak_from_this(), id, number] {
+        worker_.post([weak, id, number] {
+            if (const auto self = weak.lock()) self->lose_path(id, number);
+        });
+    };
+    auto &path = of.paths[number] =
+        tcp_path(worker_, std::move(socket), remote, std::move(bytes), std::move(closed));
+    path->open(*this, port_of(id, number, false));
+}
+
+// The browser connects again or finds another way; that it has gone is known by its consent alone.
+void Relay::lose_path(unsigned id, unsigned number) {
+    EndPoint &of = end(id);
+    const auto lost = of.paths.find(number);
+    if (lost == of.paths.end() || !lost->second->over()) return;
+    if (of.path == lost->second.get()) of.path = nullptr;
+    of.paths.erase(lost);
+}
+
+void Relay::to_web(EndPoint &to, std::span<const std::uint8_t> packet) {
+    if (to.path != nullptr) to.path->send(*to.ice->selected(), packet);
 }
 
 void Relay::add_line(unsigned id, std::size_t line, Fd rtp_socket, Fd rtcp_socket, const Address &local,
@@ -121,7 +157,7 @@ void Relay::add_line(unsigned id, std::size_t line, Fd rtp_socket, Fd rtcp_socke
 void Relay::received(unsigned port, std::span<std::uint8_t> packet, const Address &from, TimePoint now) {
     EndPoint &of = *ends_[port / 2 / lines_of_end];
     if (of.web)
-        from_web(of, packet, from, now);
+        from_web(of, port / 2 % lines_of_end, packet, from, now);
     else
         from_phone(of, port / 2 % lines_of_end, packet, from, now, port % 2 != 0);
 }
@@ -190,16 +226,24 @@ void Relay::release(unsigned branch) {
     if (branch + 1 < ends_.size() && ends_[branch + 1]) close_end(*ends_[branch + 1]);
 }
 
-void Relay::from_web(EndPoint &from, std::span<std::uint8_t> packet, const Address &source, TimePoint now) {
+void Relay::checked(EndPoint &from, unsigned path, std::span<const std::uint8_t> packet,
+                    const Address &source, TimePoint now) {
+    const auto outcome = from.ice->received(source, packet, now, path);
+    WebPath &way = *from.paths[path];
+    if (outcome.accepted) from.checked = now;
+    if (outcome.accepted && from.ice->is_selected(source, path)) {
+        from.path = &way;
+        way.nominated(source, now);
+    }
+    if (!outcome.reply.empty()) way.send(source, outcome.reply);
+}
+
+void Relay::from_web(EndPoint &from, unsigned path, std::span<std::uint8_t> packet, const Address &source,
+                     TimePoint now) {
     if (packet.empty() || closed_) return;
     const std::uint8_t first = packet[0];
-    if (first < 4) { // RFC 7983
-        const auto outcome = from.ice->received(source, packet, now);
-        if (outcome.accepted) from.checked = now;
-        if (!outcome.reply.empty()) worker_.send(from.socket.get(), source, outcome.reply);
-        return;
-    }
-    if (from.ice->selected() != source) { // strangers have proved nothing
+    if (first < 4) return checked(from, path, packet, source, now); // RFC 7983
+    if (!from.ice->is_selected(source, path)) {                     // strangers have proved nothing
         add_one(count(from).rejected);
         return;
     }
@@ -230,7 +274,7 @@ void Relay::fail_end(EndPoint &from, const std::string &why) {
 
 void Relay::handshake(EndPoint &from, const Result<> &step) {
     for (const auto &datagram : from.dtls->take_output())
-        if (from.ice->selected()) worker_.send(from.socket.get(), *from.ice->selected(), datagram);
+        to_web(from, datagram);
     from.dtls_due.reset();
     if (const auto due = from.dtls->timer()) {
         from.dtls_due = std::chrono::steady_clock::now() + *due;
@@ -329,10 +373,10 @@ void Relay::rtp(EndPoint &from, std::size_t line, std::span<std::uint8_t> packet
 void Relay::deliver(EndPoint &to, std::size_t line, std::span<std::uint8_t> packet, std::size_t size) {
     const std::span buffer(packet.data(), size + media::srtp_room); // the worker's slots have tail room
     if (to.web) {
-        if (!to.keyed || !to.ice->selected()) return;
+        if (!to.keyed || to.path == nullptr) return;
         note(to.local, *to.ice->selected(), packet.first(size));
         if (const auto sealed = to.channel.seal_rtp(buffer, size)) {
-            worker_.send(to.socket.get(), *to.ice->selected(), *sealed);
+            to_web(to, *sealed);
             add_one(count(to).out);
         }
         return;
@@ -352,10 +396,9 @@ void Relay::deliver_rtcp(EndPoint &to, std::size_t line, std::span<const std::ui
     std::ranges::copy(packet, buffer.begin());
     const std::span whole(buffer.data(), packet.size() + media::srtp_room);
     if (to.web) {
-        if (!to.keyed || !to.ice->selected()) return;
+        if (!to.keyed || to.path == nullptr) return;
         note(to.local, *to.ice->selected(), packet);
-        if (const auto sealed = to.channel.seal_rtcp(whole, packet.size()))
-            worker_.send(to.socket.get(), *to.ice->selected(), *sealed);
+        if (const auto sealed = to.channel.seal_rtcp(whole, packet.size())) to_web(to, *sealed);
         return;
     }
     if (line >= to.lines.size()) return;

@@ -6,6 +6,7 @@
 #include <array>
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "bridge/packet_log.hpp"
 #include "bridge/rtp_rewriter.hpp"
 #include "bridge/transcoder.hpp"
+#include "bridge/web_path.hpp"
 #include "media/dtls.hpp"
 #include "media/dtmf.hpp"
 #include "media/ice_lite.hpp"
@@ -86,8 +88,10 @@ public:
     // `end` 0 is the caller, 1 + branch a callee. The sources of a phone's media: its description's address,
     // or `signalling`.
     // `local`: the address of the (RTP) socket as the end sees it.
-    void add_web(unsigned end, Fd socket, const Address &local, WebSecrets secrets,
+    void add_web(unsigned end, std::unique_ptr<WebPath> path, const Address &local, WebSecrets secrets,
                  std::vector<std::uint32_t> ssrcs);
+    // A TCP connection of the browser at `end`, from which `bytes` were read: one more way for its media.
+    void add_stream(unsigned end, Fd socket, const Address &remote, std::vector<std::uint8_t> bytes);
     void add_line(unsigned end, std::size_t line, Fd rtp, Fd rtcp, const Address &local, std::uint32_t ssrc);
     void set_fingerprint(unsigned end, const std::string &fingerprint);
     void configure(unsigned branch, std::vector<LinePlan> plan, const Address &caller_signalling,
@@ -128,8 +132,10 @@ private:
         unsigned id = 0;
         bool web = false, present = false;
         std::vector<Out> out;
-        std::vector<Plain> lines; // phones
-        Fd socket;                // browsers
+        std::vector<Plain> lines;                           // phones
+        std::map<unsigned, std::unique_ptr<WebPath>> paths; // browsers: by UDP (0), by TCP
+        WebPath *path = nullptr;                            // of the selected pair
+        unsigned last_path = 0;
         Address local;
         std::optional<media::IceLite> ice;
         std::shared_ptr<const media::DtlsIdentity> identity;
@@ -157,7 +163,12 @@ private:
     void received(unsigned port, std::span<std::uint8_t> packet, const Address &from, TimePoint now) override;
     void expect();
     void expect(const EndPoint &from, std::size_t line, const EndPoint &to, const Way &way);
-    void from_web(EndPoint &from, std::span<std::uint8_t> packet, const Address &source, TimePoint now);
+    void lose_path(unsigned end, unsigned number);
+    void from_web(EndPoint &from, unsigned path, std::span<std::uint8_t> packet, const Address &source,
+                  TimePoint now);
+    void checked(EndPoint &from, unsigned path, std::span<const std::uint8_t> packet, const Address &source,
+                 TimePoint now);
+    static void to_web(EndPoint &to, std::span<const std::uint8_t> packet);
     void handshake(EndPoint &from, const Result<> &step);
     void keyed(EndPoint &from);
     void fail_end(EndPoint &from, const std::string &why);

@@ -18,7 +18,8 @@ void Relay::expect() {
 // In the order of use: what does not fit is what comes last. A browser's lines share a socket; the first, its
 // sound, counts.
 void Relay::expect(const EndPoint &from, std::size_t line, const EndPoint &to, const Way &way) {
-    const bool heard = from.web ? line == 0 && from.socket : line < from.lines.size() && from.lines[line].rtp;
+    const bool heard =
+        from.web ? line == 0 && from.path != nullptr : line < from.lines.size() && from.lines[line].rtp;
     if (!heard || line >= from.out.size() || line >= to.out.size()) return;
     Touched memory;
     memory.add(this, sizeof *this);
@@ -40,7 +41,10 @@ void Relay::expect(const EndPoint &from, std::size_t line, const EndPoint &to, c
         to.channel.touched(memory);
     else if (line < to.lines.size())
         to.lines[line].channel.touched(memory);
-    worker_.expect(from.web ? from.socket.get() : from.lines[line].rtp.get(), memory);
+    if (from.web)
+        from.path->expect(memory);
+    else
+        worker_.expect(from.lines[line].rtp.get(), memory);
 }
 
 } // namespace offhook::bridge

@@ -66,6 +66,9 @@ struct Settings {
     UpstreamMode upstream_mode = UpstreamMode::automatic;
     std::vector<std::string> rtpengines; // "HOST:PORT"; empty: media in process
     std::uint16_t rtp_min = 0, rtp_max = 0;
+    std::uint16_t ice_port = 0; // UDP port of all browsers' legs of the first worker, the next one of the
+                                // second …; 0: a port of its own for each leg
+    bool ice_tcp = false;       // media by TCP to the web sockets' port, where UDP does not pass
     std::string public_address;
     PlainSrtp srtp = PlainSrtp::off;
     std::vector<std::string> codecs{"opus", "g722", "pcma", "pcmu", "h264", "vp8"};

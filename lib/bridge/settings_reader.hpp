@@ -29,6 +29,8 @@ Result<std::string> parse_origin(std::string_view text);
 Result<UpstreamMode> parse_upstream_mode(std::string_view text);
 // Do the mode and the users fit together, once flags and file are one? Errors: config.
 Result<> check_upstream(const Settings &settings);
+// Do the ports for media fit together? Errors: config.
+Result<> check_ice(const Settings &settings);
 // An address of record. Errors: invalid_argument.
 Result<sip::Uri> parse_address(std::string_view text);
 // A SIP URI. Errors: invalid_argument.

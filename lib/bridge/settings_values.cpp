@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/text.hpp"
+#include "bridge/media_ports.hpp"
 #include "bridge/settings_reader.hpp"
 #include "sip/headers.hpp"
 #include "sip/socket_address.hpp"
@@ -89,6 +90,24 @@ Result<> check_upstream(const Settings &settings) {
     const std::string name = "user \"" + sanitise(none->name) + "\"";
     return creds ? fail(Errc::config, name + " has no upstream_user, and upstream_mode is creds")
                  : fail(Errc::config, name + " has an upstream_user, and upstream_mode is not creds");
+}
+
+Result<> check_ice(const Settings &settings) {
+    if (settings.ice_port == 0 && !settings.ice_tcp) return {};
+    if (!settings.rtpengines.empty())
+        return fail(Errc::config,
+                    "ice_port and ice_tcp are not for calls on rtpengine, which has its own ports");
+    if (settings.ice_port == 0) return {};
+    const unsigned last = settings.ice_port + std::max(1U, settings.media_workers) - 1;
+    if (last > 65'535)
+        return fail(Errc::config, "ice_port: each media worker takes one port from " +
+                                      std::to_string(settings.ice_port) + " on, and there are not so many");
+    const unsigned low = settings.rtp_min != 0 ? settings.rtp_min : first_dynamic_port,
+                   high = settings.rtp_max != 0 ? settings.rtp_max : last_dynamic_port;
+    if (settings.ice_port > high || last < low) return {};
+    return fail(Errc::config, "ice_port " + std::to_string(settings.ice_port) +
+                                  " is among the ports of phones (" + std::to_string(low) + "-" +
+                                  std::to_string(high) + "; expected another one, or other rtp_ports)");
 }
 
 Result<sip::Uri> parse_upstream(std::string_view text) {

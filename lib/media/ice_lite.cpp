@@ -8,7 +8,7 @@ void IceLite::restart(IceCredentials local) {
     remote_ufrag_.clear();
 }
 
-IceLite::Outcome IceLite::received(const Address &from, Bytes datagram, TimePoint now) {
+IceLite::Outcome IceLite::received(const Address &from, Bytes datagram, TimePoint now, std::uint32_t path) {
     const auto message = StunMessage::parse(datagram);
     if (!message || !message->is(StunClass::request, StunMethod::binding)) return {};
     auto check = judge_check(*message, from, local_);
@@ -29,11 +29,12 @@ IceLite::Outcome IceLite::received(const Address &from, Bytes datagram, TimePoin
         return outcome;
     }
     last_check_ = now;
-    if (!check.use_candidate || (selected_ && *selected_ == from)) return outcome;
+    if (!check.use_candidate || is_selected(from, path)) return outcome;
     if (!current && selected_) return outcome; // the old session may keep its pair, not move it
     if (current) before_.reset();
     outcome.moved = true;
     selected_ = from;
+    path_ = path;
     return outcome;
 }
 

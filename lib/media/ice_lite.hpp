@@ -27,12 +27,17 @@ public:
     void restart(IceCredentials local);
 
     // Any STUN datagram. What is not a Binding request with our credentials changes nothing.
-    Outcome received(const Address &from, Bytes datagram, TimePoint now);
+    // `path`: which of the caller's sockets it came by, where it has several; addresses of one are not those
+    // of another.
+    Outcome received(const Address &from, Bytes datagram, TimePoint now, std::uint32_t path = 0);
 
     [[nodiscard]] const IceCredentials &local() const noexcept { return local_; }
     // Where the peer wants its media, by its last nomination. Media and DTLS come from there and nowhere
     // else.
     [[nodiscard]] const std::optional<Address> &selected() const noexcept { return selected_; }
+    [[nodiscard]] bool is_selected(const Address &address, std::uint32_t path = 0) const noexcept {
+        return path == path_ && selected_ == address;
+    }
     // No authenticated check for consent_lasts, counted from the first nomination.
     [[nodiscard]] bool consent_lost(TimePoint now) const noexcept {
         return selected_ && now - last_check_ >= consent_lasts;
@@ -43,6 +48,7 @@ private:
     std::optional<IceCredentials> before_; // while a restart is under way
     std::string remote_ufrag_;
     std::optional<Address> selected_;
+    std::uint32_t path_ = 0;
     TimePoint last_check_{};
 };
 

@@ -91,9 +91,10 @@ double milliseconds_to_come_up(MediaWorker &worker) {
         Relay::Events{[up] { up->set_value(); }, [](End, auto &why) { die(why); }, {}}, nullptr);
     auto port = std::make_shared<MediaPort>(need(open_media_port(loopback, 0, 0, false)));
     const Address at = loopback.with_port(port->port);
-    worker.post([=] {
+    worker.post([=, &worker] {
         relay->start();
-        relay->add_web(0, std::move(port->rtp), at, {secrets.ufrag, secrets.password, ours}, {1});
+        relay->add_web(0, own_path(worker, std::move(port->rtp)), at, {secrets.ufrag, secrets.password, ours},
+                       {1});
         relay->set_fingerprint(0, theirs->fingerprint().encode());
     });
     const Browser browser(need(open_media_port(loopback, 0, 0, false)), at);

@@ -138,6 +138,16 @@ TEST_SUITE("bridge interwork") {
         CHECK(line.event_for(End::callee)->number == 101);
     }
 
+    TEST_CASE("T2: a TCP candidate is offered behind UDP, where there is one") {
+        Pair pair;
+        pair.caller.tcp_port = 8443;
+        offered(pair.work, End::caller, chrome_head + chrome_audio);
+        const auto out = answered(pair.work, End::callee, phone("0", "a=rtpmap:0 PCMU/8000\r\n"));
+        CHECK(has(out, "a=candidate:1 1 udp 2130706431 192.0.2.1 30000 typ host\r\n"
+                       "a=candidate:2 1 tcp 2124414975 192.0.2.1 8443 typ host tcptype passive\r\n"
+                       "a=end-of-candidates"));
+    }
+
     TEST_CASE("T2: a phone with numbers of its own is sent those, and understood by ours") {
         Pair pair;
         offered(pair.work, End::caller, chrome_head + chrome_audio);
