@@ -4,47 +4,14 @@
 #include <utility>
 
 #include "base/random.hpp"
-#include "bridge/tcp_path.hpp"
-#include "media/wire.hpp"
+#include "bridge/relay_parts.hpp"
 
 namespace offhook::bridge {
 
 namespace {
 
-constexpr Duration consent{30'000};      // RFC 7675 §5.1
-constexpr Duration gone{6'000};          // nothing at all from a browser whose connection is lost
 constexpr Duration relatch_after{2'000}; // of silence
 constexpr Duration report_every{5'000};
-constexpr Duration key_frame_every{1'000};
-constexpr Duration handshake_poll{50}, digit_tick{20};
-constexpr Duration goodbye{2'000};      // between the end of DTLS and the BYE
-constexpr std::size_t most_early = 4;   // datagrams
-constexpr std::size_t most_streams = 4; // TCP connections of a browser
-constexpr Duration connect_within{30'000};
-
-std::uint32_t random_start() {
-    return random_u32();
-}
-
-Address beside(const Address &rtp) { // RTCP has the next port
-    return rtp.with_port(static_cast<std::uint16_t>(rtp.port() + 1));
-}
-
-// What a socket is watched as: the end, its line (of a browser: which of its paths) and which of the two
-// ports.
-constexpr unsigned lines_of_end = 128;
-constexpr unsigned port_of(unsigned end, std::size_t line, bool rtcp) {
-    return (end * lines_of_end + static_cast<unsigned>(line)) * 2 + (rtcp ? 1 : 0);
-}
-
-// Only the worker writes, so that no locked addition is needed.
-void add_one(std::atomic<std::uint64_t> &counter) {
-    counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-}
-
-bool is_rtcp(std::span<const std::uint8_t> packet) {
-    return packet.size() >= 8 && media::looks_like_rtcp(packet);
-}
 
 } // namespace
 
@@ -88,56 +55,6 @@ void Relay::close() {
         if (one) close_end(*one);
 }
 
-void Relay::add_web(unsigned id, std::unique_ptr<WebPath> path, const Address &local, WebSecrets secrets,
-                    std::vector<std::uint32_t> ssrcs) {
-    EndPoint &added = end(id);
-    added.web = added.present = true;
-    added.created = std::chrono::steady_clock::now();
-    added.local = local;
-    added.ice.emplace(media::IceCredentials{secrets.ufrag, secrets.password});
-    added.identity = std::move(secrets.identity);
-    added.channel.close_until_keyed();
-    added.out.resize(std::max(added.out.size(), ssrcs.size()));
-    for (std::size_t i = 0; i < ssrcs.size(); ++i)
-        added.out[i].stream.emplace(ssrcs[i], static_cast<std::uint16_t>(random_start() & 0x7fff),
-                                    random_start());
-    added.paths[0] = std::move(path);
-    added.paths[0]->open(*this, port_of(id, 0, false));
-}
-
-void Relay::add_stream(unsigned id, Fd socket, const Address &remote, std::vector<std::uint8_t> bytes) {
-    EndPoint &of = end(id);
-    if (!of.web || !of.present || closed_) return;
-    if (of.paths.size() > most_streams) // the oldest that carries nothing makes way
-        of.paths.erase(std::ranges::find_if(
-            of.paths, [&](const auto &one) { return one.first != 0 && one.second.get() != of.path; }));
-    do
-        of.last_path = of.last_path % (lines_of_end - 1) + 1;
-    while (of.paths.contains(of.last_path));
-    const unsigned number = of.last_path;
-    auto closed = [this, weak = weak_from_this(), id, number] {
-        worker_.post([weak, id, number] {
-            if (const auto self = weak.lock()) self->lose_path(id, number);
-        });
-    };
-    auto &path = of.paths[number] =
-        tcp_path(worker_, std::move(socket), remote, std::move(bytes), std::move(closed));
-    path->open(*this, port_of(id, number, false));
-}
-
-// The browser connects again or finds another way; that it has gone is known by its consent alone.
-void Relay::lose_path(unsigned id, unsigned number) {
-    EndPoint &of = end(id);
-    const auto lost = of.paths.find(number);
-    if (lost == of.paths.end() || !lost->second->over()) return;
-    if (of.path == lost->second.get()) of.path = nullptr;
-    of.paths.erase(lost);
-}
-
-void Relay::to_web(EndPoint &to, std::span<const std::uint8_t> packet) {
-    if (to.path != nullptr) to.path->send(*to.ice->selected(), packet);
-}
-
 void Relay::add_line(unsigned id, std::size_t line, Fd rtp_socket, Fd rtcp_socket, const Address &local,
                      std::uint32_t ssrc) {
     EndPoint &added = end(id);
@@ -145,7 +62,7 @@ void Relay::add_line(unsigned id, std::size_t line, Fd rtp_socket, Fd rtcp_socke
     added.created = std::chrono::steady_clock::now();
     if (added.lines.size() <= line) added.lines.resize(line + 1);
     if (added.out.size() <= line) added.out.resize(line + 1);
-    added.out[line].stream.emplace(ssrc, static_cast<std::uint16_t>(random_start() & 0x7fff), random_start());
+    added.out[line].stream.emplace(ssrc, static_cast<std::uint16_t>(random_u32() & 0x7fff), random_u32());
     Plain &plain = added.lines[line];
     plain.local = local;
     plain.rtp = std::move(rtp_socket);
@@ -160,20 +77,6 @@ void Relay::received(unsigned port, std::span<std::uint8_t> packet, const Addres
         from_web(of, port / 2 % lines_of_end, packet, from, now);
     else
         from_phone(of, port / 2 % lines_of_end, packet, from, now, port % 2 != 0);
-}
-
-void Relay::set_fingerprint(unsigned id, const std::string &text) {
-    EndPoint &known = end(id);
-    if (known.fingerprint == text || !known.web) return;
-    known.fingerprint = text;
-    const auto print = media::DtlsFingerprint::parse(text);
-    if (!print) return fail_end(known, "the fingerprint cannot be used");
-    // Always the server: two clients would wait for each other, and two servers too.
-    auto session = media::DtlsSession::open(known.identity, media::DtlsRole::server, {*print});
-    if (!session) return fail_end(known, session.error().what);
-    known.dtls = std::move(*session);
-    for (const auto &datagram : std::exchange(known.early, {}))
-        if (!known.lost) handshake(known, known.dtls->receive(datagram));
 }
 
 void Relay::configure(unsigned branch, std::vector<LinePlan> plan, const Address &caller_signalling,
@@ -224,73 +127,6 @@ void Relay::release(unsigned branch) {
     if (branches_.size() <= branch) branches_.resize(branch + 1);
     branches_[branch].released = true;
     if (branch + 1 < ends_.size() && ends_[branch + 1]) close_end(*ends_[branch + 1]);
-}
-
-void Relay::checked(EndPoint &from, unsigned path, std::span<const std::uint8_t> packet,
-                    const Address &source, TimePoint now) {
-    const auto outcome = from.ice->received(source, packet, now, path);
-    WebPath &way = *from.paths[path];
-    if (outcome.accepted) from.checked = now;
-    if (outcome.accepted && from.ice->is_selected(source, path)) {
-        from.path = &way;
-        way.nominated(source, now);
-    }
-    if (!outcome.reply.empty()) way.send(source, outcome.reply);
-}
-
-void Relay::from_web(EndPoint &from, unsigned path, std::span<std::uint8_t> packet, const Address &source,
-                     TimePoint now) {
-    if (packet.empty() || closed_) return;
-    const std::uint8_t first = packet[0];
-    if (first < 4) return checked(from, path, packet, source, now); // RFC 7983
-    if (!from.ice->is_selected(source, path)) {                     // strangers have proved nothing
-        add_one(count(from).rejected);
-        return;
-    }
-    if (media::looks_like_dtls(packet)) {
-        if (from.dtls)
-            handshake(from, from.dtls->receive(packet));
-        else if (from.early.size() < most_early)
-            from.early.emplace_back(packet.begin(), packet.end());
-        return;
-    }
-    if (first < 128 || first > 191 || !from.keyed) return;
-    const bool control = is_rtcp(packet);
-    const auto opened = control ? from.channel.open_rtcp(packet) : from.channel.open_rtp(packet);
-    if (!opened) {
-        add_one(count(from).rejected);
-        return;
-    }
-    from.heard = now;
-    note(source, from.local, *opened);
-    if (control) return rtcp(from, 0, *opened, now);
-    const std::int8_t line = from.line_of[(*opened)[1] & 127];
-    if (line >= 0) rtp(from, static_cast<std::size_t>(line), *opened, now);
-}
-
-void Relay::fail_end(EndPoint &from, const std::string &why) {
-    if (!std::exchange(from.lost, true)) events_.lost(side(from), why);
-}
-
-void Relay::handshake(EndPoint &from, const Result<> &step) {
-    for (const auto &datagram : from.dtls->take_output())
-        to_web(from, datagram);
-    from.dtls_due.reset();
-    if (const auto due = from.dtls->timer()) {
-        from.dtls_due = std::chrono::steady_clock::now() + *due;
-        worker_.hurry(handshake_poll);
-    }
-    if (!step) return fail_end(from, step.error().what);
-    if (from.dtls->keys()) keyed(from);
-    if (from.dtls->closed_by_peer() && from.keyed && !from.closed)
-        from.closed = std::chrono::steady_clock::now(); // its BYE should be on the way
-}
-
-void Relay::keyed(EndPoint &from) {
-    if (from.keyed || !from.channel.use(*from.dtls->keys())) return;
-    from.keyed = true;
-    events_.up();
-    request_key_frame(other(side(from))); // it starts with nothing to decode
 }
 
 // Media comes from where the description or the signalling says, and stays with the source it came from first
@@ -388,146 +224,6 @@ void Relay::deliver(EndPoint &to, std::size_t line, std::span<std::uint8_t> pack
         worker_.send(plain.rtp.get(), plain.remote, *sealed);
         add_one(count(to).out);
     }
-}
-
-void Relay::deliver_rtcp(EndPoint &to, std::size_t line, std::span<const std::uint8_t> packet) {
-    std::array<std::uint8_t, 1500> buffer{};
-    if (packet.size() + media::srtp_room > buffer.size()) return;
-    std::ranges::copy(packet, buffer.begin());
-    const std::span whole(buffer.data(), packet.size() + media::srtp_room);
-    if (to.web) {
-        if (!to.keyed || to.path == nullptr) return;
-        note(to.local, *to.ice->selected(), packet);
-        if (const auto sealed = to.channel.seal_rtcp(whole, packet.size())) to_web(to, *sealed);
-        return;
-    }
-    if (line >= to.lines.size()) return;
-    Plain &plain = to.lines[line];
-    note(plain.mux ? plain.local : beside(plain.local), plain.mux ? plain.remote : plain.remote_rtcp, packet);
-    if (const auto sealed = plain.channel.seal_rtcp(whole, packet.size()))
-        worker_.send(plain.mux ? plain.rtp.get() : plain.rtcp.get(),
-                     plain.mux ? plain.remote : plain.remote_rtcp, *sealed);
-}
-
-// Reports end here; each side gets reports about the stream it really has (report()). Requests for a key
-// frame go across (RFC 4585 §6.3.1, RFC 5104 §4.3.1).
-void Relay::rtcp(EndPoint &from, std::size_t line, std::span<const std::uint8_t> packet, TimePoint now) {
-    constexpr std::uint8_t intra_frame = 192, payload_feedback = 206, pli = 1, fir = 4;
-    EndPoint &source = from.id == 0 ? end(active_ + 1) : end(0);
-    std::size_t at = 0;
-    while (at + 8 <= packet.size()) {
-        const std::size_t size = (std::size_t{media::read_u16(packet, at + 2)} + 1) * 4;
-        const std::uint8_t format = packet[at] & 31;
-        if (packet[at + 1] == intra_frame) { // RFC 2032 §5.2.1, which older phones send
-            ask_key_frame(source, line, now);
-        } else if (packet[at + 1] == payload_feedback && (format == pli || format == fir) &&
-                   at + 12 <= packet.size()) {
-            const std::uint32_t ssrc = media::read_u32(
-                packet, format == fir && size >= 20 && at + 16 <= packet.size() ? at + 12 : at + 8);
-            std::size_t wanted = line;
-            for (std::size_t i = 0; i < from.out.size(); ++i) // a browser's lines share one port
-                if (from.web && from.out[i].stream && from.out[i].stream->ssrc() == ssrc) wanted = i;
-            ask_key_frame(source, wanted, now);
-        }
-        at += size;
-    }
-}
-
-void Relay::ask_key_frame(EndPoint &of, std::size_t line, TimePoint now) {
-    if (!of.present || line >= of.out.size() || active_ >= branches_.size()) return;
-    const auto &plan = branches_[active_].plan;
-    if (line >= plan.size() || !plan[line].video) return;
-    Out &out = of.out[line];
-    if (!out.stream || (of.web && !of.keyed)) return; // it begins with one
-    out.key_frame_due = now - out.last_key_frame < key_frame_every;
-    if (out.key_frame_due) return; // later, by tick()
-    out.last_key_frame = now;
-    // RR without blocks (RFC 3550 §6.1: a compound packet starts with a report), then the PLI.
-    std::array<std::uint8_t, 20> packet{};
-    packet[0] = 0x80;
-    packet[1] = 201;
-    packet[3] = 1;
-    media::write_u32(packet, 4, out.stream->ssrc());
-    packet[8] = 0x81;
-    packet[9] = 206;
-    packet[11] = 2;
-    media::write_u32(packet, 12, out.stream->ssrc());
-    media::write_u32(packet, 16, out.heard_ssrc);
-    deliver_rtcp(of, line, packet);
-    const bool understood = of.id == 0 ? plan[line].caller_feedback : plan[line].callee_feedback;
-    if (!of.web && !understood) events_.key_frame(side(of));
-}
-
-void Relay::request_key_frame(End to) {
-    EndPoint &of = to == End::caller ? end(0) : end(active_ + 1);
-    for (std::size_t line = 0; line < of.out.size(); ++line)
-        ask_key_frame(of, line, std::chrono::steady_clock::now());
-}
-
-void Relay::send_digit(End to, char digit, Duration length) {
-    EndPoint &of = to == End::caller ? end(0) : end(active_ + 1);
-    for (auto &out : of.out) {
-        if (out.event_number == no_number || !out.stream) continue;
-        if (!out.digits || !out.digits->busy()) {
-            media::DtmfSender::Options options;
-            options.clock_rate = out.event_clock;
-            options.tone = std::clamp(length, Duration{80}, Duration{2'000});
-            options.gap = Duration{80};
-            out.digits.emplace(options);
-        }
-        static_cast<void>(out.digits->send(std::string(1, digit)));
-        worker_.hurry(digit_tick);
-        return;
-    }
-}
-
-void Relay::digits(EndPoint &to, std::size_t line, TimePoint now) {
-    Out &out = to.out[line];
-    if (!out.digits || !out.digits->busy() || now < out.digits_until) return;
-    out.digits_until = now + digit_tick - Duration{2}; // a tick may come a little early
-    const auto payload = out.digits->poll(out.stream->clock(out.event_clock, now));
-    worker_.hurry(digit_tick);
-    if (!payload) return;
-    const auto header = out.stream->insert(out.event_number, payload->timestamp, payload->marker);
-    std::array<std::uint8_t, media::rtp_header_size + 4 + media::srtp_room> packet{};
-    media::write_rtp_header(header, std::span(packet).first<media::rtp_header_size>());
-    std::ranges::copy(payload->bytes, packet.begin() + media::rtp_header_size);
-    ++out.packets;
-    deliver(to, line, packet, media::rtp_header_size + payload->bytes.size());
-}
-
-void Relay::report(EndPoint &to, std::size_t line, TimePoint now) {
-    Out &out = to.out[line];
-    if (!out.stream || (out.packets == 0 && out.heard.packets() == 0)) return;
-    media::RtcpReport report;
-    report.sender_ssrc = out.stream->ssrc();
-    if (out.packets > 0)
-        report.sender = media::SenderInfo{media::ntp_now(), out.stream->clock(out.clock, now),
-                                          static_cast<std::uint32_t>(out.packets),
-                                          static_cast<std::uint32_t>(out.octets)};
-    if (out.heard.packets() > 0) {
-        media::ReportBlock block;
-        block.ssrc = out.heard_ssrc;
-        block.fraction_lost = out.heard.fraction_lost_since_last();
-        block.cumulative_lost = static_cast<std::int32_t>(out.heard.lost());
-        block.extended_sequence = out.heard.extended_sequence();
-        block.jitter = out.heard.jitter_units();
-        report.blocks.push_back(block);
-    }
-    deliver_rtcp(to, line, media::build_rtcp(report, "offhook", false));
-}
-
-void Relay::watch_consent(EndPoint &from, TimePoint now) {
-    if (!from.web || from.lost || !settled_) return;
-    if (from.closed && now - *from.closed > goodbye) return fail_end(from, "the browser closed its media");
-    const TimePoint heard = std::max({from.heard, from.checked, from.created});
-    if (now - heard <= (from.impatient ? gone : from.keyed ? consent : connect_within)) return;
-    fail_end(from, from.keyed ? "nothing comes from the browser any more" : "the browser did not connect");
-}
-
-void Relay::impatient(End end_, bool on) {
-    EndPoint &of = end_ == End::caller ? end(0) : end(active_ + 1);
-    of.impatient = on;
 }
 
 void Relay::tick(TimePoint now) {

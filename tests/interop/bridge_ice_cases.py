@@ -139,7 +139,7 @@ def port_taken():
 @case("bridge: no UDP for the browser: sound both ways by TCP on the wss port, also when the connection breaks",
       timeout=120)
 def tcp():
-    bridge = Bridge(config=configuration(extra="ice_tcp = true"), web="wss")
+    bridge = Bridge("--ice-tcp", web="wss")
     pages, browser = Pages(), Chromium()
     recording = workdir() / "ben.record.wav"
     phone = answering(bridge, "ben", "--record", recording)
