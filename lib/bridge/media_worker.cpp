@@ -132,7 +132,9 @@ void MediaWorker::hurry(Duration at_most) {
 // A timer of its own: a timeout of epoll_wait would be set up and taken down again for each packet.
 void MediaWorker::set_timer() {
     const auto at = std::chrono::duration_cast<std::chrono::nanoseconds>(next_tick_.time_since_epoch());
-    const itimerspec when{{0, 0}, {at.count() / 1'000'000'000, at.count() % 1'000'000'000}};
+    itimerspec when{}; // its fields have 32 bits on a 32-bit machine
+    when.it_value.tv_sec = static_cast<time_t>(at.count() / 1'000'000'000);
+    when.it_value.tv_nsec = static_cast<long>(at.count() % 1'000'000'000);
     timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &when, nullptr);
 }
 
