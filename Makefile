@@ -4,7 +4,8 @@
 MAKEFLAGS += --no-builtin-rules
 
 # What a packager or a contributor may override.
-CXX      = $(if $(shell command -v ccache),ccache )g++
+CXX      = $(if $(shell command -v ccache),ccache )$(cross:%=%-)g++
+PKG_CONFIG = $(if $(ARCH),PKG_CONFIG_LIBDIR=/usr/lib/$(cross)/pkgconfig:/usr/share/pkgconfig )pkg-config
 CXXFLAGS = -O2 -g1
 PREFIX   = /usr/local
 DESTDIR  =
@@ -14,12 +15,20 @@ SAN      =
 TESTFLAGS =
 # make V=1: show the commands
 V        =
+# make cross ARCH=arm64 or ARCH=armhf: what is built is in build/ARCH
+ARCH     =
 # make WERROR=1: warnings are errors, as in `make test`
 WERROR   =
 
+cross_arm64 := aarch64-linux-gnu
+cross_armhf := arm-linux-gnueabihf
+
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1.0)
 comma   := ,
-build   := build/$(if $(SAN),$(subst $(comma),-,$(SAN)),default)
+build   := build/$(if $(ARCH),$(ARCH)$(if $(SAN),-))$(if $(SAN),$(subst $(comma),-,$(SAN)),$(if $(ARCH),,default))
+
+# Debian's names for the machine: its compiler's prefix, which is also where its libraries are (multiarch).
+cross   := $(if $(ARCH),$(or $(cross_$(ARCH)),$(error ARCH=$(ARCH) is not known here (expected arm64 or armhf))))
 
 bindir  = $(PREFIX)/bin
 mandir  = $(PREFIX)/share/man
@@ -27,24 +36,26 @@ compdir = $(PREFIX)/share
 
 pkgs     := libre librem openssl opus speexdsp sndfile alsa expat
 optional := spandsp
-have     := $(foreach p,$(optional),$(if $(shell pkg-config --exists $(p) 2>/dev/null && echo y),$(p)))
-cppflags := -Ilib -I. $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(pkgs) $(have) 2>/dev/null)) \
+have     := $(foreach p,$(optional),$(if $(shell $(PKG_CONFIG) --exists $(p) 2>/dev/null && echo y),$(p)))
+cppflags := -Ilib -I. $(patsubst -I%,-isystem %,$(shell $(PKG_CONFIG) --cflags $(pkgs) $(have) 2>/dev/null)) \
             $(patsubst %,-DHAVE_%=1,$(shell echo $(have) | tr a-z A-Z))
 harden   := -fstack-protector-strong $(if $(SAN),,-D_FORTIFY_SOURCE=2)
 cxxflags := -std=c++20 -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers $(if $(WERROR),-Werror) -fPIE $(harden) \
             $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer -D_GLIBCXX_ASSERTIONS)
-ldflags  := $(if $(SAN),-fsanitize=$(SAN)) -pie -Wl,-z,relro,-z,now,-z,pack-relative-relocs -Wl,--as-needed
+# Fewer pages to relocate at the start; not every linker can for every machine.
+packed   := $(shell $(lastword $(CXX)) -Wl,--help 2>/dev/null | grep -q pack-relative-relocs && echo -Wl,-z,pack-relative-relocs)
+ldflags  := $(if $(SAN),-fsanitize=$(SAN)) -pie -Wl,-z,relro,-z,now $(packed) -Wl,--as-needed
 # Echo cancellation: 1.x (Debian 13) or 0.3 (Debian 12, loaded when it is needed). Only one file includes it.
-webrtc   := $(firstword $(foreach p,webrtc-audio-processing-1 webrtc-audio-processing,$(if $(shell pkg-config --exists $(p) 2>/dev/null && echo y),$(p))))
+webrtc   := $(firstword $(foreach p,webrtc-audio-processing-1 webrtc-audio-processing,$(if $(shell $(PKG_CONFIG) --exists $(p) 2>/dev/null && echo y),$(p))))
 ifeq ($(webrtc),webrtc-audio-processing)
 # Options of 0.3 are known by the addresses of these statics, which program and library must share.
 ldflags  += '-Wl,--export-dynamic-symbol=_ZZN6webrtc6Config10identifier*14id_placeholder'
 endif
 # SIP over SCTP where the kernel has none; loaded when it is needed.
-usrsctp  := $(shell pkg-config --exists usrsctp 2>/dev/null && echo usrsctp)
-libs     := $(shell pkg-config --libs $(pkgs) $(have) $(filter %-1,$(webrtc)) 2>/dev/null) -pthread
+usrsctp  := $(shell $(PKG_CONFIG) --exists usrsctp 2>/dev/null && echo usrsctp)
+libs     := $(shell $(PKG_CONFIG) --libs $(pkgs) $(have) $(filter %-1,$(webrtc)) 2>/dev/null) -pthread
 # The reference that our SRTP is compared with.
-test_libs := $(shell pkg-config --libs libsrtp2 2>/dev/null)
+test_libs := $(shell $(PKG_CONFIG) --libs libsrtp2 2>/dev/null)
 # Linked in, because a process pays for each shared library before it does anything; the rarely needed ones are loaded
 # when they are (base/shared_library.hpp). Sanitizers want the shared libstdc++.
 ifeq ($(SAN),)
@@ -73,7 +84,7 @@ all: $(build)/offhook  ## build the program (default); the plain one is also at 
 
 $(build)/offhook: $(cmd_obj) $(obj)
 	$(if $(V),,@echo '  LD   $@';)$(CXX) $(ldflags) $(LDFLAGS) $^ $(libs) -o $@
-	$(if $(SAN),,@ln -sf default/offhook build/offhook)
+	$(if $(SAN)$(ARCH),,@ln -sf default/offhook build/offhook)
 
 # The sound card of the tests. alsa-lib loads it, so it has no sanitizers.
 $(build)/libasound_module_pcm_pace.so: tests/support/alsa_pace.c
@@ -104,13 +115,13 @@ $(build)/version.o: $(build)/version.cpp
 	$(if $(V),,@)$(CXX) $(cxxflags) $(CXXFLAGS) -c $< -o $@
 
 ifneq ($(webrtc),)
-$(build)/lib/media/voice_webrtc.o: cppflags += $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(webrtc))) \
+$(build)/lib/media/voice_webrtc.o: cppflags += $(patsubst -I%,-isystem %,$(shell $(PKG_CONFIG) --cflags $(webrtc))) \
     -DHAVE_$(shell echo $(webrtc) | tr a-z- A-Z_)=1
 endif
 
 ifneq ($(usrsctp),)
 $(patsubst %,$(build)/lib/sip/%.o,sctp sctp_tunnel user_sctp usrsctp): cppflags += -DHAVE_USRSCTP=1 \
-    $(patsubst -I%,-isystem %,$(shell pkg-config --cflags usrsctp))
+    $(patsubst -I%,-isystem %,$(shell $(PKG_CONFIG) --cflags usrsctp))
 endif
 
 -include $(obj:.o=.d) $(cmd_obj:.o=.d) $(test_obj:.o=.d) $(build)/tests/ws_echo/ws_echo.d
@@ -134,6 +145,10 @@ demo:  ## install what is missing, build, and make two real calls on this machin
 
 deps:  ## install the packages that are missing (apt-get, with sudo when not root)
 	tests/deps.sh
+
+cross:  ## build on this machine for another: ARCH=arm64 or ARCH=armhf, into build/ARCH
+	@tests/deps.sh -n cross $(or $(ARCH),$(error cross: for which machine? (expected ARCH=arm64 or ARCH=armhf)))
+	+$(MAKE) --no-print-directory SAN= ARCH=$(ARCH) build/$(ARCH)/offhook
 
 # Fuzzing with libFuzzer: a clang build of the parts that read what others wrote, one program for each body.
 fuzz_bodies := $(patsubst tests/fuzz/%.cpp,%,$(wildcard tests/fuzz/*_fuzz.cpp))
@@ -161,15 +176,15 @@ fuzz: $(fuzz_bodies:%=build/fuzz/%)  ## fuzz each body for FUZZ_SECONDS (60) wit
 
 # Measuring programs, on the plain objects. sofia-sip is compared with where its headers are.
 bench_tools := $(patsubst %,build/bench/%,parse_bench decode_bench peer ws_load relay_load $(if $(wildcard lib/bridge/relay.hpp),relay_bench connect_bench))
-sofia := $(shell pkg-config --exists sofia-sip-ua 2>/dev/null && echo sofia)
+sofia := $(shell $(PKG_CONFIG) --exists sofia-sip-ua 2>/dev/null && echo sofia)
 build/bench/sofia.o: tests/bench/sofia.cpp
 	@mkdir -p $(@D)
-	$(quiet)$(CXX) $(patsubst -I%,-isystem %,$(shell pkg-config --cflags sofia-sip-ua)) $(cxxflags) -O2 -c $< -o $@
+	$(quiet)$(CXX) $(patsubst -I%,-isystem %,$(shell $(PKG_CONFIG) --cflags sofia-sip-ua)) $(cxxflags) -O2 -c $< -o $@
 build/bench/parse_bench: $(sofia:%=build/bench/%.o)
 build/bench/%_bench: tests/bench/%_bench.cpp $(obj)
 	@mkdir -p $(@D)
 	$(quiet)$(CXX) $(cppflags) $(if $(sofia),-DHAVE_SOFIA) $(cxxflags) -O2 $^ $(libs) \
-		$(if $(sofia),$(shell pkg-config --libs sofia-sip-ua)) -o $@
+		$(if $(sofia),$(shell $(PKG_CONFIG) --libs sofia-sip-ua)) -o $@
 build/bench/relay_load: tests/bench/relay_load.cpp tests/bench/peer.hpp
 	@mkdir -p $(@D)
 	$(quiet)$(CXX) $(cxxflags) -O2 $< -o $@
@@ -187,8 +202,9 @@ bench:  ## measure against the peers that are installed: BENCHFLAGS='-k call --j
 bench-parse: build/bench/parse_bench  ## time the message parser against libre's
 	build/bench/parse_bench
 
-tidy:  ## clang-tidy over the library and commands
-	clang-tidy --quiet $(src) $(cmd_src) -- $(cppflags) -std=c++20
+TIDY = $(src) $(cmd_src)
+tidy:  ## clang-tidy over the library and commands; TIDY='lib/sip/uri.cpp cmd/ping.cpp' for some
+	printf '%s\n' $(TIDY) | xargs -P $(jobs) -I FILE clang-tidy --quiet FILE -- $(cppflags) -std=c++20
 
 format:  ## clang-format in place
 	clang-format -i $(shell git ls-files --cached --others --exclude-standard '*.cpp' '*.hpp')
@@ -229,4 +245,4 @@ clean:  ## remove build/
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-.PHONY: fuzz bench bench-parse all demo check test deps install uninstall deb tidy format clean help FORCE
+.PHONY: cross fuzz bench bench-parse all demo check test deps install uninstall deb tidy format clean help FORCE

@@ -1,23 +1,38 @@
 #!/bin/sh
 # Installs with apt-get what is missing of the packages to build offhook and to test it; nothing when all is
-# there. Services that such a package brings are not started, and their ports stay free.
+# there. Services that such a package brings are not started, and their ports stay free. With -n it installs
+# nothing, says what is missing, and exits 1 when something is.
 set -eu
 
-build="g++ make pkg-config git libre-dev librem-dev libssl-dev libopus-dev libspeexdsp-dev libsndfile1-dev \
-libasound2-dev libncurses-dev libspandsp-dev libusrsctp-dev libwebrtc-audio-processing-dev libcli11-dev libtomlplusplus-dev \
-nlohmann-json3-dev libexpected-dev libexpat1-dev doctest-dev"
+tools="make pkg-config git"
+headers="libcli11-dev libtomlplusplus-dev nlohmann-json3-dev libexpected-dev doctest-dev"
+libraries="libre-dev librem-dev libssl-dev libopus-dev libspeexdsp-dev libsndfile1-dev libasound2-dev libncurses-dev \
+libspandsp-dev libusrsctp-dev libwebrtc-audio-processing-dev libexpat1-dev"
+build="g++ $tools $headers $libraries"
 test="libsrtp2-dev python3 openssl baresip-core sip-tester kamailio kamailio-tls-modules kamailio-presence-modules \
 kamailio-websocket-modules kamailio-outbound-modules coturn espeak-ng mandoc tcpdump tshark \
 chromium chromium-driver firefox-esr baresip-ffmpeg rtpengine-daemon iproute2 iptables python3-websockets nginx-light"
 
 bench="baresip-core libsofia-sip-ua-dev kamailio kamailio-tls-modules kamailio-websocket-modules rtpengine-daemon openssl"
 
+usage() {
+    echo "usage: deps.sh [-n] [build|demo|bench|all|cross ARCH]" >&2
+    exit 2
+}
+only_tell=
+[ "${1:-}" != -n ] || { only_tell=y; shift; }
+foreign=
 case "${1:-all}" in
 bench) wanted="$build python3 $bench" ;;
 build) wanted=$build ;;
 demo) wanted="$build python3 espeak-ng" ;;
 all) wanted="$build $test" ;;
-*) echo "usage: deps.sh [build|demo|bench|all]" >&2; exit 2 ;;
+cross) # Debian's cross compiler, and the libraries of that machine beside this one's
+    [ $# = 2 ] || usage
+    foreign=$2
+    wanted="crossbuild-essential-$foreign $tools $headers"
+    for library in $libraries; do wanted="$wanted $library:$foreign"; done ;;
+*) usage ;;
 esac
 
 command -v dpkg-query >/dev/null || { echo "no dpkg here: install what docs/hacking.md lists by hand" >&2; exit 0; }
@@ -25,6 +40,12 @@ missing=
 for package in $wanted; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
 done
+if [ -n "$only_tell" ]; then
+    [ -n "$missing" ] || exit 0
+    echo "missing:$missing" >&2
+    echo "install them (in a chroot, to keep $(dpkg --print-architecture) alone here): tests/deps.sh $*" >&2
+    exit 1
+fi
 root=
 [ "$(id -u)" = 0 ] || root=sudo
 
@@ -40,6 +61,10 @@ no_services() {
 install() {
     echo "installing:$missing" >&2
     no_services
+    if [ -n "$foreign" ] && ! dpkg --print-foreign-architectures | grep -qx "$foreign"; then
+        $root dpkg --add-architecture "$foreign"
+        $root apt-get update -q >&2
+    fi
     # shellcheck disable=SC2086
     set -- env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -qy --no-install-recommends $missing
     $root "$@" >&2 || { $root apt-get update -q >&2 && $root "$@" >&2; }
