@@ -3,6 +3,7 @@
 #include "base/text.hpp"
 #include "media/dtmf.hpp"
 #include "phone/call.hpp"
+#include "sip/headers.hpp"
 #include "sip/status.hpp"
 
 namespace offhook {
@@ -14,6 +15,18 @@ using LocalTone = media::CallAudio::LocalTone;
 std::int64_t ms_between(const std::optional<TimePoint> &from, const std::optional<TimePoint> &to) {
     if (!from || !to) return -1;
     return std::chrono::duration_cast<Duration>(*to - *from).count();
+}
+
+// RFC 3326: the media failed at the peer, which says so as we do (Call::on_transport_failed).
+bool blames_media(std::string_view reasons) {
+    const auto is = [](std::string_view part, std::string_view what) {
+        return sip::iequals(sip::trim(part), what);
+    };
+    return std::ranges::any_of(split(reasons, ','), [&](const std::string &reason) {
+        const auto parts = split(reason, ';');
+        return is(parts.front(), "SIP") &&
+               std::ranges::any_of(parts, [&](const auto &part) { return is(part, "cause=488"); });
+    });
 }
 
 EndedBy by_of(sip::SessionEnd::By by) {
@@ -251,7 +264,9 @@ void Call::on_ended(const sip::SessionEnd &end) {
 int Call::exit_of(const sip::SessionEnd &end) const {
     if (cause_ == Cause::rtp_timeout || cause_ == Cause::media_failed)
         return sip::exit_code(Error{Errc::media, {}}, sip::Purpose::call);
-    if (answered_at_ && !end.error) return 0;
+    if (answered_at_ && !end.error)
+        return blames_media(end.reason_header) ? sip::exit_code(Error{Errc::media, {}}, sip::Purpose::call)
+                                               : 0;
     if (cause_ == Cause::ring_timeout) return sip::exit_code(487, sip::Purpose::call);
     if (end.error) return sip::exit_code(*end.error, sip::Purpose::call);
     if (direction_ == CallDirection::incoming && end.by == sip::SessionEnd::By::local)

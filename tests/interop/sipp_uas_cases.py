@@ -194,12 +194,14 @@ def forked():
     expect_equal(len(phone.events_named("call.answered")), 1, "answers")
 
 
-@case("BYE with Reason is read")
+@case("BYE with Reason is read; one that blames the media ends with 30")
 def bye_reason():
-    peer = Sipp("bye_reason")
-    ended = check_ending(call(peer.uri(), "--then", "wait"), 0, 200)
-    peer.succeeds()
-    expect("cause=31" in ended.get("reason_header", ""), f"Reason: {ended}")
+    for reason, code in (('Q.850;cause=31;text="gone"', 0), ('Q.850;cause=31, SIP;cause=488;text="No media"', 30),
+                         ('SIP;cause=200;text="488"', 0)):
+        peer = Sipp("bye_reason", keys={"reason": reason})
+        ended = check_ending(call(peer.uri(), "--then", "wait"), code, 200)
+        peer.succeeds()
+        expect_equal(ended.get("reason_header"), reason, "Reason")
 
 
 @case("further targets are tried in turn")
