@@ -95,6 +95,16 @@ Result<> override_media(const GlobalOptions &o, AccountSettings &account) {
     return {};
 }
 
+Result<> override_account(const GlobalOptions &o, AccountSettings &account) {
+    if (!o.registrar.empty()) account.registrar = o.registrar;
+    if (!o.proxies.empty()) account.proxies = o.proxies;
+    if (!o.auth_user.empty()) account.auth_user = o.auth_user;
+    if (!o.public_address.empty()) account.public_address = o.public_address;
+    if (auto done = override_media(o, account); !done) return done;
+    if (!o.transport.empty()) account.transport = sip::parse_transport(o.transport);
+    return {};
+}
+
 // Flags that speak of the account change the chosen one, or else all (the peer-to-peer one included).
 Result<> override_accounts(const GlobalOptions &o, Setup &setup) {
     if (!changes_account(o)) return {};
@@ -111,12 +121,7 @@ Result<> override_accounts(const GlobalOptions &o, Setup &setup) {
     }
     for (auto &account : setup.phone.accounts) {
         if (!setup.account.empty() && account.name != setup.account) continue;
-        if (!o.registrar.empty()) account.registrar = o.registrar;
-        if (!o.proxies.empty()) account.proxies = o.proxies;
-        if (!o.auth_user.empty()) account.auth_user = o.auth_user;
-        if (!o.public_address.empty()) account.public_address = o.public_address;
-        if (auto done = override_media(o, account); !done) return done;
-        if (!o.transport.empty()) account.transport = sip::parse_transport(o.transport);
+        if (auto done = override_account(o, account); !done) return done;
     }
     return {};
 }

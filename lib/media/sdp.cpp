@@ -8,7 +8,7 @@ namespace offhook::media {
 
 namespace {
 
-constexpr std::size_t max_text = 64 * 1024;
+constexpr std::size_t max_text = std::size_t{64} * 1024;
 constexpr std::size_t max_media = 64;
 constexpr std::size_t max_attributes = 256; // of the session and of each m=
 constexpr std::size_t max_formats = 128;    // as many as there are payload types

@@ -254,10 +254,14 @@ void Account::unregister(std::function<void()> done) {
         flows_.clear(); // attempts under way end unheard
         return done();
     }
-    const auto left = std::make_shared<std::size_t>(flows_.size());
+    struct Left {
+        std::size_t flows;
+        std::function<void()> done;
+    };
+    const auto left = std::make_shared<Left>(Left{flows_.size(), std::move(done)});
     for (const auto &flow : flows_)
-        flow->registration->unregister([left, done](const Result<> &) {
-            if (--*left == 0) done();
+        flow->registration->unregister([left](const Result<> &) {
+            if (--left->flows == 0) left->done();
         });
 }
 

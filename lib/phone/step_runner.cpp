@@ -42,6 +42,7 @@ struct StepRunner::Self {
     void finish(Result<> outcome);
     void tell_step(bool ok, const std::string &error);
 
+    [[nodiscard]] bool fulfilled_by(const Event &event) const;
     void on_event(const Event &event);
     void on_ended(const event::CallEnded &event);
     void on_transfer(const event::CallTransfer &event);
@@ -217,6 +218,27 @@ void StepRunner::Self::tell_step(bool ok, const std::string &error) {
     phone.report_step(call, running->source, ok, error);
 }
 
+// What the step under way waits for has come.
+bool StepRunner::Self::fulfilled_by(const Event &event) const {
+    const auto *playback = std::get_if<event::CallPlayback>(&event);
+    switch (running->kind) {
+    case Kind::wait_answer:
+        return answered;
+    case Kind::wait_ringing:
+        return answered || std::holds_alternative<event::CallRinging>(event) ||
+               std::holds_alternative<event::CallEarly>(event);
+    case Kind::hold:
+        return std::holds_alternative<event::CallHeld>(event);
+    case Kind::resume:
+        return std::holds_alternative<event::CallResumed>(event);
+    case Kind::play:
+    case Kind::say:
+        return playback != nullptr && playback->file == running->text;
+    default:
+        return false;
+    }
+}
+
 void StepRunner::Self::on_event(const Event &event) {
     const auto *view = call_of(event);
     if (view == nullptr || view->id != call || finished) return;
@@ -229,16 +251,8 @@ void StepRunner::Self::on_event(const Event &event) {
     if (!running) return;
     if (const auto *told = std::get_if<event::CallTransfer>(&event)) on_transfer(*told);
     if (!running) return;
-    const auto is = [&](Kind kind) { return running->kind == kind; };
-    const auto *playback = std::get_if<event::CallPlayback>(&event);
-    if ((is(Kind::wait_answer) && answered) ||
-        (is(Kind::wait_ringing) && (answered || std::holds_alternative<event::CallRinging>(event) ||
-                                    std::holds_alternative<event::CallEarly>(event))) ||
-        (is(Kind::hold) && std::holds_alternative<event::CallHeld>(event)) ||
-        (is(Kind::resume) && std::holds_alternative<event::CallResumed>(event)) ||
-        ((is(Kind::play) || is(Kind::say)) && playback != nullptr && playback->file == running->text))
-        return succeed();
-    if (is(Kind::wait_dtmf) || is(Kind::expect_dtmf)) check_digits();
+    if (fulfilled_by(event)) return succeed();
+    if (running->kind == Kind::wait_dtmf || running->kind == Kind::expect_dtmf) check_digits();
 }
 
 void StepRunner::Self::on_transfer(const event::CallTransfer &event) {
