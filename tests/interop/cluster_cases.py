@@ -2,6 +2,7 @@
 
 import socket
 
+import certificates
 from bridge import LEVEL, edge, secret
 from browser import Chromium, Pages, WebPhone
 from harness import Kamailio, Offhook, case, expect, expect_tone, free_port, wait_until, workdir, write_tone
@@ -9,11 +10,12 @@ from relay import TcpRelay
 from rtpengine import Rtpengine
 
 
-def pair(registrar, *args):
-    """The two bridges of offhook-wss-bridge(1), "Two bridges in front of one registrar", on the loopback."""
+def pair(registrar, *args, between="tcp", mode="path"):
+    """The two bridges of offhook-wss-bridge(1), "Two bridges in front of one registrar", on the loopback; `between`
+    is the transport that they speak with each other."""
     ports = [free_port(), free_port()]
-    peers = ", ".join(f'"tcp:127.0.0.1:{port}"' for port in ports)
-    return [edge(registrar, "--upstream-mode", "path", "--sip", f"tcp:127.0.0.1:{port}", *args, name=f"edge{port}",
+    peers = ", ".join(f'"{between}:127.0.0.1:{port}"' for port in ports)
+    return [edge(registrar, "--upstream-mode", mode, "--sip", f"{between}:127.0.0.1:{port}", *args, name=f"edge{port}",
                  extra=f'cluster_key = "one secret for both"\ncluster_peers = [{peers}]\n') for port in ports]
 
 
@@ -125,4 +127,20 @@ def cluster():
     bridges[1].stop()
     engine.stop()
     registrar.stop()
+    browser.quit()
+
+
+@case("bridge: the cluster by UDP and by TLS between the bridges, and in front of a registrar without Path",
+      timeout=300)
+def other_clusters():
+    pages, browser = Pages(), Chromium()
+    certificate, trusted = certificates.make("edges")
+    tls = ["--tls-certificate", certificate, "--tls-ca", trusted]
+    for name, how, more, called in (("udp", {"between": "udp"}, [], False), ("tls", {"between": "tls"}, tls, True),
+                                    ("contact", {"mode": "contact"}, [], True)):
+        registrar = Kamailio(path="mode" not in how)
+        bridges = pair(registrar, *more, **how)
+        moves(registrar, browser, pages, bridges, name, called=called)
+        bridges[1].stop()
+        registrar.stop()
     browser.quit()
