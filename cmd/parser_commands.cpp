@@ -182,6 +182,8 @@ void Parser::bridge_command() {
     repeated(sub, "--origin", bridge.origins, parse_origin_text, "PATTERN",
              "pages that may connect (https://phone.example.com, * is any); repeatable");
     sub.add_flag("--allow-native", bridge.allow_native, "let in WebSocket clients that are no browsers");
+    sub.add_flag("--allow-ws", bridge.allow_ws,
+                 "ws:// (not encrypted) also on addresses that others can reach");
     text_option(sub, "--www", bridge.www, "DIR", "serve this folder instead of the built-in web phone");
     value(sub, "--rtp-range", bridge.rtp_ports, parse_port_range_text, "LOW-HIGH", "UDP ports for media");
     value(

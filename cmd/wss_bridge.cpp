@@ -43,6 +43,27 @@ Result<> apply_sockets(const GlobalOptions &global, const WssBridgeOptions &opti
     return {};
 }
 
+// Those whose form the command line's grammar does not know.
+Result<> check_flags(const GlobalOptions &global, const WssBridgeOptions &options,
+                     bridge::Settings &settings) {
+    const auto named = [](const char *flag, const auto &parsed) -> Result<> {
+        if (parsed) return {};
+        return fail(parsed.error().code, std::string(flag) + ": " + parsed.error().what);
+    };
+    Result<> fits;
+    if (!options.domain.empty()) fits = named("--domain", bridge::parse_domain(options.domain));
+    if (fits && !options.www.empty()) fits = named("--www", bridge::parse_www(options.www));
+    if (fits && !options.door_code.empty())
+        fits = named("--door-code", bridge::parse_door_code(options.door_code));
+    if (!global.codecs.empty()) settings.codecs.clear();
+    for (const auto &text : split(global.codecs, ','))
+        if (const auto codec = bridge::parse_bridge_codec(text); fits && !text.empty()) {
+            fits = named("--codecs", codec);
+            if (codec) settings.codecs.push_back(*codec);
+        }
+    return fits;
+}
+
 // Flags over the file.
 Result<> apply(const GlobalOptions &global, const WssBridgeOptions &options, bridge::Settings &settings) {
     const auto set = [](const std::string &flag, std::string &into) {
@@ -58,13 +79,14 @@ Result<> apply(const GlobalOptions &global, const WssBridgeOptions &options, bri
     set(global.tls_ca, settings.tls.ca_file);
     settings.tls.insecure |= global.tls_insecure;
     settings.allow_native |= options.allow_native;
+    settings.allow_ws |= options.allow_ws;
+    if (auto fits = check_flags(global, options, settings); !fits) return fits;
     if (global.srtp == "dtls") return fail(Errc::not_supported, "wss-bridge: --srtp dtls: phones get SDES");
     if (!global.srtp.empty())
         settings.srtp = global.srtp == "required"   ? bridge::PlainSrtp::require
                         : global.srtp == "optional" ? bridge::PlainSrtp::offer
                                                     : bridge::PlainSrtp::off;
     if (!options.origins.empty()) settings.origins = options.origins;
-    if (!global.codecs.empty()) settings.codecs = split(global.codecs, ',');
     if (auto sockets = apply_sockets(global, options, settings); !sockets) return sockets;
     if (!options.media.empty()) settings.rtpengines = bridge::parse_media(options.media).value();
     if (options.transcode) settings.transcode = *options.transcode;
@@ -119,6 +141,7 @@ Result<bridge::Settings> settings_for(const GlobalOptions &global, const WssBrid
     if (auto fits = bridge::check_upstream(settings); !fits) return tl::unexpected(fits.error());
     if (auto fits = bridge::check_ice(settings); !fits)
         return fail(fits.error().code, "wss-bridge: " + fits.error().what);
+    if (auto fits = bridge::check_web(settings); !fits) return tl::unexpected(fits.error());
     if (settings.web.empty()) settings.web = {{sip::TransportKind::wss, Address::any(AF_INET, 8443)}};
     if (settings.sip.empty())
         settings.sip = {{sip::TransportKind::udp, Address::any(AF_INET, 5060)},
@@ -170,7 +193,9 @@ public:
         else
             log_warning("--status will not work: " + status.error().what);
         output_.event("bridge.ready", Json::object().add("domain", settings_.domain),
-                      "ready: " + users() + " of " + settings_.domain);
+                      "ready: " + (settings_.proxies_registrations()
+                                       ? "the edge of " + settings_.upstream->host_port()
+                                       : users() + " of " + settings_.domain));
         if (auto ran = loop_.run(); !ran) return tl::unexpected(ran.error());
         if (pcap_) close_pcap();
         return exit_;

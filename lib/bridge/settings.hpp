@@ -58,6 +58,7 @@ struct Settings {
     std::vector<SocketSettings> web, sip; // ws and wss; udp, tcp and tls
     std::vector<std::string> origins;     // patterns; empty: the bridge's own addresses
     bool allow_native = false;            // clients without Origin
+    bool allow_ws = false;                // ws:// also where others than this host can reach it
     std::string www;                      // folder with the page; empty: the built-in one
     std::string state_file;               // bindings survive a restart; empty: they do not
     std::string cluster_key;              // the secret of flow tokens; empty: made at start

@@ -1,6 +1,7 @@
 #include "bridge/settings_reader.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <fstream>
 #include <functional>
 #include <initializer_list>
@@ -116,7 +117,11 @@ void Reader::tables(const ConfigMember &member,
 
 void Reader::read_password(std::string &into, const std::string &path, const std::string &whose,
                            const ConfigOrigin &origin) {
+    errno = 0;
     std::ifstream in(path);
+    if (!in)
+        return error(origin,
+                     whose + ": " + fail_errno(Errc::config, errno, "read " + sanitise(path)).value().what);
     if (!std::getline(in, into) || into.empty())
         error(origin, whose + ": no password in the first line of " + sanitise(path));
 }
@@ -173,7 +178,7 @@ void Reader::user(const ConfigTable &table, const ConfigOrigin &origin) {
     sip::Uri aor;
     std::string path, digest, upstream_path;
     members(table, " in [[bridge.user]]",
-            {{"name", text(out.name)},
+            {{"name", parsed(out.name, parse_user_name)},
              {"password", text(out.password)},
              {"password_file", text(path)},
              {"ha1", text(out.ha1)},
@@ -186,7 +191,13 @@ void Reader::user(const ConfigTable &table, const ConfigOrigin &origin) {
              {"upstream_password_file", text(upstream_path)},
              {"upstream_realm", text(out.upstream.realm)},
              {"upstream_aor", parsed(aor, parse_address)}});
-    if (out.name.empty()) return error(origin, "a [[bridge.user]] has no name");
+    if (out.name.empty()) {
+        const auto *name = find(table, "name");
+        const auto *given = name != nullptr ? std::get_if<std::string>(&name->value.value) : nullptr;
+        if (name == nullptr || (given != nullptr && given->empty()))
+            error(origin, "a [[bridge.user]] has no name");
+        return;
+    }
     if (digest == "md5") out.digest = DigestOffer::md5;
     if (digest == "sha-256") out.digest = DigestOffer::sha256;
     if (!digest.empty() && digest != "md5" && digest != "sha-256" && digest != "both")
@@ -230,14 +241,15 @@ SettingsReport Reader::read() {
     std::pair<std::uint16_t, std::uint16_t> range{s.rtp_min, s.rtp_max};
     sip::Uri upstream;
     members(*table, " in [bridge]",
-            {{"domain", text(s.domain)},
+            {{"domain", parsed(s.domain, parse_domain)},
              {"user", [this](const ConfigMember &m) { tables(m, &Reader::user); }},
              {"device", [this](const ConfigMember &m) { tables(m, &Reader::device); }},
              {"listen", each(s.web, parse_web_socket)},
              {"sip", each(s.sip, parse_sip_socket)},
              {"origin", each(s.origins, parse_origin)},
              {"allow_native", flag(s.allow_native)},
-             {"www", text(s.www)},
+             {"allow_ws", flag(s.allow_ws)},
+             {"www", parsed(s.www, parse_www)},
              {"media", parsed(s.rtpengines, parse_media)},
              {"upstream", parsed(upstream, parse_upstream)},
              {"upstream_mode", parsed(s.upstream_mode, parse_upstream_mode)},
@@ -249,11 +261,11 @@ SettingsReport Reader::read() {
               whole(1024, 65'535, [&](std::int64_t n) { s.ice_port = static_cast<std::uint16_t>(n); })},
              {"ice_tcp", flag(s.ice_tcp)},
              {"public_address", text(s.public_address)},
-             {"codecs", words(s.codecs)},
+             {"codecs", each(s.codecs, parse_bridge_codec)},
              {"srtp", text(srtp)},
              {"certificate", text(s.tls.certificate)},
              {"certificate_key", text(s.tls.key)},
-             {"door_code", text(s.door_code)},
+             {"door_code", parsed(s.door_code, parse_door_code)},
              {"transcode", whole(0, 10'000, [&](std::int64_t n) { s.transcode = static_cast<unsigned>(n); })},
              {"media_workers",
               whole(1, 64, [&](std::int64_t n) { s.media_workers = static_cast<unsigned>(n); })}});
@@ -267,9 +279,6 @@ SettingsReport Reader::read() {
     s.rtp_max = range.second;
     if (!s.public_address.empty() && !Address::parse(s.public_address))
         error(member->origin, "public_address: \"" + sanitise(s.public_address) + "\" is no IP address");
-    for (auto &codec : s.codecs)
-        std::ranges::transform(codec, codec.begin(),
-                               [](char c) { return c >= 'A' && c <= 'Z' ? char(c | 32) : c; });
     return std::move(report_);
 }
 

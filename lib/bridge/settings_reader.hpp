@@ -27,6 +27,19 @@ Result<std::pair<std::uint16_t, std::uint16_t>> parse_port_range(std::string_vie
 Result<std::string> parse_origin(std::string_view text);
 // "auto", "path", "contact", "creds". Errors: invalid_argument.
 Result<UpstreamMode> parse_upstream_mode(std::string_view text);
+// A host name or an address, which stands behind the @ of all users. Errors: invalid_argument.
+Result<std::string> parse_domain(std::string_view text);
+// The user part of an address: nothing that a digest or a URI would have to quote. Errors: invalid_argument.
+Result<std::string> parse_user_name(std::string_view text);
+// DTMF digits. Errors: invalid_argument.
+Result<std::string> parse_door_code(std::string_view text);
+// One of those that can pass, in lower case. Errors: invalid_argument.
+Result<std::string> parse_bridge_codec(std::string_view text);
+// A folder that can be read. Errors: config.
+Result<std::string> parse_www(std::string_view text);
+// Do the web sockets suit browsers, once flags and file are one? ws:// carries passwords' digests and what is
+// said about calls in the clear. Errors: config.
+Result<> check_web(const Settings &settings);
 // Do the mode and the users fit together, once flags and file are one? Errors: config.
 Result<> check_upstream(const Settings &settings);
 // Do the ports for media fit together? Errors: config.

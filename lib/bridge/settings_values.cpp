@@ -1,5 +1,10 @@
 // The forms that values of [bridge] and of its options take.
 #include <algorithm>
+#include <array>
+#include <cerrno>
+#include <filesystem>
+
+#include <unistd.h>
 
 #include "base/text.hpp"
 #include "bridge/media_ports.hpp"
@@ -16,7 +21,65 @@ Failure bad(std::string_view text, std::string_view expected) {
                 "\"" + sanitise(text) + "\" cannot be used (expected " + std::string(expected) + ")");
 }
 
+bool is_letter_or_digit(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
 } // namespace
+
+Result<std::string> parse_domain(std::string_view text) {
+    const auto plain = [](char c) { return is_letter_or_digit(c) || c == '-' || c == '.' || c == '_'; };
+    const bool name = !text.empty() && text.size() <= 253 && std::ranges::all_of(text, plain);
+    if (!name && !Address::parse(std::string(text)))
+        return bad(text, "a host name or an IP address, such as house.test");
+    return std::string(text);
+}
+
+Result<std::string> parse_user_name(std::string_view text) {
+    const auto plain = [](char c) {
+        return is_letter_or_digit(c) ||
+               std::string_view("-_.!~*'()&=+$,;?/%").find(c) != std::string_view::npos ||
+               static_cast<unsigned char>(c) >= 0x80;
+    };
+    if (text.empty() || text.size() > 64 || !std::ranges::all_of(text, plain))
+        return bad(text, "a name such as anna: no spaces, quotes, @ or :");
+    return std::string(text);
+}
+
+Result<std::string> parse_door_code(std::string_view text) {
+    const auto digit = [](char c) {
+        return std::string_view("0123456789*#ABCD").find(c) != std::string_view::npos;
+    };
+    if (text.size() > 32 || !std::ranges::all_of(text, digit))
+        return bad(text, "DTMF digits such as *5: 0-9, *, #, A-D");
+    return std::string(text);
+}
+
+Result<std::string> parse_bridge_codec(std::string_view text) {
+    std::string out(text);
+    std::ranges::transform(out, out.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? char(c | 32) : c; });
+    constexpr std::array<std::string_view, 6> known{"opus", "g722", "pcma", "pcmu", "h264", "vp8"};
+    if (std::ranges::find(known, out) == known.end()) return bad(text, "opus, g722, pcma, pcmu, h264 or vp8");
+    return out;
+}
+
+Result<std::string> parse_www(std::string_view text) {
+    std::string out(text);
+    std::error_code error;
+    if (!std::filesystem::is_directory(out, error) || access(out.c_str(), R_OK | X_OK) != 0)
+        return fail(Errc::config, "\"" + sanitise(text) + "\" is no folder that can be read");
+    return out;
+}
+
+Result<> check_web(const Settings &settings) {
+    const auto open = std::ranges::find_if(settings.web, [](const SocketSettings &socket) {
+        return socket.kind == sip::TransportKind::ws && !socket.address.is_loopback();
+    });
+    if (open == settings.web.end() || settings.allow_ws) return {};
+    return fail(Errc::config, "listen ws://" + open->address.to_string() +
+                                  ": not encrypted, and browsers give the microphone to https:// pages only "
+                                  "(expected wss://, ws:// on 127.0.0.1, or --allow-ws)");
+}
 
 Result<SocketSettings> parse_web_socket(std::string_view text) {
     for (const auto kind : {sip::TransportKind::wss, sip::TransportKind::ws}) {

@@ -125,7 +125,9 @@ sip::HttpResponse Web::page(std::string_view path) const {
 sip::HttpResponse Web::config(const sip::HttpHead &request, const sip::Flow &flow) const {
     sip::HttpResponse out;
     out.content_type = "application/json";
-    const std::string scheme = sip::is_secure(flow.kind) ? "wss://" : "ws://";
+    // A reverse proxy with TLS says so; whoever else claims it misleads itself alone.
+    const bool secure = sip::is_secure(flow.kind) || request.value("X-Forwarded-Proto") == "https";
+    const std::string scheme = secure ? "wss://" : "ws://";
     out.body = Json::object()
                    .add("url", scheme + std::string(request.value("Host")) + "/ws")
                    .add("domain", settings_.domain)

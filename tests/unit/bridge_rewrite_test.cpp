@@ -161,6 +161,26 @@ TEST_SUITE("bridge rewrite") {
             CHECK_MESSAGE(parse_origin(good), good);
         for (const char *bad : {"", "a b", "ftp://x", "https://x/path", "'x'"})
             CHECK_FALSE_MESSAGE(parse_origin(bad), bad);
+        for (const char *good : {"house.test", "192.0.2.1", "a-b.example.com"})
+            CHECK_MESSAGE(parse_domain(good), good);
+        for (const char *bad : {"", "a b", "https://x", "house.test,IP:192.0.2.1", "x/y"})
+            CHECK_FALSE_MESSAGE(parse_domain(bad), bad);
+        for (const char *good : {"anna", "+4930123", "anna.b", "jörg"})
+            CHECK_MESSAGE(parse_user_name(good), good);
+        for (const char *bad : {"", "anna b", "anna@x", "a:b", "a\"b", "<a>"})
+            CHECK_FALSE_MESSAGE(parse_user_name(bad), bad);
+        CHECK(parse_bridge_codec("PCMA").value() == "pcma");
+        CHECK_FALSE(parse_bridge_codec("l16"));
+        CHECK(parse_door_code("*5#"));
+        CHECK_FALSE(parse_door_code("open"));
+        Settings settings;
+        settings.web = {parse_web_socket("wss://0.0.0.0:1").value(),
+                        parse_web_socket("ws://127.0.0.1:1").value()};
+        CHECK(check_web(settings));
+        settings.web.push_back(parse_web_socket("ws://0.0.0.0:1").value());
+        CHECK_FALSE(check_web(settings));
+        settings.allow_ws = true;
+        CHECK(check_web(settings));
         CHECK(parse_media("rtpengine:127.0.0.1:22222,[::1]:22222")->size() == 2);
         for (const char *bad : {"", "rtpengine:", "rtpengine:host", "janus:1:2", "rtpengine:a:0"})
             CHECK_FALSE_MESSAGE(parse_media(bad), bad);
