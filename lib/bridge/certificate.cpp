@@ -95,11 +95,12 @@ Result<> ensure_certificate(const std::string &path, const std::vector<std::stri
     if (!certificate) return fail(Errc::tls, "cannot make a certificate");
     const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0) return fail_errno(Errc::config, errno, "write a certificate to " + path);
-    const File file(fdopen(fd, "w"));
-    if (!file || PEM_write_X509(file.get(), certificate.get()) != 1 ||
-        PEM_write_PrivateKey(file.get(), key.get(), nullptr, nullptr, 0, nullptr, nullptr) != 1)
-        return fail(Errc::config, "cannot write a certificate to " + path);
-    return {};
+    std::FILE *file = fdopen(fd, "w");
+    const bool wrote = file != nullptr && PEM_write_X509(file, certificate.get()) == 1 &&
+                       PEM_write_PrivateKey(file, key.get(), nullptr, nullptr, 0, nullptr, nullptr) == 1;
+    if (file != nullptr && std::fclose(file) == 0 && wrote) return {};
+    (void)unlink(path.c_str()); // half a certificate would be in the way of the next start
+    return fail(Errc::config, "cannot write a certificate to " + path + " (is the disk full?)");
 }
 
 Result<CertificateFacts> check_certificate(const std::string &path, const std::string &key_path) {

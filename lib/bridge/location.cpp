@@ -165,7 +165,7 @@ Location::Answer Location::process(const sip::Message &request, const sip::Flow 
     std::vector<Change> changes;
     // §10.3 step 7: an older request of the same client changes nothing.
     const auto outdated = [&](const Binding &b) {
-        return b.call_id == request.call_id() && b.cseq > cseq->number;
+        return b.call_id == request.call_id() && b.cseq >= cseq->number;
     };
     if (elements.size() == 1 && elements[0] == "*") {
         const auto expires = sip::parse_delta_seconds(request.value(sip::HeaderId::expires));

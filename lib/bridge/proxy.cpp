@@ -39,6 +39,7 @@ Proxy::Proxy(Loop &loop, const Settings &settings, MediaPlane &media)
       save_(loop) {}
 
 Proxy::~Proxy() {
+    save_now();
     calls_.clear();
 }
 
@@ -82,12 +83,12 @@ bool Proxy::in_domain(const sip::Uri &uri) const {
 }
 
 void Proxy::refuse(const sip::ServerTransaction &server, unsigned status, const std::string &why,
-                   const std::string &source) {
+                   const std::string &source, std::string_view phrase) {
     ++counters_.refused;
     core_.tell("bridge.refused",
                std::string(server.request().method_token()) + " from " + source + " refused: " + why,
                Json::object().add("source", source).add("code", status).add("reason", why));
-    server.respond(status);
+    server.respond(sip::Draft::response(server.request(), status, phrase, sip::random_token(8)));
 }
 
 void Proxy::on_request(const sip::Message &request, const sip::Flow &flow, sip::ServerTransaction server) {

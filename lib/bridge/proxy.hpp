@@ -76,7 +76,7 @@ private:
     [[nodiscard]] bool may_call(const UserSettings &user, const sip::Uri &uri) const;
     [[nodiscard]] bool in_domain(const sip::Uri &uri) const;
     void refuse(const sip::ServerTransaction &server, unsigned status, const std::string &why,
-                const std::string &source);
+                const std::string &source, std::string_view phrase = {});
     void device_back(const std::string &device);
     void found_again(const std::string &device);
     // Strangers may ask only so often; who has proved a password lately is none.
@@ -84,7 +84,9 @@ private:
     void proved(const sip::Flow &flow);
     void sweep();
     void load_state();
+    void save_later(const std::vector<Location::Change> &changes);
     void save_state();
+    void save_now(); // what waits to be saved
 
     const Settings &settings_;
     Web web_; // outlives the transports
@@ -98,6 +100,8 @@ private:
     sip::FloodGuard flood_;
     std::unordered_map<Address, TimePoint> proved_; // by address without port
     Timer sweep_, save_;
+    bool save_soon_ = false;  // what save_ runs for
+    bool state_lost_ = false; // it could not be written, and that was told
     TimePoint started_ = std::chrono::steady_clock::now();
 };
 

@@ -1,13 +1,12 @@
 // REGISTER, expiry of bindings, and the file they are kept in.
-#include <cstdio>
+#include <algorithm>
 #include <fstream>
 #include <sstream>
-
-#include <sys/stat.h>
-#include <unistd.h>
+#include <utility>
 
 #include "base/log.hpp"
 #include "bridge/proxy.hpp"
+#include "bridge/replace_file.hpp"
 #include "sip/digest.hpp"
 
 namespace offhook::bridge {
@@ -15,7 +14,7 @@ namespace offhook::bridge {
 namespace {
 
 using Kind = Location::Change::Kind;
-constexpr Duration sweep_every{1'000}, save_after{500};
+constexpr Duration sweep_every{1'000}, save_after{500}, save_refreshed_after{30'000};
 
 std::int64_t unix_time() {
     return std::chrono::duration_cast<std::chrono::seconds>(
@@ -77,7 +76,7 @@ void Proxy::register_(const sip::Message &request, const sip::Flow &flow,
     const auto verdict = core_.gate.judge(request, false, name, source, now);
     if (verdict.outcome == Gatekeeper::Outcome::locked) {
         ++counters_.locked;
-        return refuse(server, 403, "too many wrong passwords", source);
+        return refuse(server, 403, "too many wrong passwords", source, "Too Many Wrong Passwords");
     }
     if (verdict.outcome != Gatekeeper::Outcome::ok) {
         ++counters_.challenges;
@@ -106,8 +105,22 @@ void Proxy::registered(const std::vector<Location::Change> &changes) {
         if (change.kind == Kind::added || change.kind == Kind::refreshed) device_back(change.binding.device);
         if (lines_) lines_->here(change.binding.user, !core_.location.of(change.binding.user).empty());
     }
-    const bool kept = !settings_.state_file.empty() && !changes.empty();
-    if (kept && !save_.running()) save_.start(save_after, [this] { save_state(); });
+    save_later(changes);
+}
+
+// Connections are not kept. A refresh can wait: what it lengthens is there already, and memory cards wear
+// out.
+void Proxy::save_later(const std::vector<Location::Change> &changes) {
+    const auto kept = [](const Location::Change &change) {
+        return !sip::is_stream(change.binding.flow.kind);
+    };
+    if (settings_.state_file.empty() || std::ranges::none_of(changes, kept)) return;
+    const bool soon = std::ranges::any_of(changes, [&](const Location::Change &change) {
+        return kept(change) && change.kind != Kind::refreshed;
+    });
+    if (save_.running() && (save_soon_ || !soon)) return;
+    save_soon_ = soon;
+    save_.start(soon ? save_after : save_refreshed_after, [this] { save_state(); });
 }
 
 void Proxy::device_back(const std::string &device) {
@@ -190,7 +203,7 @@ Result<std::vector<Binding>> decode_state(std::string_view text, TimePoint now, 
 void Proxy::load_state() {
     if (settings_.state_file.empty()) return;
     std::ifstream in(settings_.state_file);
-    if (!in) return; // the first start
+    if (!in) return save_state(); // the first start: tells at once when the file cannot be there
     std::stringstream text;
     text << in.rdbuf();
     auto bindings = decode_state(text.str(), core_.loop.now(), unix_time());
@@ -201,17 +214,19 @@ void Proxy::load_state() {
         if (core_.gate.user(binding.user) != nullptr) core_.location.restore(std::move(binding));
 }
 
-// Written beside and renamed over: whenever the power fails, one of the two is whole.
+// Once, until it works again.
 void Proxy::save_state() {
-    const std::string path = settings_.state_file, fresh = path + ".new";
-    const std::string text = encode_state(core_.location, core_.loop.now(), unix_time());
-    const mode_t before = ::umask(077);
-    std::ofstream out(fresh, std::ios::trunc);
-    ::umask(before);
-    out << text;
-    out.close();
-    if (!out || std::rename(fresh.c_str(), path.c_str()) != 0)
-        log_warning("cannot write " + path + ": bindings will not survive a restart");
+    const auto text = encode_state(core_.location, core_.loop.now(), unix_time());
+    const auto written = replace_file(settings_.state_file, text);
+    if (!written && !std::exchange(state_lost_, true))
+        log_warning(written.error().what + ": registrations will not survive a restart");
+    if (written) state_lost_ = false;
+}
+
+void Proxy::save_now() {
+    if (!save_.running()) return;
+    save_.cancel();
+    save_state();
 }
 
 } // namespace offhook::bridge

@@ -23,8 +23,13 @@ void UpstreamHost::resolve() {
             addresses_.clear();
             for (const auto &hop : *hops)
                 addresses_.push_back(hop.address);
-        } else if (addresses_.empty()) {
-            core_.tell("bridge.upstream", "the upstream cannot be reached: " + hops.error().what,
+            if (std::exchange(told_lost_, false))
+                core_.tell("bridge.upstream", "the upstream " + uri_.host_port() + " is found again",
+                           Json::object().add("reachable", true));
+        } else if (addresses_.empty() && !std::exchange(told_lost_, true)) {
+            core_.tell("bridge.upstream",
+                       "the upstream " + uri_.host_port() + " cannot be found: " + hops.error().what +
+                           "; will try again",
                        Json::object().add("reachable", false).add("reason", hops.error().what));
         }
         again_.start(hops ? resolve_every : resolve_again, [this] { resolve(); });

@@ -27,6 +27,7 @@ private:
     std::vector<Address> addresses_;
     std::unique_ptr<sip::Resolver::Query> query_;
     Timer again_;
+    bool told_lost_ = false;
 };
 
 } // namespace offhook::bridge

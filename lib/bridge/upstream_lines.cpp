@@ -83,8 +83,8 @@ void UpstreamLine::on_registered(const sip::Registration::Outcome &) {
 
 void UpstreamLine::on_failed(const Error &error, std::optional<Duration> retry_in) {
     told_registered_ = false;
-    log_warning("bridge: " + user_.name + " is not registered upstream: " + error.what);
-    tell(false, user_.name + " is not registered upstream" + (retry_in ? ", will try again" : ""),
+    tell(false,
+         user_.name + " is not registered upstream: " + error.what + (retry_in ? "; will try again" : ""),
          error.what);
 }
 
