@@ -1,0 +1,66 @@
+// What the bridge tells of itself: metrics and status.
+#include "bridge/proxy.hpp"
+
+namespace offhook::bridge {
+
+std::string Proxy::metrics() const {
+    std::size_t web = 0, phones = 0, answered = 0, ringing = 0;
+    core_.location.each([&](const Binding &b) { ++(is_web(b.flow.kind) ? web : phones); });
+    for (const auto &entry : calls_)
+        if (entry.second->invite()) ++(entry.second->established() ? answered : ringing);
+    std::string out;
+    const auto put = [&out](const char *name, const char *type, const char *help, std::uint64_t value) {
+        out += "# HELP offhook_bridge_" + std::string(name) + " " + help + "\n# TYPE offhook_bridge_" + name +
+               " " + type + "\noffhook_bridge_" + name + " " + std::to_string(value) + "\n";
+    };
+    put("browsers_registered", "gauge", "Bindings over WebSocket", web);
+    put("phones_registered", "gauge", "Bindings over UDP, TCP and TLS", phones);
+    put("calls_answered", "gauge", "Calls that are up", answered);
+    put("calls_ringing", "gauge", "Calls that ring", ringing);
+    put("calls_total", "counter", "Calls since the start", counters_.calls);
+    put("messages_total", "counter", "MESSAGE requests since the start", counters_.messages);
+    put("registers_total", "counter", "REGISTER requests since the start", counters_.registers);
+    put("challenges_total", "counter", "Requests that were challenged", counters_.challenges);
+    put("refused_total", "counter", "Requests refused by policy", counters_.refused);
+    put("locked_total", "counter", "Requests refused after too many wrong passwords", counters_.locked);
+    put("origins_refused_total", "counter", "WebSocket handshakes of foreign pages", web_.refused_origins());
+    const auto media = core_.media.traffic();
+    put("media_strangers_total", "counter", "Datagrams to the browsers' common port that were nobody's",
+        media.strangers);
+    put("media_tcp_total", "counter", "TCP connections of browsers for media", media.tcp_taken);
+    put("media_tcp_refused_total", "counter",
+        "TCP connections that were neither TLS, HTTP nor a browser's media", media.tcp_refused);
+    return out;
+}
+
+Json Proxy::status() const {
+    Json::Array users, calls;
+    const auto now = core_.loop.now();
+    core_.location.each([&](const Binding &binding) {
+        users.push_back(
+            Json::object()
+                .add("user", binding.user)
+                .add("contact", binding.contact)
+                .add("transport", sip::uri_token(binding.flow.kind))
+                .add("address", binding.flow.remote.to_string())
+                .add("expires",
+                     std::chrono::duration_cast<std::chrono::seconds>(binding.expires - now).count())
+                .add("reachable", binding.reachable)
+                .add("agent", binding.user_agent));
+    });
+    for (const auto &entry : calls_)
+        if (entry.second->invite()) calls.push_back(entry.second->describe());
+    std::size_t connections = 0;
+    core_.location.each(
+        [&](const Binding &b) { connections += sip::is_stream(b.flow.kind) && b.reachable ? 1 : 0; });
+    return Json::object()
+        .add("domain", settings_.domain)
+        .add("up_s", std::chrono::duration_cast<std::chrono::seconds>(now - started_).count())
+        .add("calls_total", counters_.calls)
+        .add("refused_total", counters_.refused)
+        .add("connections", connections)
+        .add("bindings", users)
+        .add("calls", calls);
+}
+
+} // namespace offhook::bridge
