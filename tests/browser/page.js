@@ -126,6 +126,15 @@ const phone = {
         return this.sessions.indexOf(session);
     },
 
+    // Resolves with the status of the re-INVITE (or UPDATE, with {useUpdate: true}); 0: the call ended instead.
+    hold(index, on, how) {
+        const session = this.sessions[index];
+        return new Promise((done) => {
+            session.on("ended", () => done(0));
+            if (!session[on ? "hold" : "unhold"](how || {}, () => done(200))) done(0);
+        });
+    },
+
     connection(index) { return this.sessions[index].connection; },
 
     async stats(index) {

@@ -34,11 +34,8 @@ def opus_digits():
 
         send(digits[0])
         for digit in digits[1:]:
-            seen = len(page.events())
-            page.do(index, 'hold({}, () => phone.note("held"))')  # JsSIP's own event comes before the answer
-            page.event("held", after=seen)
-            page.do(index, 'unhold({}, () => phone.note("resumed"))')
-            page.event("resumed", after=seen)
+            page.hold(index)
+            page.resume(index)
             send(digit)
         page.do(index, "terminate()")
         page.event("ended", {"index": index})
@@ -68,10 +65,8 @@ def transcoding():
     second = page.call("sip:ben@house.test")
     expect_equal(page.event("failed", {"index": second}).get("status"), 488, "one call too many")
     # Held and taken back, it is still transcoded.
-    page.do(call, 'hold({}, () => phone.note("held"))')
-    page.event("held")
-    page.do(call, 'unhold({}, () => phone.note("resumed"))')
-    page.event("resumed")
+    page.hold(call)
+    page.resume(call)
     page.hears(660)
     page.do(call, "terminate()")
     page.event("ended", {"index": call})

@@ -241,6 +241,19 @@ class WebPhone:
         """Runs `session.TEXT` on a session."""
         return self.window.run(f"(phone.sessions[{index}].{text}, null)")
 
+    def hold(self, index, **how):
+        """Holds the call; the far side has agreed when this returns."""
+        self._hold(index, True, how)
+
+    def resume(self, index, **how):
+        """Takes it back."""
+        self._hold(index, False, how)
+
+    def _hold(self, index, on, how):
+        status = self.window.run(f"phone.hold({index}, {json.dumps(on)}, {json.dumps(how)})")
+        if status != 200:
+            raise Failure(f"{self.user}: {'hold' if on else 'resume'} of call {index}: {status or 'the call ended'}")
+
     def stats(self, index=0):
         return self.window.run(f"phone.stats({index})")
 
