@@ -52,6 +52,8 @@ public:
     void add_branch(unsigned branch, bool web, const Address &remote) override;
     void offer(End from, unsigned branch, const std::string &sdp, Done done) override;
     void answer(End from, unsigned branch, const std::string &sdp, Done done) override;
+    void keep_answer(unsigned branch, bool only) override;
+    [[nodiscard]] bool answer_holds(unsigned branch) const override;
     std::optional<std::string> restart(End from, unsigned branch, const std::string &sdp) override;
     void roll_back(unsigned branch) override;
     void settle(unsigned branch) override;
@@ -91,6 +93,7 @@ private:
     std::shared_ptr<Relay> relay_;
     std::unique_ptr<Leg> caller_;
     std::vector<Branch> branches_;
+    std::vector<KeptLine> kept_; // what the caller was told first, while forks may answer
     unsigned settled_ = 0;
     bool transcodes_ = false; // and has its place
 };
@@ -271,6 +274,17 @@ void AnchorSession::answer(End from, unsigned branch, const std::string &sdp, Do
     done(std::move(out));
 }
 
+void AnchorSession::keep_answer(unsigned branch, bool only) {
+    if (find(branch) == nullptr) return;
+    kept_ = branches_[branch].interwork->told(End::caller);
+    for (auto &other : branches_)
+        if (other.interwork) other.interwork->keep(kept_, only);
+}
+
+bool AnchorSession::answer_holds(unsigned branch) const {
+    return kept_.empty() || still_holds(kept_, branches_[branch].interwork->told(End::caller));
+}
+
 std::optional<std::string> AnchorSession::restart(End from, unsigned branch, const std::string &sdp) {
     Branch *known = find(branch); // the relay takes checks of any candidate pair and stays with the last
     return known == nullptr ? std::nullopt : known->interwork->restart(from, sdp);
@@ -289,6 +303,8 @@ void AnchorSession::roll_back(unsigned branch) {
 
 void AnchorSession::settle(unsigned branch) {
     settled_ = branch;
+    kept_.clear();
+    if (Branch *known = find(branch)) known->interwork->keep({}, false);
     in_worker([branch](Relay &relay) { relay.settle(branch); });
 }
 

@@ -14,7 +14,6 @@ namespace {
 
 using sip::HeaderId;
 constexpr Duration timer_c_length{185'000}; // RFC 3261 §16.6: more than 3 min
-constexpr Duration subscription_linger{3'700'000};
 
 std::uint32_t cseq_of(const sip::Message &message) {
     return message.cseq().value_or(sip::CSeq{}).number;
@@ -22,11 +21,6 @@ std::uint32_t cseq_of(const sip::Message &message) {
 
 std::string tag_of(const Result<sip::NameAddr> &address) {
     return address ? std::string(address->tag()) : std::string();
-}
-
-void strip_body(sip::Draft &draft) {
-    draft.body.clear();
-    draft.erase("Content-Type").erase("Content-Disposition");
 }
 
 // Where media towards a party goes, as far as it is known: chooses our own address.
@@ -46,7 +40,9 @@ Call::Call(Core &core, Host &host, sip::ServerTransaction server, Party caller, 
       number_(number), invite_(request_.method() == sip::Method::invite),
       makes_dialog_(invite_ || request_.method() == sip::Method::subscribe ||
                     request_.method() == sip::Method::refer),
-      caller_cseq_(cseq_of(request_)), timer_c_(core.loop), linger_(core.loop), started_(core.loop.now()) {}
+      caller_cseq_(cseq_of(request_)), caller_allows_update_(!request_.has(HeaderId::allow) ||
+                                                             request_.lists_token(HeaderId::allow, "UPDATE")),
+      timer_c_(core.loop), linger_(core.loop), renew_again_(core.loop), started_(core.loop.now()) {}
 
 Call::~Call() {
     for (auto &branch : branches_)
@@ -55,10 +51,14 @@ Call::~Call() {
         if (exchange->courier) exchange->courier->forget();
     for (const auto &info : info_)
         if (info) info->forget();
+    if (renewal_) renewal_->forget();
 }
 
 void Call::start(std::vector<Target> targets) {
     if (invite_) {
+        if (core_.settings.hide_forks && caller_.web)
+            hidden_ = std::make_unique<HiddenForks>(core_.hidden, call_id_, party_id(caller_),
+                                                    sip::random_token(12));
         core_.tell("bridge.call", caller_.name + " calls " + std::string(request_.request_uri()),
                    Json::object()
                        .add("call", "b" + std::to_string(number_))
@@ -76,7 +76,7 @@ void Call::start(std::vector<Target> targets) {
 
 void Call::add_branch(Target target) {
     const auto index = static_cast<unsigned>(branches_.size());
-    branches_.push_back({std::move(target), {}, {}, 0, {}, {}, {}, {}, {}, {}, false, true, false});
+    branches_.push_back({.target = std::move(target)});
     Branch &branch = branches_.back();
     auto draft = forwardable(
         request_, [this](const sip::Uri &uri) { return core_.is_ours(uri); }, core_.realm());
@@ -84,8 +84,9 @@ void Call::add_branch(Target target) {
     if (const auto *line = caller_.line != nullptr ? caller_.line : branch.target.party.line; line != nullptr)
         upstream_.emplace(line->dialog());
     if (branch.target.party.line != nullptr) upstream_->outward(draft, true);
-    if (branch.target.party.web) drop_token(draft, "Supported", "100rel");
-    if (caller_.web && !branch.target.party.web) fix_timers_towards_phone(draft);
+    adapt(draft, branch);
+    if (no_reliable(branch) && request_.lists_token(HeaderId::require, "100rel"))
+        return on_failure(index, 420, "100rel");
     branch.anchored = invite_ && (caller_.web || branch.target.party.web);
     if (!branch.anchored) return send_branch(index, std::move(draft));
     if (!media_) {
@@ -107,6 +108,21 @@ void Call::add_branch(Target target) {
                 next();
             });
     });
+}
+
+// Browsers answer no PRACK, and reliable provisional responses of several forks cannot be one dialog's.
+bool Call::no_reliable(const Branch &branch) const {
+    return branch.target.party.web || hidden_;
+}
+
+// What this target would not understand.
+void Call::adapt(sip::Draft &draft, const Branch &branch) {
+    const Party &to = branch.target.party;
+    if (no_reliable(branch)) drop_token(draft, "Supported", "100rel");
+    if (to.web) without_sips(draft);
+    if (caller_.web && !to.web) fix_timers_towards_phone(draft);
+    if (caller_.web) core_.hidden.outward(draft);
+    if (to.web) core_.hidden.inward(draft, party_id(to));
 }
 
 void Call::send_branch(unsigned index, sip::Draft draft) {
@@ -134,26 +150,10 @@ void Call::restart_timer_c() {
 
 void Call::learn(Branch &branch, const sip::Message &response, const sip::Flow &flow) {
     branch.target.party.flow = flow;
-    if (const auto to = response.to(); to && !to->tag().empty()) {
-        branch.tag = to->tag();
-        branch.to = response.value(HeaderId::to);
-    }
-    if (response.has(HeaderId::allow)) {
-        branch.allows_update = response.lists_token(HeaderId::allow, "UPDATE");
-        branch.allows_info = response.lists_token(HeaderId::allow, "INFO");
-    }
-    const auto contacts = response.list(HeaderId::contact);
-    if (!contacts.empty()) {
-        branch.contact = raw_uri(contacts.front());
-        if (auto uri = sip::Uri::parse(branch.contact); uri && !branch.target.party.web)
-            branch.target.party.hop = std::move(*uri);
-    }
-    branch.routes.clear();
-    for (const auto element : response.list(HeaderId::record_route)) {
-        const auto route = sip::NameAddr::parse(element);
-        if (!route || core_.is_ours(route->uri)) break;
-        branch.routes.insert(branch.routes.begin(), std::string(element));
-    }
+    branch.dialogs.learn(response, [this](const sip::Uri &uri) { return core_.is_ours(uri); });
+    const auto &dialog = branch.dialogs.current();
+    if (auto uri = sip::Uri::parse(dialog.contact); uri && !branch.target.party.web)
+        branch.target.party.hop = std::move(*uri);
 }
 
 void Call::on_response(unsigned index, const sip::Message &response, const sip::Flow &flow) {
@@ -188,109 +188,6 @@ void Call::perform(const std::vector<Fork::Action> &actions, const std::string &
     }
 }
 
-void Call::forward_response(unsigned index) {
-    Branch &branch = branches_[index];
-    if (branch.failure == 0) return relay(index, branch.last);
-    const unsigned status = branch.failure == 430 ? 480 : branch.failure;
-    auto draft = sip::Draft::response(request_, status, {}, sip::random_token(8));
-    if (status == 488 || status == 503)
-        draft.add("Warning", "399 offhook \"" + branch.failure_reason.substr(0, 100) + "\"");
-    respond(index, std::move(draft));
-}
-
-void Call::relay(unsigned index, const sip::Message &response) {
-    Branch &branch = branches_[index];
-    const bool success = response.status() / 100 == 2;
-    if (success && winner_ && *winner_ != index && media_) return refuse_second_answer(index, response);
-    auto draft = backward(response);
-    dress_response(draft, request_, End::caller, index);
-    if (caller_.web && !branch.target.party.web) fix_timers_towards_browser(draft, request_);
-    if (!branch.anchored || response.status() >= 300) return respond(index, std::move(draft));
-    if (has_sdp(response)) {
-        // Browsers take one answer; phones hear the early media of whoever is chosen through our own address.
-        const bool spare = response.status() < 200 && caller_.web && std::exchange(early_answer_sent_, true);
-        const bool answers = has_sdp(request_);
-        if (!answers && success) {
-            ack_answers_ = true;
-            ack_answer_from_ = End::caller;
-        }
-        serial_.add([this, index, draft, spare, answers](const Serial::Next &next) {
-            const auto done = [this, index, draft, spare, next](Result<std::string> sdp) mutable {
-                if (!sdp) {
-                    log_warning("bridge: the answer cannot be used: " + sdp.error().what);
-                    strip_body(draft);
-                } else if (spare) {
-                    strip_body(draft);
-                } else {
-                    draft.body = *sdp;
-                    branches_[index].answer = *sdp;
-                }
-                respond(index, std::move(draft));
-                next();
-            };
-            if (answers)
-                media_->answer(End::callee, index, draft.body, done);
-            else
-                media_->offer(End::callee, index, draft.body, done);
-        });
-        return;
-    }
-    // A reliable 18x carried the answer: browsers want it in the 2xx too.
-    if (success && caller_.web && !branch.answer.empty())
-        draft.set_body("application/sdp", std::string(branch.answer));
-    serial_.add([this, index, draft = std::move(draft)](const Serial::Next &next) mutable {
-        respond(index, std::move(draft));
-        next();
-    });
-}
-
-void Call::respond(unsigned index, sip::Draft draft) {
-    const auto keep = shared_from_this();
-    const unsigned status = draft.status;
-    if (status / 100 == 2) establish(index);
-    server_.respond(draft);
-    if (status < 200) return;
-    if (status >= 300 || !makes_dialog_)
-        over(status >= 300 ? std::to_string(status) + " " + draft.reason : "");
-}
-
-void Call::establish(unsigned index) {
-    timer_c_.cancel();
-    if (std::exchange(winner_, index) == index) return;
-    answered_ = refreshed_ = core_.loop.now();
-    if (media_) media_->settle(index);
-    if (!invite_) {
-        linger_.start(subscription_linger, [this] { over("expired"); });
-        return;
-    }
-    core_.tell("bridge.answered", branches_[index].target.party.name + " answered " + caller_.name,
-               Json::object()
-                   .add("call", "b" + std::to_string(number_))
-                   .add("by", branches_[index].target.party.name)
-                   .add("setup_ms", std::chrono::duration_cast<Duration>(answered_ - started_).count()));
-}
-
-// Two phones answered at once; the media belongs to the first. RFC 3261 §13.2.2.4 in the caller's place.
-void Call::refuse_second_answer(unsigned index, const sip::Message &response) {
-    Branch &branch = branches_[index];
-    for (const char *method : {"ACK", "BYE"}) {
-        const bool ack = std::string_view(method) == "ACK";
-        auto draft = sip::Draft::request(method, branch.contact);
-        for (const auto &route : branch.routes)
-            draft.add("Route", route);
-        draft.add("From", request_.value(HeaderId::from)).add("To", response.value(HeaderId::to));
-        draft.add("Call-ID", call_id_);
-        draft.add("CSeq", std::to_string(caller_cseq_ + (ack ? 0 : 1)) + " " + method);
-        if (ack)
-            static_cast<void>(core_.layer.send_ack(std::move(draft), branch.target.party.flow));
-        else
-            static_cast<void>(core_.layer.request(
-                std::move(draft), branch.target.party.flow, [](const auto &, const auto &) {},
-                [](const auto &) {}));
-    }
-    media_->release(index);
-}
-
 bool Call::cancelled(const sip::ServerTransaction &server, const sip::Message &cancel) {
     const std::string reason(cancel.value(HeaderId::reason));
     if (server == server_) {
@@ -320,6 +217,7 @@ void Call::over(const std::string &why) {
     const auto keep = shared_from_this();
     timer_c_.cancel();
     linger_.cancel();
+    renew_again_.cancel();
     serial_.clear();
     if (invite_) {
         auto facts = Json::object().add("call", "b" + std::to_string(number_)).add("reason", why);

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "bridge/callee_dialogs.hpp"
 #include "bridge/core.hpp"
 #include "bridge/courier.hpp"
 #include "bridge/fork.hpp"
@@ -55,23 +56,24 @@ public:
 private:
     struct Branch {
         Target target;
-        std::shared_ptr<Courier> courier;
-        sip::Message last; // the last response
+        std::shared_ptr<Courier> courier{};
+        sip::Message last{}; // the last response
         unsigned failure = 0;
-        std::string failure_reason;
-        std::string tag, to, contact, answer; // of the callee; the rewritten answer
-        std::vector<std::string> routes;      // from us to the callee, for requests of our own
+        std::string failure_reason{};
+        CalleeDialogs dialogs{};
         bool anchored = false;
-        bool allows_update = true, allows_info = false;
     };
     struct Exchange { // a request inside the dialog
         sip::ServerTransaction server;
         sip::Message request;
         End from = End::caller;
         unsigned branch = 0;
-        std::shared_ptr<Courier> courier;
-        bool offered = false;    // it carried an offer
-        bool counted_on = false; // it went out under another CSeq number
+        std::string tag{}; // of the callee, as it calls itself
+        std::shared_ptr<Courier> courier{};
+        bool offered = false;               // it carried an offer
+        bool counted_on = false;            // it went out under another CSeq number
+        std::optional<sip::Draft> invite{}; // an UPDATE that went out as this re-INVITE
+        bool acknowledged = false;          // and was answered
     };
     using ExchangePtr = std::shared_ptr<Exchange>;
 
@@ -80,18 +82,29 @@ private:
     void on_response(unsigned index, const sip::Message &response, const sip::Flow &flow);
     void on_failure(unsigned index, unsigned status, const std::string &reason);
     void learn(Branch &branch, const sip::Message &response, const sip::Flow &flow);
+    [[nodiscard]] bool no_reliable(const Branch &branch) const;
+    void adapt(sip::Draft &draft, const Branch &branch);
     void perform(const std::vector<Fork::Action> &actions, const std::string &reason);
     void forward_response(unsigned index);
     void relay(unsigned index, const sip::Message &response);
+    void relay_description(unsigned index, sip::Draft draft, const sip::Message &response);
+    void take_description(unsigned index, sip::Draft &draft, const sip::Message &response,
+                          Result<std::string> sdp);
+    [[nodiscard]] sip::Draft failure(unsigned status, const std::string &reason) const;
     void respond(unsigned index, sip::Draft draft);
     void establish(unsigned index);
     void restart_timer_c();
-    void refuse_second_answer(unsigned index, const sip::Message &response);
+    [[nodiscard]] bool claim(unsigned index, const sip::Message &response);
+    void refuse_answer(unsigned index, const sip::Message &response);
 
     [[nodiscard]] Party &party(End end, unsigned branch);
-    [[nodiscard]] unsigned branch_of(const sip::Message &request, End from) const;
+    [[nodiscard]] unsigned branch_of(std::string_view tag) const;
+    [[nodiscard]] CalleeDialog &dialog_of(const Exchange &exchange);
     [[nodiscard]] bool belongs_to(Party &party, const sip::Message &request, const sip::Flow &flow);
-    void forward_ack(const sip::Message &ack, End from, unsigned branch);
+    void forward_ack(const Exchange &exchange);
+    void address_fork(sip::Draft &draft, const Exchange &exchange);
+    void disguise(sip::Draft &response, const sip::Message &request, const Party &asker) const;
+    [[nodiscard]] sip::Draft passed_on(const Exchange &exchange);
     [[nodiscard]] std::string contact_beyond(const Exchange &exchange) const;
     bool serve_here(const ExchangePtr &exchange); // answered by the bridge itself
     bool take_digit(const ExchangePtr &exchange);
@@ -105,6 +118,16 @@ private:
     void count_on(const ExchangePtr &exchange, sip::Draft &draft);
     [[nodiscard]] sip::Draft own_request(std::string_view method, End to);
     void bye(End to);
+    // UPDATE, and re-INVITEs in its place for ends that do not know it.
+    [[nodiscard]] bool knows_update(const Exchange &exchange);
+    bool refresh_here(const ExchangePtr &exchange);
+    [[nodiscard]] bool taken_as_invite(const ExchangePtr &exchange, const sip::Message &response);
+    bool update_refused(const ExchangePtr &exchange, const sip::Message &response);
+    // A re-INVITE of our own for a caller whose early answer does not serve for who has answered.
+    void renew();
+    void send_renewal(const std::string &sdp);
+    void on_renewal(const sip::Draft &invite, const sip::Message &response);
+    void end_renewal();
 
     // Where one side is a line of the upstream: what it may see of the browser, and the browser of it.
     [[nodiscard]] std::string contact_of(End browser, unsigned branch) const;
@@ -132,7 +155,9 @@ private:
     std::unique_ptr<MediaSession> media_;
     std::optional<UpstreamDialog> upstream_; // with a line
     std::list<ExchangePtr> exchanges_;
+    std::unique_ptr<HiddenForks> hidden_; // null: the caller sees every fork
     std::optional<unsigned> winner_;
+    std::optional<std::pair<unsigned, std::string>> claimed_; // branch and tag of the first 2xx
     bool early_answer_sent_ = false, ack_answers_ = false, over_ = false;
     End ack_answer_from_ = End::caller;
     std::optional<std::pair<End, std::uint32_t>>
@@ -142,9 +167,13 @@ private:
     // much the number of the last INVITE was raised for that.
     std::array<std::uint32_t, 2> inserted_{}, invite_raised_{};
     std::array<std::shared_ptr<Courier>, 2> info_;         // by the End it is for
+    std::shared_ptr<Courier> renewal_;                     // while it is under way
+    std::vector<ExchangePtr> waiting_;                     // for its end
     std::array<bool, 2> info_refused_{}, key_frame_due_{}; // due: when the INVITE is acknowledged
-    bool acknowledged_ = false;
-    Timer timer_c_, linger_;
+    bool caller_allows_update_ = true;
+    bool acknowledged_ = false, renewal_due_ = false, renewing_ = false;
+    sip::Draft success_; // the 2xx that the caller got, as long as media is ours
+    Timer timer_c_, linger_, renew_again_;
     TimePoint started_, answered_, refreshed_;
 };
 

@@ -38,10 +38,10 @@ std::optional<End> Call::sender(const sip::Message &request) const {
     if (request.call_id() != call_id_) return {};
     const std::string from = tag_in(request.from()), to = tag_in(request.to());
     const auto known = [&](const std::string &tag) {
-        return std::ranges::any_of(branches_, [&](const Branch &b) { return b.tag == tag; }) ||
+        return std::ranges::any_of(branches_, [&](const Branch &b) { return b.dialogs.known(tag); }) ||
                (!invite_ && makes_dialog_); // a NOTIFY may overtake the 2xx that tells the tag
     };
-    if (from == caller_tag_ && known(to)) return End::caller;
+    if (from == caller_tag_ && (hidden_ ? to == hidden_->shown() : known(to))) return End::caller;
     if (to == caller_tag_ && known(from)) return End::callee;
     return {};
 }
@@ -50,11 +50,13 @@ Party &Call::party(End end, unsigned branch) {
     return end == End::caller ? caller_ : branches_[branch].target.party;
 }
 
-unsigned Call::branch_of(const sip::Message &request, End from) const {
-    const std::string tag = from == End::caller ? tag_in(request.to()) : tag_in(request.from());
-    const auto found = std::ranges::find(branches_, tag, &Branch::tag);
-    if (found != branches_.end()) return static_cast<unsigned>(found - branches_.begin());
-    return winner_.value_or(0);
+unsigned Call::branch_of(std::string_view tag) const {
+    const auto found = std::ranges::find_if(branches_, [&](const Branch &b) { return b.dialogs.known(tag); });
+    return found != branches_.end() ? static_cast<unsigned>(found - branches_.begin()) : winner_.value_or(0);
+}
+
+CalleeDialog &Call::dialog_of(const Exchange &exchange) {
+    return branches_[exchange.branch].dialogs.at(exchange.tag);
 }
 
 // A browser speaks for its own calls only: over its connection, or over the one it came back with, here or at
@@ -84,8 +86,11 @@ void Call::in_dialog(const sip::Message &request, const sip::Flow &flow,
         if (!ack) server.respond(481);
         return;
     }
-    const unsigned branch = branch_of(request, *from);
-    if (!belongs_to(party(*from, branch), request, flow)) {
+    std::string tag = *from == End::callee ? tag_in(request.from()) : tag_in(request.to());
+    if (*from == End::caller && hidden_) tag = hidden_->outside(tag);
+    auto exchange = std::make_shared<Exchange>(
+        Exchange{.server = server, .request = request, .from = *from, .branch = branch_of(tag), .tag = tag});
+    if (!belongs_to(party(*from, exchange->branch), request, flow)) {
         if (!ack) server.respond(481);
         return;
     }
@@ -93,18 +98,59 @@ void Call::in_dialog(const sip::Message &request, const sip::Flow &flow,
         caller_cseq_ = std::max(caller_cseq_, number_of(request));
     else
         callee_cseq_ = std::max(callee_cseq_, number_of(request));
-    if (ack) return forward_ack(request, *from, branch);
+    if (ack) return forward_ack(*exchange);
     if (max_forwards(request) == 0) return server.respond(483);
-    auto exchange = std::make_shared<Exchange>(Exchange{server, request, *from, branch, {}, false});
     if (serve_here(exchange)) return;
     exchanges_.push_back(exchange);
+    if (renewing_ && has_sdp(request)) return waiting_.push_back(exchange);
     forward(exchange);
 }
 
-void Call::forward_ack(const sip::Message &ack, End from, unsigned branch) {
-    if (own_answer_ == std::pair(from, number_of(ack))) return;
+// The browser knows one tag, and where the fork is that it heard of first.
+void Call::address_fork(sip::Draft &draft, const Exchange &exchange) {
+    if (!hidden_) return;
+    if (exchange.from == End::callee) return set_tag(draft, "From", hidden_->shown());
+    const CalleeDialog &dialog = dialog_of(exchange);
+    set_tag(draft, "To", dialog.tag);
+    if (!dialog.contact.empty()) draft.uri = dialog.contact;
+    draft.erase("Route");
+    for (const auto &route : dialog.routes)
+        draft.add("Route", route);
+}
+
+// The response as the asker expects it.
+void Call::disguise(sip::Draft &response, const sip::Message &request, const Party &asker) const {
+    if (hidden_ || names_sips(request)) restore_names(response, request);
+    const bool caller = &asker == &caller_;
+    if (const auto to = sip::NameAddr::parse(response.get("To"));
+        hidden_ && caller && to && !to->tag().empty())
+        set_tag(response, "To", hidden_->shown());
+    if (!asker.web) return;
+    core_.hidden.inward(response, party_id(asker));
+    if ((response.status == 401 || response.status == 407) && !keep_md5_challenges(response))
+        log_warning("bridge: " + std::string(request.method_token()) +
+                    " is challenged for what browsers' phones cannot answer: expected MD5");
+}
+
+// A request of one end as the other one may see it.
+sip::Draft Call::passed_on(const Exchange &exchange) {
     auto draft = forwardable(
-        ack, [this](const sip::Uri &uri) { return core_.is_ours(uri); }, core_.realm());
+        exchange.request, [this](const sip::Uri &uri) { return core_.is_ours(uri); }, core_.realm());
+    const Party &from = party(exchange.from, exchange.branch),
+                &to = party(other(exchange.from), exchange.branch);
+    address_fork(draft, exchange);
+    if (from.web) core_.hidden.outward(draft);
+    if (to.web) core_.hidden.inward(draft, party_id(to));
+    if (to.web) without_sips(draft);
+    return draft;
+}
+
+void Call::forward_ack(const Exchange &exchange) {
+    const auto &ack = exchange.request;
+    const End from = exchange.from;
+    const unsigned branch = exchange.branch;
+    if (own_answer_ == std::pair(from, number_of(ack))) return;
+    auto draft = passed_on(exchange);
     if (const auto raised = invite_raised_[index(from)]; raised != 0)
         draft.set("CSeq", std::to_string(number_of(ack) + raised) + " ACK");
     dress_request(draft, from, branch);
@@ -119,6 +165,7 @@ void Call::forward_ack(const sip::Message &ack, End from, unsigned branch) {
             send(draft);
             next();
         });
+        if (from == End::caller && std::exchange(renewal_due_, false)) renew();
         return;
     }
     ack_answers_ = false;
@@ -135,7 +182,7 @@ void Call::forward_ack(const sip::Message &ack, End from, unsigned branch) {
 std::string Call::contact_beyond(const Exchange &exchange) const {
     const Party &asker = exchange.from == End::caller ? caller_ : branches_[exchange.branch].target.party;
     if (asker.line != nullptr) return "<" + asker.line->contact(asker.flow) + ">";
-    return exchange.from == End::caller ? "<" + branches_[exchange.branch].contact + ">"
+    return exchange.from == End::caller ? "<" + branches_[exchange.branch].dialogs.current().contact + ">"
                                         : std::string(request_.value(HeaderId::contact));
 }
 
@@ -143,18 +190,7 @@ bool Call::serve_here(const ExchangePtr &exchange) {
     const auto &request = exchange->request;
     if (request.method() == Method::info && (take_digit(exchange) || take_media_control(exchange)))
         return true;
-    // A session refresh for a peer that does not know UPDATE (JsSIP sends it whatever Allow says).
-    if (request.method() != Method::update || has_sdp(request)) return false;
-    const bool known = exchange->from == End::callee || branches_[exchange->branch].allows_update;
-    const bool caller_knows = exchange->from == End::caller || !request_.has(HeaderId::allow) ||
-                              request_.lists_token(HeaderId::allow, "UPDATE");
-    if (known && caller_knows) return false;
-    auto ok = sip::Draft::response(request, 200);
-    if (request.has(HeaderId::session_expires))
-        ok.add("Session-Expires", request.value(HeaderId::session_expires)).add("Require", "timer");
-    ok.add("Contact", contact_beyond(*exchange));
-    exchange->server.respond(ok);
-    return true;
+    return refresh_here(exchange);
 }
 
 bool Call::take_digit(const ExchangePtr &exchange) {
@@ -195,8 +231,7 @@ bool Call::restart_ice(const ExchangePtr &exchange) {
 
 void Call::forward(const ExchangePtr &exchange) {
     const auto &request = exchange->request;
-    auto draft = forwardable(
-        request, [this](const sip::Uri &uri) { return core_.is_ours(uri); }, core_.realm());
+    auto draft = passed_on(*exchange);
     count_on(exchange, draft);
     dress_request(draft, exchange->from, exchange->branch);
     const bool to_web = party(other(exchange->from), exchange->branch).web;
@@ -224,6 +259,11 @@ void Call::forward(const ExchangePtr &exchange) {
 }
 
 void Call::send(const ExchangePtr &exchange, sip::Draft draft) {
+    if (exchange->request.method() == Method::update && has_sdp(exchange->request) && winner_ &&
+        !knows_update(*exchange)) {
+        as_invite(draft);
+        exchange->invite = draft;
+    }
     Courier::Order order;
     order.draft = std::move(draft);
     order.to = party(other(exchange->from), exchange->branch);
@@ -251,9 +291,11 @@ void Call::on_reply(const ExchangePtr &exchange, const sip::Message &response, c
     if (answerer.line != nullptr) upstream_->answered(response);
     if (refused_line(response.status(), other(exchange->from), exchange->branch))
         return on_reply_failure(exchange, {Errc::authentication, "refused by the upstream", 403});
+    if (update_refused(exchange, response)) return;
+    if (exchange->invite && !taken_as_invite(exchange, response)) return;
     auto draft = backward(response);
     dress_response(draft, exchange->request, exchange->from, exchange->branch);
-    if (exchange->counted_on) draft.set("CSeq", exchange->request.value(HeaderId::cseq));
+    if (exchange->counted_on || exchange->invite) draft.set("CSeq", exchange->request.value(HeaderId::cseq));
     const bool invite = exchange->request.method() == Method::invite;
     if (party(exchange->from, exchange->branch).web) fix_timers_towards_browser(draft, exchange->request);
     if (response.status() >= 300 && exchange->offered && media_) media_->roll_back(exchange->branch);
@@ -286,15 +328,16 @@ void Call::on_reply(const ExchangePtr &exchange, const sip::Message &response, c
 
 void Call::reply(const ExchangePtr &exchange, sip::Draft draft) {
     const auto keep = shared_from_this();
+    disguise(draft, exchange->request, party(exchange->from, exchange->branch));
     exchange->server.respond(draft);
     if (draft.status < 200) return;
     const bool success = draft.status / 100 == 2;
     // A re-INVITE stays for its repeated 2xx; the next one replaces it.
-    if (exchange->request.method() != Method::invite || !success) exchanges_.remove(exchange);
-    if (exchange->request.method() == Method::invite)
-        exchanges_.remove_if([&](const ExchangePtr &e) {
-            return e != exchange && e->request.method() == Method::invite && e->server.answered();
-        });
+    const auto invites = [](const Exchange &e) { return e.invite || e.request.method() == Method::invite; };
+    if (!invites(*exchange) || !success) exchanges_.remove(exchange);
+    if (invites(*exchange))
+        exchanges_.remove_if(
+            [&](const ExchangePtr &e) { return e != exchange && invites(*e) && e->server.answered(); });
     if (exchange->request.method() == Method::bye)
         over(exchange->from == End::caller ? "the caller hung up" : "the callee hung up");
     else if (!invite_ && ends_subscription(exchange->request))

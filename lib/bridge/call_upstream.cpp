@@ -8,7 +8,7 @@ namespace offhook::bridge {
 using sip::HeaderId;
 
 std::string Call::contact_of(End browser, unsigned branch) const {
-    return browser == End::callee ? branches_[branch].contact
+    return browser == End::callee ? branches_[branch].dialogs.current().contact
                                   : std::string(raw_uri(request_.value(HeaderId::contact)));
 }
 

@@ -2,6 +2,11 @@
 
 namespace offhook::bridge {
 
+std::string party_id(const Party &party) {
+    if (!party.device.empty()) return party.device;
+    return "connection " + std::to_string(party.flow.connection);
+}
+
 bool Core::is_ours(const sip::Uri &uri) {
     if (transports().is_local(uri.host, uri.port)) return true;
     return tokens.open(uri.user).has_value();

@@ -13,6 +13,7 @@
 #include "base/observers.hpp"
 #include "bridge/flow_token.hpp"
 #include "bridge/gatekeeper.hpp"
+#include "bridge/hidden_forks.hpp"
 #include "bridge/location.hpp"
 #include "bridge/media_plane.hpp"
 #include "sip/resolver.hpp"
@@ -39,6 +40,9 @@ struct Party {
     Address near{};                     // its address as far as known, to choose ours for media
     const UpstreamLine *line = nullptr; // it is the upstream, which knows us as this line (mode "creds")
 };
+
+// Who that is, over reconnects where it is registered.
+std::string party_id(const Party &party);
 
 class Cluster;
 
@@ -71,6 +75,7 @@ struct Core {
     Location location;
     Gatekeeper gate;
     TokenKey tokens;
+    TagBook hidden; // tags of calls whose forks their browsers do not see
     MediaPlane &media;
     std::uint32_t epoch;
     Cluster *cluster = nullptr; // null: there are no other bridges

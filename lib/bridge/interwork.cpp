@@ -101,17 +101,6 @@ Direction without_receiving(Direction direction) {
     return direction == Direction::recvonly ? Direction::inactive : direction;
 }
 
-// What may answer `offered`: Chrome drops calls whose answer breaks RFC 3264 §6.1.
-Direction legal_answer(Direction answer, Direction offered) {
-    const bool may_send = offered == Direction::sendrecv || offered == Direction::recvonly;
-    const bool may_receive = offered == Direction::sendrecv || offered == Direction::sendonly;
-    const bool sends = may_send && (answer == Direction::sendrecv || answer == Direction::sendonly);
-    const bool receives = may_receive && (answer == Direction::sendrecv || answer == Direction::recvonly);
-    if (sends && receives) return Direction::sendrecv;
-    if (sends) return Direction::sendonly;
-    return receives ? Direction::recvonly : Direction::inactive;
-}
-
 const std::string *attribute_of(const SdpMedia &media, const Sdp &sdp, std::string_view name) {
     if (const auto *own = media.attribute(name)) return own;
     const auto found = std::ranges::find(sdp.attributes, name, &media::SdpAttribute::name);
@@ -143,6 +132,16 @@ Failure no_codec() {
 }
 
 } // namespace
+
+Direction legal_answer(Direction answer, Direction offered) {
+    const bool may_send = offered == Direction::sendrecv || offered == Direction::recvonly;
+    const bool may_receive = offered == Direction::sendrecv || offered == Direction::sendonly;
+    const bool sends = may_send && (answer == Direction::sendrecv || answer == Direction::sendonly);
+    const bool receives = may_receive && (answer == Direction::sendrecv || answer == Direction::recvonly);
+    if (sends && receives) return Direction::sendrecv;
+    if (sends) return Direction::sendonly;
+    return receives ? Direction::recvonly : Direction::inactive;
+}
 
 bool Interwork::allowed(const Format &format) const {
     const std::string name = sip::grammar::to_lower(format.name);
@@ -286,6 +285,7 @@ Result<std::string> Interwork::answer(End from, std::string_view text) {
             if (f.is_event()) return !events;
             return !common(f) && !(line.transcoded && f.codec() != nullptr);
         });
+        if (i < kept_.size()) follow(line, from, kept_[i]);
         const bool real = std::ranges::any_of(formats, [](const Format &f) { return !f.is_event(); });
         if (!real || asked.rejected) line.at(from).rejected = true;
         if (auto keys = read_keys(line, i, from, sdp->media[i], true); !keys) {

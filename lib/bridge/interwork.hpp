@@ -92,8 +92,21 @@ struct Line {
     [[nodiscard]] std::optional<Format> event_for(End to) const;
 };
 
+// What an end was told about one line by an answer that it keeps.
+struct KeptLine {
+    bool rejected = true;
+    media::Direction direction = media::Direction::sendrecv;
+    std::vector<std::string> codecs; // keys of formats, in order; the first is spoken
+    bool events = false;             // telephone-event among them
+};
+// Does what one answer said hold for another?
+bool still_holds(const std::vector<KeptLine> &kept, const std::vector<KeptLine> &answer);
+
 // "packetization-mode=1;profile-level-id=42e01f" → "1"; empty when it is not there.
 std::string fmtp_parameter(std::string_view fmtp, std::string_view name);
+
+// What may answer `offered`: Chrome drops calls whose answer breaks RFC 3264 §6.1.
+media::Direction legal_answer(media::Direction answer, media::Direction offered);
 
 class Interwork {
 public:
@@ -108,6 +121,10 @@ public:
     Result<std::string> offer(End from, std::string_view sdp);
     // The answer of `from`, for the other end.
     Result<std::string> answer(End from, std::string_view sdp);
+    // Answers of `from` from now on: the other end has been told `lines` by another fork and goes on speaking
+    // so where that is possible. `transcode`: also where codecs are to be changed for it.
+    void keep(std::vector<KeptLine> lines, bool transcode);
+    [[nodiscard]] std::vector<KeptLine> told(End to) const; // by the last answer
     // The answer to an offer of the browser `from` that starts ICE anew (RFC 8445 §9) and changes nothing
     // else.
     std::optional<std::string> restart(End from, std::string_view sdp);
@@ -134,6 +151,7 @@ private:
                                     const std::string &key) const;
     Result<media::SdpMedia> describe(const Line &line, std::size_t index, End to, bool answering);
     Result<std::string> write(End to, bool answering);
+    void follow(Line &line, End from, const KeptLine &kept) const;
     [[nodiscard]] bool can_transcode(const Line &line) const;
     [[nodiscard]] std::vector<Format> with_more(const Line &line, std::vector<Format> formats) const;
     [[nodiscard]] std::vector<Format> audio_for(const Line &line, End to, bool answering) const;
@@ -147,6 +165,8 @@ private:
     std::vector<Line> lines_;
     std::optional<std::vector<Line>> before_; // while an offer is open
     std::array<std::string, 2> fingerprints_;
+    std::vector<KeptLine> kept_;
+    bool kept_by_transcoding_ = false;
 };
 
 } // namespace offhook::bridge

@@ -40,6 +40,11 @@ public:
     virtual void offer(End from, unsigned branch, const std::string &sdp, Done done) = 0;
     // The answer of `from` to the offer it got.
     virtual void answer(End from, unsigned branch, const std::string &sdp, Done done) = 0;
+    // The caller has the answer of `branch` that was made last, and keeps it: the answers of other forks
+    // follow it as far as they can. `only`: it is the only one that the caller will ever take.
+    virtual void keep_answer(unsigned branch, bool only) = 0;
+    // Does the answer that the caller keeps serve for what `branch` has answered since?
+    [[nodiscard]] virtual bool answer_holds(unsigned branch) const = 0;
     // The answer to an offer of `from` that does nothing but start ICE anew, which concerns nobody else.
     // Nothing: it does more, and goes the usual way.
     virtual std::optional<std::string> restart(End from, unsigned branch, const std::string &sdp) = 0;

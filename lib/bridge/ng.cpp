@@ -228,6 +228,9 @@ public:
         question["to-tag"] = tag(from);
         ask(branch, std::move(question), sdp, std::move(done));
     }
+    // Each fork has ports and keys of its own there.
+    void keep_answer(unsigned branch, bool) override { kept_ = branch; }
+    [[nodiscard]] bool answer_holds(unsigned branch) const override { return !kept_ || *kept_ == branch; }
     std::optional<std::string> restart(End, unsigned, const std::string &) override { return {}; }
     void roll_back(unsigned) override {}
     void settle(unsigned branch) override {
@@ -305,6 +308,7 @@ private:
     End offerer_ = End::caller;
     std::vector<Branch> branches_;
     unsigned settled_ = 0;
+    std::optional<unsigned> kept_;                  // the branch whose answer the caller has
     std::array<std::unique_ptr<Watch>, 2> watches_; // by End
     std::shared_ptr<bool> alive_;
 };

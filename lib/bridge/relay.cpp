@@ -12,6 +12,7 @@ namespace {
 
 constexpr Duration relatch_after{2'000}; // of silence
 constexpr Duration report_every{5'000};
+constexpr std::size_t most_earlier = 16; // forks of one branch
 
 } // namespace
 
@@ -97,7 +98,11 @@ void Relay::configure(unsigned branch, std::vector<LinePlan> plan, const Address
             if (to.web || i >= to.lines.size()) continue;
             Plain &plain = to.lines[i];
             const Address &remote = caller ? line.caller_remote : line.callee_remote;
-            plain.allowed = {remote, signalling};
+            if (!settled_ && plain.described.is_set() && !(plain.described == remote) &&
+                plain.earlier.size() < most_earlier)
+                plain.earlier.push_back(plain.described);
+            plain.described = remote;
+            plain.signalling = signalling;
             plain.mux = caller ? line.caller_mux : line.callee_mux;
             if (!plain.latched || !plain.remote.same_ip(remote)) {
                 plain.remote = remote;
@@ -117,6 +122,11 @@ void Relay::configure(unsigned branch, std::vector<LinePlan> plan, const Address
 void Relay::settle(unsigned branch) {
     settled_ = true;
     active_ = branch;
+    if (branch + 1 < ends_.size() && ends_[branch + 1])
+        for (auto &line : ends_[branch + 1]->lines) {
+            line.earlier.clear();
+            if (!(line.remote == line.described)) line.latched = false;
+        }
     for (unsigned i = 0; i < branches_.size(); ++i)
         if (i != branch) release(i);
     for (const End to : {End::caller, End::callee})
@@ -129,13 +139,25 @@ void Relay::release(unsigned branch) {
     if (branch + 1 < ends_.size() && ends_[branch + 1]) close_end(*ends_[branch + 1]);
 }
 
+bool Relay::may_send(const Plain &line, const Address &source) {
+    return line.described.same_ip(source) || line.signalling.same_ip(source) ||
+           std::ranges::any_of(line.earlier, [&](const Address &a) { return a.same_ip(source); });
+}
+
 // Media comes from where the description or the signalling says, and stays with the source it came from first
-// until a new description or silence: nobody else is let in (CVE-2017-14099).
-bool Relay::latch(Plain &line, const Address &source, TimePoint now) {
+// until a new description or silence: nobody else is let in (CVE-2017-14099). The very address of the
+// description needs no guess. While several forks may speak through one port, the floor decides.
+bool Relay::latch(Plain &line, const Address &source, TimePoint now) const {
+    if (!settled_ && !line.earlier.empty()) {
+        if (!may_send(line, source) || !line.floor.takes(source, now)) return false;
+        line.latched = true;
+        line.remote = source;
+        return true;
+    }
     if (line.latched && now - line.heard > relatch_after) line.latched = false;
     if (line.latched && source == line.remote) return true;
-    if (line.latched) return false;
-    if (std::ranges::none_of(line.allowed, [&](const Address &a) { return a.same_ip(source); })) return false;
+    if (line.latched && !(source == line.described)) return false;
+    if (!may_send(line, source)) return false;
     line.latched = true;
     line.remote = source;
     return true;
@@ -148,8 +170,7 @@ void Relay::from_phone(EndPoint &from, std::size_t at, std::span<std::uint8_t> p
     const bool control = rtcp_port || is_rtcp(packet);
     const auto refuse = [&] { add_one(count(from).rejected); };
     if (control) {
-        if (std::ranges::none_of(line.allowed, [&](const Address &a) { return a.same_ip(source); }))
-            return refuse();
+        if (!may_send(line, source)) return refuse();
         const auto opened = line.channel.open_rtcp(packet);
         if (!opened) return refuse();
         if (rtcp_port) line.remote_rtcp = source;
@@ -169,7 +190,7 @@ void Relay::rtp(EndPoint &from, std::size_t line, std::span<std::uint8_t> packet
     const auto parsed = media::parse_rtp(packet);
     if (!parsed || parsed->header.payload_type > 127) return;
     const bool caller = from.id == 0;
-    if (!caller && !settled_) active_ = from.id - 1; // early media: who speaks is heard
+    if (!caller && !settled_ && floor_.takes(from.id, now)) active_ = from.id - 1;
     if (!caller && active_ != from.id - 1) return;
     if (active_ >= branches_.size() || line >= branches_[active_].plan.size()) return;
     const LinePlan &plan = branches_[active_].plan[line];

@@ -11,6 +11,7 @@
 #include <optional>
 #include <vector>
 
+#include "bridge/floor.hpp"
 #include "bridge/media_plane.hpp"
 #include "bridge/media_worker.hpp"
 #include "bridge/packet_log.hpp"
@@ -125,7 +126,9 @@ private:
         Address remote, remote_rtcp;
         bool latched = false, mux = false;
         TimePoint heard{};
-        std::vector<Address> allowed; // IPs
+        Address described, signalling;
+        std::vector<Address> earlier; // described by other forks of the same branch; until one has answered
+        Floor<Address> floor;         // of these
         media::SecureChannel channel;
     };
     struct EndPoint {
@@ -174,7 +177,8 @@ private:
     void fail_end(EndPoint &from, const std::string &why);
     void from_phone(EndPoint &from, std::size_t line, std::span<std::uint8_t> packet, const Address &source,
                     TimePoint now, bool rtcp_port);
-    static bool latch(Plain &line, const Address &source, TimePoint now);
+    [[nodiscard]] static bool may_send(const Plain &line, const Address &source);
+    [[nodiscard]] bool latch(Plain &line, const Address &source, TimePoint now) const;
     void rtp(EndPoint &from, std::size_t line, std::span<std::uint8_t> packet, TimePoint now);
     void transcode(const EndPoint &from, EndPoint &to, std::size_t line, const media::RtpPacket &packet,
                    const Way &way, TimePoint now);
@@ -200,6 +204,7 @@ private:
     std::vector<std::unique_ptr<EndPoint>> ends_;
     std::vector<Branch> branches_;
     unsigned active_ = 0;
+    Floor<unsigned> floor_; // of the branches, until one has answered
     bool settled_ = false, closed_ = false;
     TimePoint next_report_{};
 };

@@ -108,6 +108,73 @@ void fix_timers_towards_browser(sip::Draft &response, const sip::Message &reques
     response.add("Session-Expires", std::to_string(session_seconds) + ";refresher=uac");
 }
 
+bool keep_md5_challenges(sip::Draft &response) {
+    const auto asks = [](const std::pair<std::string, std::string> &header) {
+        const auto id = sip::header_id(header.first);
+        return id == HeaderId::www_authenticate || id == HeaderId::proxy_authenticate;
+    };
+    const auto other = [](const std::pair<std::string, std::string> &header) {
+        const auto challenge = sip::AuthParams::parse(header.second);
+        if (!challenge) return true;
+        const auto algorithm = challenge->params.get("algorithm");
+        return !sip::iequals(challenge->scheme, "Digest") ||
+               (!algorithm.empty() && !sip::iequals(algorithm, "MD5"));
+    };
+    const bool any = std::ranges::any_of(response.headers,
+                                         [&](const auto &header) { return asks(header) && !other(header); });
+    if (any)
+        std::erase_if(response.headers, [&](const auto &header) { return asks(header) && other(header); });
+    return any;
+}
+
+void without_sips(sip::Draft &request) {
+    for (const char *header : {"From", "To"}) {
+        auto address = sip::NameAddr::parse(request.get(header));
+        if (!address || !address->uri.is_sips()) continue;
+        address->uri.scheme = "sip";
+        request.set(header, address->encode());
+    }
+}
+
+bool names_sips(const sip::Message &request) noexcept {
+    const auto sips = [&](HeaderId id) { return request.value(id).find("sips:") != std::string_view::npos; };
+    return sips(HeaderId::from) || sips(HeaderId::to);
+}
+
+void set_tag(sip::Draft &draft, std::string_view header, std::string_view tag) {
+    auto address = sip::NameAddr::parse(draft.get(header));
+    if (!address) return;
+    address->params.set("tag", tag);
+    draft.set(header, address->encode());
+}
+
+void restore_names(sip::Draft &response, const sip::Message &request) {
+    const auto now = sip::NameAddr::parse(response.get("To")),
+               asked = sip::NameAddr::parse(request.value(HeaderId::to));
+    response.set("From", request.value(HeaderId::from));
+    response.set("To", request.value(HeaderId::to));
+    if (now && asked && asked->tag().empty() && !now->tag().empty()) set_tag(response, "To", now->tag());
+}
+
+void as_invite(sip::Draft &request) {
+    request.method = "INVITE";
+    const std::string_view cseq = request.get("CSeq");
+    request.set("CSeq", std::string(cseq.substr(0, cseq.find(' '))) + " INVITE");
+}
+
+sip::Draft ack_of(const sip::Draft &invite, const sip::Message &response) {
+    auto ack = sip::Draft::request("ACK", invite.uri);
+    for (const auto &[name, value] : invite.headers) {
+        const auto id = sip::header_id(name);
+        if (id == HeaderId::route || id == HeaderId::from || id == HeaderId::to || id == HeaderId::call_id ||
+            id == HeaderId::authorization || id == HeaderId::proxy_authorization)
+            ack.add(name, value);
+    }
+    const auto cseq = response.value(HeaderId::cseq); // a challenge may have raised it
+    ack.add("CSeq", std::string(cseq.substr(0, cseq.find(' '))) + " ACK");
+    return ack.add("Max-Forwards", "70");
+}
+
 bool has_sdp(const sip::Message &message) noexcept {
     if (message.body().empty()) return false;
     const std::string_view type = message.value(HeaderId::content_type);

@@ -35,6 +35,21 @@ void fix_timers_towards_phone(sip::Draft &request);
 // Without Session-Expires in the 2xx JsSIP refreshes every 45 s by UPDATE, which few phones know.
 void fix_timers_towards_browser(sip::Draft &response, const sip::Message &request);
 
+// The libraries of browsers' phones know MD5 alone, and look at the last challenge only: others go where
+// there is one. False: none is left that they can answer.
+bool keep_md5_challenges(sip::Draft &response);
+
+// Browsers' libraries answer 416 to "sips:" in To: the same address without it, in From and To.
+void without_sips(sip::Draft &request);
+[[nodiscard]] bool names_sips(const sip::Message &request) noexcept; // in From or To
+// From, and To but for its tag, as in the request: on the way there they were changed.
+void restore_names(sip::Draft &response, const sip::Message &request);
+void set_tag(sip::Draft &draft, std::string_view header, std::string_view tag); // of From or To
+
+void as_invite(sip::Draft &request); // an UPDATE with an offer → the re-INVITE that says the same
+// The ACK of a 2xx, RFC 3261 §13.2.2.4.
+sip::Draft ack_of(const sip::Draft &invite, const sip::Message &response);
+
 bool has_sdp(const sip::Message &message) noexcept; // a body of application/sdp
 
 } // namespace offhook::bridge

@@ -74,8 +74,9 @@ struct Settings {
     PlainSrtp srtp = PlainSrtp::off;
     std::vector<std::string> codecs{"opus", "g722", "pcma", "pcmu", "h264", "vp8"};
     unsigned media_workers = 1;
-    unsigned transcode = 0; // calls at once whose codecs are made to meet; 0: none
-    std::string door_code;  // DTMF of the page's "open the door" button; empty: no button
+    unsigned transcode = 0;  // calls at once whose codecs are made to meet; 0: none
+    bool hide_forks = false; // browsers see one To-tag whoever answers
+    std::string door_code;   // DTMF of the page's "open the door" button; empty: no button
     Duration least_expires{60'000}, most_expires{3'600'000};
     sip::TlsOptions tls;
 

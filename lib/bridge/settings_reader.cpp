@@ -248,6 +248,7 @@ SettingsReport Reader::read() {
              {"sip", each(s.sip, parse_sip_socket)},
              {"origin", each(s.origins, parse_origin)},
              {"allow_native", flag(s.allow_native)},
+             {"hide_forks", flag(s.hide_forks)},
              {"allow_ws", flag(s.allow_ws)},
              {"www", parsed(s.www, parse_www)},
              {"media", parsed(s.rtpengines, parse_media)},

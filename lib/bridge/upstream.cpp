@@ -155,6 +155,8 @@ void Upstream::restore_contacts(sip::Draft &draft, const sip::Message &response,
 void Upstream::on_response(const RegisteringPtr &work, const sip::Message &response) {
     auto draft = backward(response);
     if (response.status() < 200) return work->server.respond(draft);
+    if ((response.status() == 401 || response.status() == 407) && !keep_md5_challenges(draft))
+        log_warning("bridge: the upstream challenges for what browsers' phones cannot answer: expected MD5");
     const bool switching = knows_no_path(*work, response);
     if (switching) {
         mode_ = UpstreamMode::contact;

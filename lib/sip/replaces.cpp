@@ -1,5 +1,6 @@
 #include "sip/replaces.hpp"
 
+#include "sip/escape.hpp"
 #include "sip/grammar.hpp"
 #include "sip/headers.hpp"
 
@@ -11,25 +12,6 @@ Failure wrong(std::string_view text) {
     Error error = grammar::malformed("Replaces: expected CALL-ID;to-tag=…;from-tag=…", text).value();
     error.sip = 400;
     return fail(std::move(error));
-}
-
-// Everything but what RFC 3261 calls unreserved, so that no character of it means anything in a URI.
-std::string escape(std::string_view text) {
-    static constexpr std::string_view hex = "0123456789ABCDEF";
-    std::string out;
-    for (const char c : text) {
-        const auto byte = static_cast<unsigned char>(c);
-        const bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-                           std::string_view("-_.!~*'()").find(c) != std::string_view::npos;
-        if (plain) {
-            out += c;
-        } else {
-            out += '%';
-            out += hex[byte >> 4U];
-            out += hex[byte & 15U];
-        }
-    }
-    return out;
 }
 
 bool same_tag(std::string_view named, std::string_view tag) noexcept {
@@ -78,7 +60,7 @@ std::string Replaces::encode() const {
 }
 
 std::string Replaces::encode_escaped() const {
-    return escape(encode());
+    return escape_header(encode());
 }
 
 ReplacesMatch match(const Replaces &replaces, std::string_view account,

@@ -41,12 +41,22 @@ Object.assign(phone, {
         return index;
     },
 
-    call(target) {
-        const inviter = new SIP.Inviter(this.ua, SIP.UserAgent.makeURI(target));
+    // more: options of SIP.Inviter, {earlyMedia: true}.
+    call(target, more) {
+        const inviter = new SIP.Inviter(this.ua, SIP.UserAgent.makeURI(target), more || {});
         const index = this.session(inviter, "local");
         inviter.invite({requestDelegate: {
+            onProgress: (response) => this.note("progress", {index, tag: response.message.toTag}),
+            onAccept: (response) => this.note("accepted", {index, tag: response.message.toTag}),
             onReject: (response) => this.note("failed", {index, status: response.message.statusCode})}});
         return index;
+    },
+
+    // An attended transfer: whom session `index` talks to calls whom session `other` talks to, in its place.
+    transfer(index, other) {
+        return this.sessions[index].refer(this.sessions[other], {requestDelegate: {
+            onAccept: () => this.note("refer accepted"),
+            onReject: (response) => this.note("refer refused", {status: response.message.statusCode})}});
     },
 
     // Resolves with the status of the re-INVITE.

@@ -1,10 +1,13 @@
 """offhook wss-bridge with its configuration, as the tests need it."""
 
 import os
+import re
+import socket
 
 from browser import WebPhone
 from offhook import Offhook
-from processes import workdir
+from processes import wait_until, workdir
+from sipp import Sipp
 from tone import write_tone
 
 LEVEL = -15.0  # of the tones that phones sing
@@ -98,3 +101,21 @@ def secret(password):
     path = workdir() / "kamailio.password"
     path.write_text(password + "\n")
     return path
+
+
+def ringing(tone, calls, answers="first", rings="first", codec="PCMU"):
+    """A phone that sings from its 183 on, and answers when it is told to, perhaps by another tag."""
+    return Sipp("early_tone", calls=calls, keys={"tone": tone, "first": rings, "second": answers, "codec": codec,
+                                                 "number": {"PCMU": 0, "PCMA": 8}[codec]})
+
+
+def let_answer(phone, number):
+    """Tells SIPp that its call `number` is to be answered now: a request of that call from the side."""
+    invites = wait_until(lambda: len(phone.received("INVITE")) > number and phone.received("INVITE"), "the INVITE")
+    call_id = re.search(r"^Call-ID: *(\S+)", invites[number], re.M)[1]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as side:
+        side.connect(("127.0.0.1", phone.port))
+        here = "127.0.0.1:%d" % side.getsockname()[1]
+        side.send(f"OPTIONS sip:{here} SIP/2.0\r\nVia: SIP/2.0/UDP {here};branch=z9hG4bKnow{number}\r\n"
+                  f"From: <sip:test@{here}>;tag=1\r\nTo: <sip:ring@{here}>\r\nCall-ID: {call_id}\r\n"
+                  "CSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n".encode())

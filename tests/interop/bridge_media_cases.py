@@ -98,3 +98,22 @@ def no_transcoding():
     expect_equal(page.event("failed", {"index": index}).get("status"), 488, "no common codec")
     browser.quit()
     bridge.stop()
+
+
+@case("bridge: a page holds by UPDATE, and baresip, which refuses that, is held by a re-INVITE", timeout=60)
+def hold_by_update():
+    trace = workdir() / "bridge.trace"
+    bridge, pages, browser = Bridge(f"--trace={trace}"), Pages(), Chromium()
+    peer = bare(bridge, "pcmu")
+    page = web_phone(browser, pages, bridge, "anna", hz=700)
+    call = page.call("sip:carl@house.test")
+    page.event("confirmed", {"index": call})
+    page.hears(660)
+    page.hold(call, useUpdate=True)
+    page.hears_nothing()
+    page.resume(call, useUpdate=True)
+    page.hears(660)
+    page.do(call, "terminate()")
+    peer.wait_event("CALL_CLOSED")
+    browser.quit()
+    bridge.stop()

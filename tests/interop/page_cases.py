@@ -1,9 +1,8 @@
 """What happens to a page at wss-bridge: sound before the answer, a reload, ICE anew, a connection cut."""
 
 import re
-import socket
 
-from bridge import LEVEL, USERS, Bridge, answering, configuration, log_in, web_phone
+from bridge import LEVEL, USERS, Bridge, answering, configuration, let_answer, log_in, ringing, web_phone
 from browser import EAR, Chromium, Pages, WebPhone, wait_for_tone
 from harness import Offhook, Sipp, case, expect, expect_equal, expect_tone, wait_until, workdir, write_tone
 from relay import TcpRelay
@@ -18,23 +17,6 @@ def dial(window, target):
         document.getElementById("target").value = {target!r};
         document.getElementById("call-audio").click();
     }})()""")
-
-
-def ringing(tone, calls, answers="first"):
-    """A phone that sings from its 183 on, and answers when it is told to."""
-    return Sipp("early_tone", calls=calls, keys={"tone": tone, "first": "first", "second": answers})
-
-
-def let_answer(phone, number):
-    """Tells SIPp that its call `number` is to be answered now: a request of that call from the side."""
-    invites = wait_until(lambda: len(phone.received("INVITE")) > number and phone.received("INVITE"), "the INVITE")
-    call_id = re.search(r"^Call-ID: *(\S+)", invites[number], re.M)[1]
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as side:
-        side.connect(("127.0.0.1", phone.port))
-        here = "127.0.0.1:%d" % side.getsockname()[1]
-        side.send(f"OPTIONS sip:{here} SIP/2.0\r\nVia: SIP/2.0/UDP {here};branch=z9hG4bKnow{number}\r\n"
-                  f"From: <sip:test@{here}>;tag=1\r\nTo: <sip:ring@{here}>\r\nCall-ID: {call_id}\r\n"
-                  "CSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n".encode())
 
 
 @case("bridge: early media is heard before the answer; called off; answered by another phone", timeout=90)
