@@ -29,7 +29,8 @@ public:
     [[nodiscard]] bool started() const noexcept { return started_; }
 
 private:
-    [[nodiscard]] bool same_source(const media::RtpHeader &in, unsigned source) const noexcept;
+    [[nodiscard]] bool same_source(const media::RtpHeader &in, unsigned source, TimePoint now) const noexcept;
+    [[nodiscard]] bool clock_jumped(const media::RtpHeader &in, unsigned clock_rate, TimePoint now) const;
     void adopt(const media::RtpHeader &in, unsigned source, unsigned clock_rate, TimePoint now);
 
     std::uint32_t ssrc_;
@@ -37,6 +38,7 @@ private:
     unsigned source_ = 0;
     std::uint32_t source_ssrc_ = 0;
     std::uint16_t source_newest_ = 0, sequence_offset_ = 0;
+    int places_ = 0; // so many before source_newest_ may still come: their numbers are free
     std::uint32_t timestamp_offset_ = 0;
     std::uint16_t sequence_;  // last sent (next to send before the first)
     std::uint32_t timestamp_; // of the newest sent

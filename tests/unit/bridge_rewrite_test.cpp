@@ -1,10 +1,9 @@
-// What the bridge changes in messages and in RTP streams.
+// What the bridge changes in messages.
 #include <string>
 
 #include <doctest/doctest.h>
 
 #include "bridge/rewrite.hpp"
-#include "bridge/rtp_rewriter.hpp"
 #include "bridge/settings_reader.hpp"
 #include "bridge/web.hpp"
 
@@ -13,16 +12,10 @@ using namespace offhook::bridge;
 
 namespace {
 
-const TimePoint start{std::chrono::hours(1)};
-
 sip::Message parsed(const std::string &text) {
     auto m = sip::Message::parse(text);
     REQUIRE(m);
     return *m;
-}
-
-media::RtpHeader packet(std::uint16_t sequence, std::uint32_t timestamp, std::uint32_t ssrc = 5) {
-    return {false, 0, sequence, timestamp, ssrc};
 }
 
 } // namespace
@@ -94,55 +87,6 @@ TEST_SUITE("bridge rewrite") {
         drop_token(draft, "Supported", "timer");
         drop_token(draft, "Supported", "replaces");
         CHECK_FALSE(parsed(draft.encode()).has(sip::HeaderId::supported));
-    }
-
-    TEST_CASE("one stream: contiguous over sources, time never goes back") {
-        RtpRewriter stream(99, 1000, 50'000);
-        TimePoint now = start;
-        auto out = stream.rewrite(packet(7, 100), 1, 8000, now);
-        REQUIRE(out);
-        CHECK(out->sequence == 1000);
-        CHECK(out->timestamp == 50'000);
-        CHECK(out->ssrc == 99);
-        CHECK(out->marker);
-        now += Duration{20};
-        CHECK(stream.rewrite(packet(8, 260), 1, 8000, now)->sequence == 1001);
-        CHECK(stream.rewrite(packet(10, 580), 1, 8000, now)->sequence == 1003); // a loss stays a loss
-        CHECK(stream.rewrite(packet(9, 420), 1, 8000, now)->sequence == 1002);  // and may be late
-        now += Duration{40};
-        out = stream.rewrite(packet(60'000, 4'000'000'000U, 6), 1, 8000, now); // another SSRC: music on hold
-        CHECK(out->sequence == 1004);
-        CHECK(out->timestamp == 50'000 + 480 + 320);
-        now += Duration{20};
-        out = stream.rewrite(packet(3, 10, 6), 2, 8000, now); // another fork with the same SSRC
-        CHECK(out->sequence == 1005);
-        CHECK(out->timestamp == 50'000 + 480 + 480);
-        now += std::chrono::minutes(40);
-        out = stream.rewrite(packet(4, 170, 6), 2, 8000, now); // after a long hold its clock had stopped
-        CHECK(out->sequence == 1006);
-        CHECK(out->timestamp == 50'000 + 480 + 640);
-    }
-
-    TEST_CASE("sequence numbers wrap like any others") {
-        RtpRewriter stream(1, 65'534, 0);
-        std::uint16_t expected = 65'534;
-        for (int n = 0; n < 5; ++n, ++expected)
-            CHECK(stream
-                      .rewrite(
-                          packet(static_cast<std::uint16_t>(65'533 + n), static_cast<std::uint32_t>(n * 160)),
-                          0, 8000, start)
-                      ->sequence == expected);
-    }
-
-    TEST_CASE("digits of ours find room between the packets") {
-        RtpRewriter stream(1, 10, 0);
-        stream.rewrite(packet(1, 0), 0, 8000, start);
-        const auto digit = stream.insert(101, 160, true);
-        CHECK(digit.sequence == 11);
-        CHECK(digit.payload_type == 101);
-        stream.skip(packet(2, 160)); // sound that the digit replaces
-        CHECK(stream.insert(101, 160, false).sequence == 12);
-        CHECK(stream.rewrite(packet(3, 320), 0, 8000, start)->sequence == 13);
     }
 
     TEST_CASE("what sockets, ranges, origins and media may look like") {
