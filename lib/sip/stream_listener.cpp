@@ -39,6 +39,7 @@ public:
         : StreamListener(kind, address), fd_(std::move(fd)), accepted_(std::move(accepted)), pause_(loop) {}
 
     Result<> watch();
+    void pause(Duration time) override;
 
 private:
     void accept_some();
@@ -83,7 +84,7 @@ Result<> KernelListener::watch() {
 
 void KernelListener::accept_some() {
     for (int i = 0; i < accepts_per_wakeup; ++i)
-        if (!(kind() == TransportKind::dtls ? accept_peer() : accept_one())) return;
+        if (pause_.running() || !(kind() == TransportKind::dtls ? accept_peer() : accept_one())) return;
 }
 
 bool KernelListener::accept_one() {
@@ -123,11 +124,15 @@ Fd KernelListener::connected_socket(const Address &remote) const {
     return fd;
 }
 
+void KernelListener::pause(Duration time) {
+    watch_.stop();
+    pause_.start(time, [this] { (void)watch(); });
+}
+
 bool KernelListener::out_of_descriptors_now(int err) {
     if (err != EMFILE && err != ENFILE && err != ENOBUFS && err != ENOMEM) return false;
     // The connection stays in the backlog and the descriptor stays readable: look again in a while.
-    watch_.stop();
-    pause_.start(out_of_descriptors, [this] { (void)watch(); });
+    pause(out_of_descriptors);
     return true;
 }
 

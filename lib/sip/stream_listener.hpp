@@ -26,6 +26,8 @@ public:
     StreamListener(const StreamListener &) = delete;
     StreamListener &operator=(const StreamListener &) = delete;
 
+    // Takes nothing for so long; whoever comes waits in the kernel.
+    virtual void pause(Duration) {}
     [[nodiscard]] TransportKind kind() const { return kind_; }
     [[nodiscard]] const Address &address() const { return address_; }
 

@@ -109,6 +109,7 @@ bool Transports::Self::make_room(const Address &remote) {
 
 void Transports::Self::accepted(StreamListener &from, std::unique_ptr<StreamSocket> socket,
                                 const Address &remote, std::string_view first) {
+    if (const Duration wait = accept_rate_.taken(loop.now()); wait > Duration(0)) from.pause(wait);
     if (!make_room(remote)) return;
     StreamConnection::Peer peer{next_connection_++, from.kind(), remote, std::move(socket), nullptr, nullptr};
     if (from.kind() == TransportKind::sctp) peer.framing = std::make_unique<SctpFraming>();

@@ -4,6 +4,7 @@
 #include <map>
 #include <unordered_map>
 
+#include "sip/accept_rate.hpp"
 #include "sip/half_open.hpp"
 #include "sip/keep_alive.hpp"
 #include "sip/sctp.hpp"
@@ -70,6 +71,7 @@ private:
     std::unordered_map<std::string, std::uint64_t> reusable_; // "tls 192.0.2.1:5061 pbx.example.com"
     std::unordered_map<std::uint64_t, Hop> hops_;             // what our own connections were made for
     HalfOpen half_open_;
+    AcceptRate accept_rate_;
     std::uint64_t next_connection_ = 1;
 };
 

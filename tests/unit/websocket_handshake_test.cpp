@@ -1,6 +1,7 @@
 // The opening handshake: what is asked, what is refused with which status.
 #include <doctest/doctest.h>
 
+#include "sip/accept_rate.hpp"
 #include "sip/half_open.hpp"
 #include "sip/websocket_handshake.hpp"
 
@@ -160,6 +161,25 @@ TEST_SUITE("websocket") {
         CHECK_FALSE(own("Origin: https://evil.example\r\n", true));
         CHECK_FALSE(own("Origin: null\r\n", true));
         CHECK_FALSE(own("Origin: https://pbx.example.com:8089\r\nOrigin: https://evil.example\r\n", true));
+    }
+
+    TEST_CASE("new connections are taken two thousand at once, then a thousand a second") {
+        AcceptRate rate;
+        TimePoint now{std::chrono::hours(1)};
+        for (int n = 0; n < 1'999; ++n)
+            CHECK(rate.taken(now) == Duration(0));
+        Duration waited{0};
+        for (int n = 0; n < 1'000; ++n) {
+            const Duration wait = rate.taken(now);
+            now += wait;
+            waited += wait;
+        }
+        CHECK(waited >= Duration(960));
+        CHECK(waited <= Duration(1'040));
+        now += std::chrono::hours(1); // no more than the burst is saved up
+        for (int n = 0; n < 1'999; ++n)
+            CHECK(rate.taken(now) == Duration(0));
+        CHECK(rate.taken(now) > Duration(0));
     }
 
     TEST_CASE("connections without a word are counted by address, and the slowest is known") {
