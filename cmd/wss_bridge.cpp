@@ -143,6 +143,7 @@ Result<bridge::Settings> settings_for(const GlobalOptions &global, const WssBrid
     if (auto fits = bridge::check_ice(settings); !fits)
         return fail(fits.error().code, "wss-bridge: " + fits.error().what);
     if (auto fits = bridge::check_web(settings); !fits) return tl::unexpected(fits.error());
+    if (auto fits = bridge::check_logins(settings); !fits) return tl::unexpected(fits.error());
     if (settings.web.empty()) settings.web = {{sip::TransportKind::wss, Address::any(AF_INET, 8443)}};
     if (settings.sip.empty())
         settings.sip = {{sip::TransportKind::udp, Address::any(AF_INET, 5060)},
@@ -352,7 +353,8 @@ Result<int> show_status(Output &output) {
     output.text("domain   " + member(*status, "domain"));
     output.text("since    " + member(*status, "up_s") + " s, " + member(*status, "calls_total") + " calls, " +
                 member(*status, "connections") + " connections");
-    for (const auto &[list, head] : {std::pair("bindings", "user     "), {"calls", "call     "}})
+    for (const auto &[list, head] :
+         {std::pair("bindings", "user     "), {"lines", "line     "}, {"calls", "call     "}})
         if (const Json *items = status->find(list); items != nullptr && items->as_array() != nullptr)
             for (const auto &item : *items->as_array()) {
                 std::string line = head;

@@ -2,6 +2,11 @@
 
 namespace offhook::bridge {
 
+std::int64_t unix_time() {
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    return std::chrono::duration_cast<std::chrono::seconds>(now).count();
+}
+
 std::string party_id(const Party &party) {
     if (!party.device.empty()) return party.device;
     return "connection " + std::to_string(party.flow.connection);

@@ -27,6 +27,8 @@ struct Event {
     Json fields = Json::object();
 };
 
+std::int64_t unix_time(); // seconds since 1970 by the wall clock: for what others have dated
+
 class UpstreamLine;
 
 // One side of a call or transaction: how to reach it.

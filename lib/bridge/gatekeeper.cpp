@@ -142,7 +142,8 @@ Gatekeeper::Verdict Gatekeeper::judge(const sip::Message &request, bool proxy, s
         if (lock_.locked(name, source, now)) return {Outcome::locked};
         // Without a password to try, nothing was guessed; the account may be somebody else's, too.
         const UserSettings *known = user(claimed);
-        const UserSettings &against = known != nullptr ? *known : nobody_;
+        const bool has_secret = known != nullptr && !(known->password.empty() && known->ha1.empty());
+        const UserSettings &against = has_secret ? *known : nobody_;
         const bool named = given->params.get("username") == claimed;
         const bool right =
             against.ha1.empty()

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <string>
 #include <unordered_map>
 
@@ -42,6 +43,7 @@ public:
         Outcome outcome = Outcome::challenge;
         const UserSettings *user = nullptr; // with ok
         bool now_locked = false;            // this attempt was the one too many
+        std::optional<std::int64_t> until;  // with ok: the proof is good until then, seconds since 1970
     };
 
     static constexpr Duration nonce_life{300'000};

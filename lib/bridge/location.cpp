@@ -78,7 +78,8 @@ Binding *Location::find(Bindings &bindings, const Binding &like) {
 }
 
 tl::expected<std::vector<Location::Wanted>, sip::Draft>
-Location::read_contacts(const sip::Message &request, const sip::Flow &flow, const UserSettings &user) const {
+Location::read_contacts(const sip::Message &request, const sip::Flow &flow, const UserSettings &user,
+                        std::optional<std::chrono::seconds> proof) const {
     const auto general = sip::parse_delta_seconds(request.value(sip::HeaderId::expires));
     std::vector<Wanted> out;
     for (const std::string_view element : request.list(sip::HeaderId::contact)) {
@@ -102,6 +103,9 @@ Location::read_contacts(const sip::Message &request, const sip::Flow &flow, cons
             brief.add("Min-Expires", std::to_string(least));
             return tl::unexpected(brief);
         }
+        if (proof)
+            want.expires_s =
+                static_cast<std::uint32_t>(std::min<std::int64_t>(want.expires_s, proof->count()));
         Binding &binding = want.binding;
         binding.user = user.name;
         binding.contact = raw_uri(element);
@@ -157,7 +161,8 @@ sip::Draft Location::listing(const sip::Message &request, const Bindings &bindin
 }
 
 Location::Answer Location::process(const sip::Message &request, const sip::Flow &flow,
-                                   const UserSettings &user, TimePoint now) {
+                                   const UserSettings &user, TimePoint now,
+                                   std::optional<std::chrono::seconds> proof) {
     const auto cseq = request.cseq();
     if (!cseq) return {refuse(request, 400, "CSeq is malformed"), {}};
     const auto elements = request.list(sip::HeaderId::contact);
@@ -175,7 +180,7 @@ Location::Answer Location::process(const sip::Message &request, const sip::Flow 
         for (auto &binding : std::exchange(bindings, {}))
             changes.push_back({Change::Kind::removed, std::move(binding)});
     } else {
-        auto wanted = read_contacts(request, flow, user);
+        auto wanted = read_contacts(request, flow, user, proof);
         if (!wanted) return {wanted.error(), {}};
         for (const auto &want : *wanted)
             if (const Binding *known = find(bindings, want.binding); known != nullptr && outdated(*known))

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -45,9 +46,10 @@ public:
 
     explicit Location(const Settings &settings) : settings_(settings) {}
 
-    // An authenticated REGISTER of `user`: all or nothing (§10.3 step 7).
+    // An authenticated REGISTER of `user`: all or nothing (§10.3 step 7). No binding outlasts `proof`: what
+    // the user was let in by is not valid for longer.
     Answer process(const sip::Message &request, const sip::Flow &flow, const UserSettings &user,
-                   TimePoint now);
+                   TimePoint now, std::optional<std::chrono::seconds> proof = {});
     [[nodiscard]] std::vector<Binding> of(const std::string &user) const; // best q first
     // A live binding with this very Contact (an in-domain URI that only its owner could make).
     [[nodiscard]] const Binding *by_contact(const sip::Uri &uri) const;
@@ -66,7 +68,8 @@ private:
         std::uint32_t expires_s = 0;
     };
     [[nodiscard]] tl::expected<std::vector<Wanted>, sip::Draft>
-    read_contacts(const sip::Message &request, const sip::Flow &flow, const UserSettings &user) const;
+    read_contacts(const sip::Message &request, const sip::Flow &flow, const UserSettings &user,
+                  std::optional<std::chrono::seconds> proof) const;
     static Binding *find(Bindings &bindings, const Binding &like);
     std::vector<Change> apply(Bindings &bindings, std::vector<Wanted> wanted, TimePoint now) const;
     [[nodiscard]] sip::Draft listing(const sip::Message &request, const Bindings &bindings,

@@ -16,8 +16,6 @@ using sip::HeaderId;
 using sip::Method;
 
 constexpr std::size_t most_calls = 20'000, most_connections = 20'000;
-constexpr std::size_t most_proved = 10'000;
-constexpr Duration proof_lasts{3'600'000};
 constexpr std::size_t most_visits = 3; // of one request to us
 
 bool has_to_tag(const sip::Message &request) {
@@ -33,7 +31,11 @@ std::string allow() {
 } // namespace
 
 Proxy::Proxy(Loop &loop, const Settings &settings, MediaPlane &media)
-    : settings_(settings), web_(settings, {[this] { return metrics(); }}),
+    : settings_(settings), web_(settings, {[this] { return metrics(); },
+                                           [this](const sip::HttpHead &request, const sip::Flow &flow) {
+                                               logins_.opened(flow, request.value("Cookie"), unix_time());
+                                           }}),
+      logins_(settings.logins, [this](const sip::Flow &flow) { return core_.transports().alive(flow); }),
       core_(loop, *this, settings, media, random_u32()), flood_({50, 200, 1'000, 2'000}), sweep_(loop),
       save_(loop) {}
 
@@ -91,6 +93,7 @@ void Proxy::refuse(const sip::ServerTransaction &server, unsigned status, const 
 }
 
 void Proxy::on_request(const sip::Message &request, const sip::Flow &flow, sip::ServerTransaction server) {
+    if (is_web(flow.kind) && !admit_visitor(request, flow, server)) return;
     if (request.method() == Method::ack) {
         if (const auto call = call_of(request))
             call->in_dialog(request, flow, {});
@@ -111,30 +114,6 @@ void Proxy::on_request(const sip::Message &request, const sip::Flow &flow, sip::
     if (!admit(request, flow, server)) return;
     if (request.method() == Method::register_) return register_(request, flow, server);
     out_of_dialog(request, flow, server);
-}
-
-bool Proxy::admit(const sip::Message &request, const sip::Flow &flow, const sip::ServerTransaction &server) {
-    const auto now = core_.loop.now();
-    const auto known = proved_.find(flow.remote.with_port(0));
-    if (known != proved_.end() && now - known->second < proof_lasts) return true;
-    if ((upstream_ && upstream_->trusts(flow)) || (lines_ && lines_->trusts(flow))) return true;
-    switch (flood_.admit(flow.remote, now)) {
-    case sip::FloodGuard::Verdict::pass:
-        return true;
-    case sip::FloodGuard::Verdict::refuse:
-        ++counters_.refused;
-        server.respond(sip::Draft::response(request, 503, {}, sip::random_token(8)).add("Retry-After", "10"));
-        return false;
-    default:
-        ++counters_.refused;
-        server.drop();
-        return false;
-    }
-}
-
-void Proxy::proved(const sip::Flow &flow) {
-    if (proved_.size() >= most_proved) proved_.clear(); // they prove it again
-    proved_[flow.remote.with_port(0)] = core_.loop.now();
 }
 
 Proxy::CallPtr Proxy::call_of(const sip::Message &request) const {
@@ -167,6 +146,7 @@ void Proxy::on_server_failure(const sip::ServerTransaction &server, const Error 
 
 void Proxy::on_flow_failed(const sip::Flow &flow, const Error &error) {
     if (!sip::is_stream(flow.kind)) return;
+    visitors_.gone(flow);
     if (const Binding *binding = core_.location.by_flow(flow))
         core_.tell("bridge.disconnected", binding->user + " lost its connection: " + error.what,
                    Json::object().add("user", binding->user).add("address", flow.remote.to_string()));

@@ -12,7 +12,9 @@
 #include "bridge/core.hpp"
 #include "bridge/upstream.hpp"
 #include "bridge/upstream_lines.hpp"
+#include "bridge/visitors.hpp"
 #include "bridge/web.hpp"
+#include "bridge/web_logins.hpp"
 #include "sip/flood_guard.hpp"
 
 namespace offhook::bridge {
@@ -65,6 +67,11 @@ private:
                        const sip::ServerTransaction &server);
     [[nodiscard]] std::optional<Origin> origin(const sip::Message &request, const sip::Flow &flow,
                                                const sip::ServerTransaction &server);
+    // Has `name` sent it? Otherwise it is answered here: challenged or refused.
+    [[nodiscard]] std::optional<Gatekeeper::Verdict> authenticate(const sip::Message &request,
+                                                                  const sip::Flow &flow,
+                                                                  const sip::ServerTransaction &server,
+                                                                  const std::string &name);
     [[nodiscard]] std::optional<Origin> upstream_origin(const sip::Message &request,
                                                         const sip::Flow &flow) const;
     [[nodiscard]] std::optional<Origin> line_origin(const sip::Message &request, const sip::Flow &flow) const;
@@ -82,6 +89,9 @@ private:
     // Strangers may ask only so often; who has proved a password lately is none.
     bool admit(const sip::Message &request, const sip::Flow &flow, const sip::ServerTransaction &server);
     void proved(const sip::Flow &flow);
+    bool admit_visitor(const sip::Message &request, const sip::Flow &flow,
+                       const sip::ServerTransaction &server); // one message of a browser
+    void send_away(const sip::Flow &flow, const std::string &why);
     void sweep();
     void load_state();
     void save_later(const std::vector<Location::Change> &changes);
@@ -90,6 +100,7 @@ private:
 
     const Settings &settings_;
     Web web_; // outlives the transports
+    WebLogins logins_;
     Core core_;
     std::unique_ptr<Upstream> upstream_;   // null: the embedded registrar …
     std::unique_ptr<UpstreamLines> lines_; // … and this, where calls go out as lines of the upstream
@@ -98,6 +109,7 @@ private:
     std::unordered_multimap<std::string, CallPtr> calls_; // by Call-ID
     unsigned next_call_ = 1;
     sip::FloodGuard flood_;
+    Visitors visitors_;
     std::unordered_map<Address, TimePoint> proved_; // by address without port
     Timer sweep_, save_;
     bool save_soon_ = false;  // what save_ runs for

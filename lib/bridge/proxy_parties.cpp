@@ -79,34 +79,17 @@ std::optional<Proxy::Origin> Proxy::origin(const sip::Message &request, const si
         refuse(server, 403, "calls from strangers are not accepted", source);
         return {};
     }
-    const auto verdict = core_.gate.judge(request, true, name, source, core_.loop.now());
-    switch (verdict.outcome) {
-    case Gatekeeper::Outcome::ok: {
-        proved(flow);
-        Origin out;
-        out.user = verdict.user;
-        out.party = {is_web(flow.kind), flow, {}, name, {}, {}};
-        if (const Binding *binding = core_.location.by_flow(flow);
-            binding != nullptr && binding->user == name)
-            out.party.device = binding->device;
-        if (const auto contacts = request.addresses(HeaderId::contact);
-            !out.party.web && contacts && !contacts->empty())
-            out.party.hop = contacts->front().uri;
-        return out;
-    }
-    case Gatekeeper::Outcome::locked:
-        ++counters_.locked;
-        refuse(server, 403, "too many wrong passwords", source);
-        return {};
-    default:
-        ++counters_.challenges;
-        if (verdict.now_locked)
-            core_.tell("bridge.locked", source + " guessed passwords of " + name + ": locked out",
-                       Json::object().add("source", source).add("user", name));
-        server.respond(core_.gate.challenge(request, true, name,
-                                            verdict.outcome == Gatekeeper::Outcome::stale, core_.loop.now()));
-        return {};
-    }
+    const auto verdict = authenticate(request, flow, server, name);
+    if (!verdict) return {};
+    Origin out;
+    out.user = verdict->user;
+    out.party = {is_web(flow.kind), flow, {}, name, {}, {}};
+    if (const Binding *binding = core_.location.by_flow(flow); binding != nullptr && binding->user == name)
+        out.party.device = binding->device;
+    if (const auto contacts = request.addresses(HeaderId::contact);
+        !out.party.web && contacts && !contacts->empty())
+        out.party.hop = contacts->front().uri;
+    return out;
 }
 
 bool Proxy::may_call(const UserSettings &user, const sip::Uri &uri) const {
@@ -130,8 +113,9 @@ Proxy::targets(const sip::Message &request, const sip::Uri &uri, const Origin &f
         out.push_back({std::move(party), binding.contact});
     };
     if (upstream_ && from.upstream) {
-        if (const Binding *binding = upstream_->target(request)) add(*binding);
-        if (out.empty()) return tl::unexpected(upstream_->target(request) != nullptr ? 480U : 404U);
+        const auto binding = upstream_->target(request);
+        if (!binding) return tl::unexpected(binding.error());
+        add(**binding);
         return out;
     }
     if (upstream_) {

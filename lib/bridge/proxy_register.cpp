@@ -16,12 +16,6 @@ namespace {
 using Kind = Location::Change::Kind;
 constexpr Duration sweep_every{1'000}, save_after{500}, save_refreshed_after{30'000};
 
-std::int64_t unix_time() {
-    return std::chrono::duration_cast<std::chrono::seconds>(
-               std::chrono::system_clock::now().time_since_epoch())
-        .count();
-}
-
 std::string_view event_name(Kind kind) {
     return kind == Kind::added || kind == Kind::refreshed ? "bridge.registered" : "bridge.unregistered";
 }
@@ -71,23 +65,11 @@ void Proxy::register_(const sip::Message &request, const sip::Flow &flow,
     if (!in_domain(*uri) || !in_domain(to->uri))
         return refuse(server, 403, "not our domain: " + (in_domain(*uri) ? to->uri.host : uri->host),
                       flow.remote.ip());
-    const std::string name = to->uri.user_decoded(), source = flow.remote.ip();
-    const auto now = core_.loop.now();
-    const auto verdict = core_.gate.judge(request, false, name, source, now);
-    if (verdict.outcome == Gatekeeper::Outcome::locked) {
-        ++counters_.locked;
-        return refuse(server, 403, "too many wrong passwords", source, "Too Many Wrong Passwords");
-    }
-    if (verdict.outcome != Gatekeeper::Outcome::ok) {
-        ++counters_.challenges;
-        if (verdict.now_locked)
-            core_.tell("bridge.locked", source + " guessed passwords of " + name + ": locked out",
-                       Json::object().add("source", source).add("user", name));
-        return server.respond(
-            core_.gate.challenge(request, false, name, verdict.outcome == Gatekeeper::Outcome::stale, now));
-    }
-    proved(flow);
-    auto answer = core_.location.process(request, flow, *verdict.user, now);
+    const auto verdict = authenticate(request, flow, server, to->uri.user_decoded());
+    if (!verdict) return;
+    std::optional<std::chrono::seconds> proof;
+    if (verdict->until) proof = std::chrono::seconds(*verdict->until - unix_time());
+    auto answer = core_.location.process(request, flow, *verdict->user, core_.loop.now(), proof);
     server.respond(answer.response);
     registered(answer.changes);
 }
@@ -102,7 +84,10 @@ void Proxy::registered(const std::vector<Location::Change> &changes) {
                            .add("transport", sip::uri_token(change.binding.flow.kind))
                            .add("address", change.binding.flow.remote.to_string())
                            .add("agent", change.binding.user_agent));
-        if (change.kind == Kind::added || change.kind == Kind::refreshed) device_back(change.binding.device);
+        if (change.kind == Kind::added || change.kind == Kind::refreshed) {
+            if (is_web(change.binding.flow.kind)) visitors_.known(change.binding.flow, core_.loop.now());
+            device_back(change.binding.device);
+        }
         if (lines_) lines_->here(change.binding.user, !core_.location.of(change.binding.user).empty());
     }
     save_later(changes);
@@ -136,6 +121,8 @@ void Proxy::found_again(const std::string &device) {
 
 void Proxy::sweep() {
     registered(core_.location.expire(core_.loop.now()));
+    for (const auto &flow : visitors_.overdue(core_.loop.now()))
+        send_away(flow, "no registration and no call in half a minute");
     sweep_.start(sweep_every, [this] { sweep(); });
 }
 

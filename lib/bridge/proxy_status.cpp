@@ -34,7 +34,10 @@ std::string Proxy::metrics() const {
 }
 
 Json Proxy::status() const {
-    Json::Array users, calls;
+    Json::Array users, calls, lines;
+    if (lines_)
+        for (const auto &line : lines_->all())
+            lines.push_back(line->describe());
     const auto now = core_.loop.now();
     core_.location.each([&](const Binding &binding) {
         users.push_back(
@@ -53,14 +56,16 @@ Json Proxy::status() const {
     std::size_t connections = 0;
     core_.location.each(
         [&](const Binding &b) { connections += sip::is_stream(b.flow.kind) && b.reachable ? 1 : 0; });
-    return Json::object()
-        .add("domain", settings_.domain)
+    auto out = Json::object();
+    out.add("domain", settings_.domain)
         .add("up_s", std::chrono::duration_cast<std::chrono::seconds>(now - started_).count())
         .add("calls_total", counters_.calls)
         .add("refused_total", counters_.refused)
         .add("connections", connections)
         .add("bindings", users)
         .add("calls", calls);
+    if (lines_) out.add("lines", lines);
+    return out;
 }
 
 } // namespace offhook::bridge

@@ -17,10 +17,11 @@ void replace_list(sip::Draft &draft, std::string_view header, const std::vector<
         draft.add(header, value);
 }
 
-// Are these credentials for `realm`? Reads no further than that.
+// Are these credentials for `realm`? Reads no further than that. Tokens name none: they are for whoever is
+// here.
 bool names_realm(std::string_view credentials, std::string_view realm) {
     sip::grammar::Scanner scanner(sip::trim(credentials));
-    scanner.take(sip::grammar::token); // the scheme
+    if (sip::iequals(scanner.take(sip::grammar::token), "Bearer")) return realm != "\n";
     while (true) {
         sip::Param param;
         if (!sip::grammar::parse_param(scanner, param)) return false;

@@ -15,7 +15,8 @@ namespace offhook::bridge {
 using IsOurs = std::function<bool(const sip::Uri &uri)>;
 
 // The request for the next hop: Max-Forwards counted down, our own Route headers taken off, credentials for
-// our realm too (RFC 3261 §22.3). The caller has seen Max-Forwards > 0.
+// our realm too (RFC 3261 §22.3), and tokens, which whoever reads them could use. With realm "\n" all of them
+// stay. The caller has seen Max-Forwards > 0.
 sip::Draft forwardable(const sip::Message &request, const IsOurs &ours, std::string_view realm);
 // The response for the previous hop: without the top Via.
 sip::Draft backward(const sip::Message &response);

@@ -9,6 +9,7 @@
 
 #include "base/address.hpp"
 #include "base/clock.hpp"
+#include "bridge/jwt.hpp"
 #include "sip/transport.hpp"
 #include "sip/uri.hpp"
 
@@ -27,7 +28,7 @@ struct UpstreamUser {
 
 struct UserSettings {
     std::string name;     // user part of the address, without domain
-    std::string password; // empty when ha1 is given
+    std::string password; // empty when ha1 is given, or the user comes by way of a web application
     std::string ha1;      // MD5(name:domain:password) in lower-case hex
     std::string display;
     unsigned devices = 10;             // bindings at most
@@ -51,10 +52,18 @@ struct SocketSettings {
 enum class UpstreamMode : std::uint8_t { automatic, path, contact, credentials };
 enum class PlainSrtp : std::uint8_t { off, offer, require }; // SDES towards the classic side
 
+// Web applications that say who their visitors are (nothing: there are none).
+struct LoginSettings {
+    std::optional<JwtRules> jwt;
+    std::string cookie_key; // of session cookies; empty: none are taken
+    [[nodiscard]] bool any() const noexcept { return jwt || !cookie_key.empty(); }
+};
+
 struct Settings {
     std::string domain;
     std::vector<UserSettings> users;
     std::vector<DeviceSettings> devices;
+    LoginSettings logins;
     std::vector<SocketSettings> web, sip; // ws and wss; udp, tcp and tls
     std::vector<std::string> origins;     // patterns; empty: the bridge's own addresses
     bool allow_native = false;            // clients without Origin

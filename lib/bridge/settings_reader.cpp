@@ -38,8 +38,14 @@ private:
                        const ConfigOrigin &origin);
     void upstream_secret(UserSettings &user, const std::string &path, const ConfigOrigin &origin);
     void device(const ConfigTable &table, const ConfigOrigin &origin);
+    struct Jwt { // as it stands in the file
+        std::optional<JwtKey> key;
+        std::string issuer, audience, claim;
+    };
+    void logins(Jwt jwt, const ConfigOrigin &origin);
 
     SettingsReport report_;
+    std::vector<std::pair<std::string, ConfigOrigin>> without_password_; // "user NAME"
 };
 
 Reader::Take Reader::flag(bool &into) {
@@ -129,9 +135,11 @@ void Reader::read_password(std::string &into, const std::string &path, const std
 void Reader::secret(UserSettings &out, const std::string &path, const ConfigOrigin &origin) {
     const int given = !out.password.empty() + !out.ha1.empty() + !path.empty();
     const std::string name = "user \"" + sanitise(out.name) + "\"";
-    if (given != 1)
-        return error(origin, name + (given == 0 ? " has no password (expected password, password_file or ha1)"
-                                                : " has more than one of password, password_file and ha1"));
+    if (given > 1) return error(origin, name + " has more than one of password, password_file and ha1");
+    if (given == 0) {
+        without_password_.emplace_back(name, origin);
+        return;
+    }
     const bool hex =
         std::ranges::all_of(out.ha1, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
     if (!out.ha1.empty() && (out.ha1.size() != 32 || !hex))
@@ -228,6 +236,19 @@ void Reader::device(const ConfigTable &table, const ConfigOrigin &origin) {
     report_.settings.devices.push_back(std::move(out));
 }
 
+void Reader::logins(Jwt jwt, const ConfigOrigin &origin) {
+    auto &out = report_.settings.logins;
+    if (jwt.key) {
+        out.jwt = JwtRules{*jwt.key, std::move(jwt.issuer), std::move(jwt.audience)};
+        if (!jwt.claim.empty()) out.jwt->user_claim = std::move(jwt.claim);
+    } else if (!(jwt.issuer + jwt.audience + jwt.claim).empty()) {
+        error(origin, "jwt_issuer, jwt_audience and jwt_claim need jwt_key_file");
+    }
+    if (out.any()) return;
+    for (const auto &[name, where] : without_password_)
+        error(where, name + " has no password (expected password, password_file or ha1)");
+}
+
 SettingsReport Reader::read() {
     const auto *member = find(file_.root, "bridge");
     if (member == nullptr) return std::move(report_);
@@ -237,7 +258,8 @@ SettingsReport Reader::read() {
         return std::move(report_);
     }
     auto &s = report_.settings;
-    std::string srtp, mode;
+    std::string srtp;
+    Jwt jwt;
     std::pair<std::uint16_t, std::uint16_t> range{s.rtp_min, s.rtp_max};
     sip::Uri upstream;
     members(*table, " in [bridge]",
@@ -254,6 +276,11 @@ SettingsReport Reader::read() {
              {"media", parsed(s.rtpengines, parse_media)},
              {"upstream", parsed(upstream, parse_upstream)},
              {"upstream_mode", parsed(s.upstream_mode, parse_upstream_mode)},
+             {"jwt_key_file", parsed(jwt.key, load_jwt_key)},
+             {"jwt_issuer", text(jwt.issuer)},
+             {"jwt_audience", text(jwt.audience)},
+             {"jwt_claim", text(jwt.claim)},
+             {"cookie_key_file", parsed(s.logins.cookie_key, load_cookie_key)},
              {"cluster_key", text(s.cluster_key)},
              {"cluster_peers", each(s.peers, parse_sip_socket)},
              {"state_file", text(s.state_file)},
@@ -270,6 +297,7 @@ SettingsReport Reader::read() {
              {"transcode", whole(0, 10'000, [&](std::int64_t n) { s.transcode = static_cast<unsigned>(n); })},
              {"media_workers",
               whole(1, 64, [&](std::int64_t n) { s.media_workers = static_cast<unsigned>(n); })}});
+    logins(std::move(jwt), member->origin);
     if (srtp == "offer") s.srtp = PlainSrtp::offer;
     if (srtp == "require") s.srtp = PlainSrtp::require;
     if (!srtp.empty() && srtp != "off" && srtp != "offer" && srtp != "require")

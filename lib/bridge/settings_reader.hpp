@@ -44,6 +44,12 @@ Result<> check_web(const Settings &settings);
 Result<> check_upstream(const Settings &settings);
 // Do the ports for media fit together? Errors: config.
 Result<> check_ice(const Settings &settings);
+// The key in a file: a secret that not everybody can read, or a public key in PEM. Errors: config.
+Result<JwtKey> load_jwt_key(const std::string &path);
+// The secret of session cookies, at least 32 bytes; one line end after it does not count. Errors: config.
+Result<std::string> load_cookie_key(const std::string &path);
+// Do the logins of web applications fit the rest? Errors: config.
+Result<> check_logins(const Settings &settings);
 // An address of record. Errors: invalid_argument.
 Result<sip::Uri> parse_address(std::string_view text);
 // A SIP URI. Errors: invalid_argument.

@@ -36,18 +36,23 @@ Upstream::~Upstream() {
         if (work->courier) work->courier->forget();
 }
 
-const Binding *Upstream::target(const sip::Message &request) const {
+tl::expected<const Binding *, unsigned> Upstream::target(const sip::Message &request) const {
     std::optional<FlowToken> token;
     for (const auto element : request.list(HeaderId::route))
         if (const auto route = sip::NameAddr::parse(element); route && !token)
             token = core_.tokens.open(route->uri.user);
     if (const auto uri = request.uri(); uri && !token) token = core_.tokens.open(uri->user);
-    if (!token) return nullptr;
+    if (!token) return tl::unexpected(404U);
     const Binding *found = nullptr;
+    const auto named = [&](const Binding &binding) {
+        return token->epoch == core_.epoch && binding.flow.connection == token->connection;
+    };
     core_.location.each([&](const Binding &binding) {
-        if (device_hash(binding.device) == token->device && (found == nullptr || binding.reachable))
+        if (!binding.reachable || device_hash(binding.device) != token->device) return;
+        if (found == nullptr || named(binding) || (!named(*found) && binding.expires > found->expires))
             found = &binding;
     });
+    if (found == nullptr) return tl::unexpected(mode_ == UpstreamMode::contact ? 480U : 430U);
     return found;
 }
 

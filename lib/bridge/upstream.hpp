@@ -26,7 +26,10 @@ public:
     [[nodiscard]] Party party() const { return host_.party(); } // requests of browsers go there
     [[nodiscard]] bool trusts(const sip::Flow &flow) const { return host_.trusts(flow); }
     // Whom a request that came from upstream is for: by our token in the topmost Route or in the Request-URI.
-    [[nodiscard]] const Binding *target(const sip::Message &request) const;
+    // The connection that the token names, else the newest one of its device. A status: 404 without a token
+    // of ours; 430, which makes the registrar try another flow (RFC 5626 §5.3.1), when there is none any
+    // more, or 480 where the registrar knows of no flows.
+    [[nodiscard]] tl::expected<const Binding *, unsigned> target(const sip::Message &request) const;
     [[nodiscard]] UpstreamMode mode() const noexcept { return mode_; }
 
 private:

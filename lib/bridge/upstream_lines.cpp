@@ -75,7 +75,26 @@ void UpstreamLine::tell(bool registered, const std::string &text, const std::str
     core_.tell("bridge.upstream", text, std::move(fields));
 }
 
-void UpstreamLine::on_registered(const sip::Registration::Outcome &) {
+Json UpstreamLine::describe() const {
+    const auto seconds_to = [&](TimePoint when) {
+        return std::max<std::int64_t>(
+            0, std::chrono::duration_cast<std::chrono::seconds>(when - core_.loop.now()).count());
+    };
+    auto out =
+        Json::object().add("user", user_.name).add("line", aor_.encode()).add("registered", registered());
+    if (registered() && until_) out.add("expires", seconds_to(*until_));
+    if (!registered())
+        out.add("reason", !reason_.empty() ? reason_
+                          : here_          ? "no answer yet"
+                                           : user_.name + " is not registered here");
+    if (!registered() && again_) out.add("again_in", seconds_to(*again_));
+    return out;
+}
+
+void UpstreamLine::on_registered(const sip::Registration::Outcome &outcome) {
+    reason_.clear();
+    again_.reset();
+    until_ = core_.loop.now() + outcome.granted;
     bind_calls();
     if (std::exchange(told_registered_, true)) return;
     tell(true, user_.name + " is registered upstream as " + aor_.encode());
@@ -83,6 +102,8 @@ void UpstreamLine::on_registered(const sip::Registration::Outcome &) {
 
 void UpstreamLine::on_failed(const Error &error, std::optional<Duration> retry_in) {
     told_registered_ = false;
+    reason_ = error.what;
+    again_ = retry_in ? std::optional(core_.loop.now() + *retry_in) : std::nullopt;
     tell(false,
          user_.name + " is not registered upstream: " + error.what + (retry_in ? "; will try again" : ""),
          error.what);
@@ -90,6 +111,8 @@ void UpstreamLine::on_failed(const Error &error, std::optional<Duration> retry_i
 
 void UpstreamLine::on_unregistered() {
     told_registered_ = false;
+    reason_.clear();
+    again_.reset();
     tell(false, user_.name + " is no longer registered upstream");
 }
 

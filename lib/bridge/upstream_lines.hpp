@@ -31,6 +31,7 @@ public:
     [[nodiscard]] const std::string &contact_user() const noexcept { return contact_user_; }
     [[nodiscard]] UpstreamDialog dialog() const { return {aor_, outside_}; } // for a new call
     [[nodiscard]] bool registered() const { return registration_.registered(); }
+    [[nodiscard]] Json describe() const; // for --status
     [[nodiscard]] std::optional<sip::Flow> flow() const { return registration_.flow(); }
     [[nodiscard]] std::string contact(const sip::Flow &flow) const { return registration_.contact_uri(flow); }
     // For requests other than REGISTER: bound to the realm of the settings, or to the one that the registrar
@@ -54,6 +55,9 @@ private:
     std::shared_ptr<sip::Authenticator> registrar_, calls_;
     sip::Registration registration_;
     bool here_ = false, told_registered_ = false;
+    std::string reason_;             // why it is not registered; empty: nobody is here, or nothing came yet
+    std::optional<TimePoint> until_; // of the registration
+    std::optional<TimePoint> again_; // the next attempt
 };
 
 class UpstreamLines {

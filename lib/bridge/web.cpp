@@ -86,9 +86,12 @@ bool Web::origin_allowed(const sip::HttpHead &request, bool secure) const {
 }
 
 std::optional<sip::HttpResponse> Web::refuse_upgrade(const sip::HttpHead &request, const sip::Flow &flow) {
-    if (origin_allowed(request, sip::is_secure(flow.kind))) return std::nullopt;
-    ++refused_origins_;
-    return sip::HttpResponse::text(403, "This page may not connect here (Origin).");
+    if (!origin_allowed(request, sip::is_secure(flow.kind))) {
+        ++refused_origins_;
+        return sip::HttpResponse::text(403, "This page may not connect here (Origin).");
+    }
+    source_.opened(request, flow);
+    return std::nullopt;
 }
 
 sip::HttpResponse Web::file(std::string_view path) const {

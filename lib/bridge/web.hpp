@@ -13,6 +13,8 @@ class Web final : public sip::WebServer {
 public:
     struct Source {                           // what is asked for when somebody looks
         std::function<std::string()> metrics; // Prometheus text format
+        // Told of every web socket that is opened.
+        std::function<void(const sip::HttpHead &request, const sip::Flow &flow)> opened;
     };
 
     Web(const Settings &settings, Source source) : settings_(settings), source_(std::move(source)) {}

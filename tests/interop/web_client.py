@@ -24,10 +24,10 @@ def trusting():
     return context
 
 
-def upgrade_request(host):
+def upgrade_request(host, headers=""):
     key = base64.b64encode(os.urandom(16)).decode()
     return (f"GET /ws HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: {key}\r\n"
-            f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: sip\r\nOrigin: http://{host}\r\n\r\n").encode()
+            f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: sip\r\nOrigin: http://{host}\r\n{headers}\r\n").encode()
 
 
 def frame(opcode, payload, fin=True):
@@ -38,14 +38,14 @@ def frame(opcode, payload, fin=True):
 
 
 class WebClient:
-    def __init__(self, address, tls=False, timeout=20.0):
+    def __init__(self, address, tls=False, timeout=20.0, headers=""):
         host, port = address.rsplit(":", 1)
         self.address = address
         self.socket = socket.create_connection((host, int(port)), timeout)
         if tls:
             self.socket = trusting().wrap_socket(self.socket)
         self.buffer = b""
-        self.socket.sendall(upgrade_request(address))
+        self.socket.sendall(upgrade_request(address, headers))
         while b"\r\n\r\n" not in self.buffer:
             self._read()
         head, self.buffer = self.buffer.split(b"\r\n\r\n", 1)

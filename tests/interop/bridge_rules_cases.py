@@ -1,0 +1,174 @@
+"""Rules of the bridge that need a peer who breaks them, or one that keeps still: flow tokens that lead nowhere, browsers
+that send too much or say nothing."""
+
+import json
+import re
+import socket
+import urllib.request
+
+from bridge import Bridge, configuration
+from harness import Failure, case, expect, expect_equal, wait_until, workdir
+from web_client import WebClient, register
+
+
+class Registrar:
+    """A registrar with Path (RFC 3327) over UDP, by hand."""
+
+    def __init__(self):
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.socket.settimeout(10)
+        self.address = f"127.0.0.1:{self.socket.getsockname()[1]}"
+        self.count = 0
+
+    def receive(self):
+        text, source = self.socket.recvfrom(65536)
+        return text.decode(), source
+
+    def grant(self):
+        """Answers one REGISTER; its Path."""
+        request, source = self.receive()
+        expect(request.startswith("REGISTER "), f"a REGISTER: {request[:80]}")
+        copied = [line for line in request.split("\r\n") if line.split(":")[0] in
+                  ("Via", "From", "Call-ID", "CSeq", "Path", "Contact")]
+        to = re.search(r"\r\n(To: .*)\r\n", request)[1] + ";tag=r"
+        answer = ["SIP/2.0 200 OK", *copied, to, "Content-Length: 0", "", ""]
+        self.socket.sendto("\r\n".join(answer).encode(), source)
+        return re.search(r"\r\nPath: (<.*?>)", request)[1]
+
+    def message(self, bridge, uri, route=None):
+        """Sends a MESSAGE; its Call-ID."""
+        self.count += 1
+        host, port = bridge.udp.rsplit(":", 1)
+        lines = [f"MESSAGE {uri} SIP/2.0", f"Via: SIP/2.0/UDP {self.address};branch=z9hG4bKm{self.count};rport",
+                 *([f"Route: {route}"] if route else []), f"From: <sip:ben@house.test>;tag=m{self.count}",
+                 "To: <sip:anna@house.test>", f"Call-ID: message{self.count}", "CSeq: 1 MESSAGE", "Max-Forwards: 70",
+                 "Content-Length: 0", "", ""]
+        self.socket.sendto("\r\n".join(lines).encode(), (host, int(port)))
+        return f"message{self.count}"
+
+    def status_of(self, call_id):
+        while True:
+            text, _ = self.receive()
+            if text.startswith("SIP/2.0 ") and f"Call-ID: {call_id}\r\n" in text and not text.startswith("SIP/2.0 1"):
+                return int(text.split(" ")[1])
+
+
+def outbound(client, number):
+    client.send(f"REGISTER sip:house.test SIP/2.0\r\nVia: SIP/2.0/WS a{number}.invalid;branch=z9hG4bKr{number}\r\n"
+                f"Max-Forwards: 70\r\nFrom: <sip:anna@house.test>;tag={number}\r\nTo: <sip:anna@house.test>\r\n"
+                f"Call-ID: anna{number}\r\nCSeq: 1 REGISTER\r\nSupported: path, outbound\r\nExpires: 600\r\n"
+                f'Contact: <sip:an%6ea@a{number}.invalid;transport=ws>;+sip.instance="<urn:uuid:1>";reg-id={number}\r\n'
+                "Content-Length: 0\r\n\r\n")
+
+
+def takes(client):
+    """Answers the MESSAGE that comes next; its Request-URI."""
+    request = client.receive()
+    copied = [line for line in request.split("\r\n") if line.split(":")[0] in ("Via", "From", "To", "Call-ID", "CSeq")]
+    client.send("\r\n".join(["SIP/2.0 200 OK", *copied, "Content-Length: 0", "", ""]))
+    return request.split(" ")[1]
+
+
+@case("bridge: flow tokens: the connection they name, else the newest of the device, else 430; forged ones are 404", timeout=60)
+def tokens():
+    registrar = Registrar()
+    config = workdir() / "tokens.toml"
+    config.write_text('[bridge]\ndomain = "house.test"\n')
+    bridge = Bridge("--upstream", f"sip:{registrar.address}", "--upstream-mode", "path", config=config, name="tokens")
+    clients, paths = [], []
+    for number in (1, 2):
+        clients.append(WebClient(bridge.sockets["ws"]))
+        outbound(clients[-1], number)
+        paths.append(registrar.grant())
+        answer = clients[-1].receive()
+        expect(answer.startswith("SIP/2.0 200 ") and f"sip:an%6ea@a{number}.invalid" in answer, f"granted: {answer}")
+    token = re.search(r"sip:([\w-]+)@", paths[0])[1]
+    expect_equal(len(token), 39, "version, epoch, connection, device and 80 bits of HMAC in base64url")
+    for number in (1, 2, 1):
+        sent = registrar.message(bridge, f"sip:an%6ea@a{number}.invalid;transport=ws", paths[number - 1])
+        expect(takes(clients[number - 1]).startswith(f"sip:an%6ea@a{number}.invalid;"), "its own Contact, as it wrote it")
+        expect_equal(registrar.status_of(sent), 200, f"by the flow {number}")
+    # The second is gone: the first is the same device.
+    clients[1].close()
+    bridge.wait_event("bridge.disconnected", {"user": "anna"})
+    sent = registrar.message(bridge, "sip:an%6ea@a2.invalid;transport=ws", paths[1])
+    takes(clients[0])
+    expect_equal(registrar.status_of(sent), 200, "by the other flow")
+    clients[0].close()
+    wait_until(lambda: len(bridge.events_named("bridge.disconnected")) == 2, "both are gone")
+    for number in (1, 2):
+        sent = registrar.message(bridge, f"sip:an%6ea@a{number}.invalid;transport=ws", paths[number - 1])
+        expect_equal(registrar.status_of(sent), 430, "no flow any more")
+    # Nobody else's tokens, and no names that stand for no address.
+    forged = paths[0].replace(token, token[:-1] + ("A" if token[-1] != "A" else "B"))
+    for uri, route in (("sip:an%6ea@a1.invalid;transport=ws", None), ("sip:an%6ea@a1.invalid;transport=ws", forged),
+                       (f"sip:{token[:-2]}AA@house.test", None)):
+        expect_equal(registrar.status_of(registrar.message(bridge, uri, route)), 404, f"{uri} by {route}")
+    bridge.stop()
+
+
+@case("bridge: a browser that floods is refused, then sent away, and others register meanwhile", timeout=60)
+def browser_flood():
+    bridge = Bridge(name="flood")
+    flooding, other = WebClient(bridge.sockets["ws"]), WebClient(bridge.sockets["ws"])
+    expect_equal(register(flooding, "anna", "rose-17"), 200, "anna")
+
+    def options(number):
+        return (f"OPTIONS sip:house.test SIP/2.0\r\nVia: SIP/2.0/WS f.invalid;branch=z9hG4bKo{number}\r\n"
+                f"From: <sip:anna@house.test>;tag=o\r\nTo: <sip:house.test>\r\nCall-ID: o{number}\r\nCSeq: 1 OPTIONS\r\n"
+                "Max-Forwards: 70\r\nContent-Length: 0\r\n\r\n")
+    for number in range(100):
+        flooding.send(options(number))
+    answers = [flooding.receive().split(" ")[1] for _ in range(100)]
+    passed = answers.count("200")
+    expect(48 <= passed < 100 and answers.count("503") == 100 - passed, f"{passed} of 100 at once passed")
+    expect_equal(register(other, "ben", "lily-23"), 200, "ben, meanwhile")
+    try:
+        for number in range(100, 5000):
+            flooding.send(options(number))
+    except OSError:
+        pass  # it was closed while we were sending
+    bridge.wait_event("bridge.refused", {"reason": "too many messages"})
+    bridge.wait_event("bridge.disconnected", {"user": "anna"})
+    expect_equal(register(other, "ben", "lily-23"), 200, "ben, afterwards")
+    bridge.stop()
+
+
+@case("bridge: a browser that shows no password is disconnected after half a minute; /config.json; Origin", timeout=90)
+def stranger():
+    bridge = Bridge(name="stranger", origin="https://elsewhere.example")
+    native = Bridge("--allow-native", name="native", config=configuration(name="native"))
+
+    shown = json.load(urllib.request.urlopen(bridge.http + "/config.json"))
+    expect_equal(shown, {"url": bridge.web, "domain": "house.test", "iceServers": [], "doorCode": ""}, "/config.json")
+
+    def handshake(at, origin):
+        with socket.create_connection(at.sockets["ws"].split(":"), 10) as one:
+            more = f"Origin: {origin}\r\n" if origin else ""
+            one.sendall(f"GET /ws HTTP/1.1\r\nHost: {at.sockets['ws']}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+                        "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
+                        f"Sec-WebSocket-Protocol: chat, sip\r\n{more}\r\n".encode())
+            return one.recv(4096).decode()
+    for at, origin, status in ((bridge, None, 403), (bridge, "https://elsewhere.example", 101), (native, None, 101),
+                               (bridge, f"http://{bridge.sockets['ws']}", 403), (native, "https://elsewhere.example", 403)):
+        answer = handshake(at, origin)
+        expect(answer.startswith(f"HTTP/1.1 {status} "), f"Origin {origin}: {answer[:80]}")
+        if status == 101:
+            expect("Sec-WebSocket-Protocol: sip\r\n" in answer and "Extensions" not in answer, f"consent: {answer}")
+    known, unknown = WebClient(native.sockets["ws"]), WebClient(native.sockets["ws"])
+    expect_equal(register(known, "anna", "rose-17"), 200, "anna")
+    try:
+        register(unknown, "anna", "guess")
+    except Failure:
+        pass
+    native.wait_event("bridge.refused", {"reason": "no registration and no call in half a minute"}, timeout=45)
+    try:
+        while True:
+            unknown.receive()
+    except Failure as end:
+        expect("closed" in str(end), f"the stranger: {end}")
+    expect_equal(register(known, "anna", "rose-17"), 200, "anna is still there")
+    for one in (native, bridge):
+        one.stop()
