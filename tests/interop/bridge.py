@@ -35,6 +35,8 @@ class Bridge(Offhook):
         config = config or configuration(name=name)
         if "OFFHOOK_BRIDGE_TRACE" in os.environ:  # for developers
             args = (*args, f"--trace={os.environ['OFFHOOK_BRIDGE_TRACE']}")
+        if host != "127.0.0.1":
+            args = (*args, "--allow-ws")
         super().__init__("wss-bridge", "-c", config, "--listen", f"{web}://{host}:0", "--sip", "udp:127.0.0.1:0",
                          "--sip", "tcp:127.0.0.1:0", "--origin", origin, *args, name=name, audio=None, **options)
         self.wait_event("bridge.ready", timeout=20)
