@@ -20,111 +20,31 @@ constexpr std::uint8_t usual_event_number = 101;   // what old phones expect
 constexpr std::uint8_t opus_number = 111;          // what browsers take
 constexpr std::uint32_t tcp_priority = 2124414975; // RFC 6544 §4.2: a passive one, behind UDP
 
-std::optional<std::uint8_t> payload_number(std::string_view text) {
-    const auto number = sip::parse_number(text);
-    if (!number || *number > 127) return {};
-    return static_cast<std::uint8_t>(*number);
-}
-
-// RFC 3551: numbers that need no rtpmap.
-std::optional<Format> static_format(std::uint8_t number) {
-    switch (number) {
-    case 0:
-        return Format{0, "PCMU", 8000, 1, {}};
-    case 8:
-        return Format{8, "PCMA", 8000, 1, {}};
-    case 9:
-        return Format{9, "G722", 8000, 1, {}};
-    default:
-        return {};
-    }
-}
-
-// The value of "a=rtpmap:NUMBER …" or "a=fmtp:NUMBER …".
-std::optional<std::string> numbered(const SdpMedia &media, std::string_view name, std::string_view number) {
-    for (const auto &attribute : media.attributes) {
-        if (attribute.name != name) continue;
-        const auto space = attribute.value.find(' ');
-        if (space != std::string::npos && attribute.value.substr(0, space) == number)
-            return attribute.value.substr(space + 1);
-    }
-    return {};
-}
-
-std::optional<Format> read_format(const SdpMedia &media, const std::string &text) {
-    const auto number = payload_number(text);
-    if (!number) return {};
-    auto format = static_format(*number);
-    if (const auto map = numbered(media, "rtpmap", text)) {
-        const auto slash = map->find('/');
-        if (slash == std::string::npos) return {};
-        const auto second = map->find('/', slash + 1);
-        const auto clock = sip::parse_number(map->substr(slash + 1, second - slash - 1));
-        const auto channels = second == std::string::npos ? std::optional<std::uint64_t>(1)
-                                                          : sip::parse_number(map->substr(second + 1));
-        if (!clock || *clock == 0 || *clock > 192'000 || !channels) return {};
-        format = Format{*number,
-                        map->substr(0, slash),
-                        static_cast<unsigned>(*clock),
-                        static_cast<unsigned>(*channels),
-                        {}};
-    }
-    if (format)
-        if (auto parameters = numbered(media, "fmtp", text)) format->fmtp = std::move(*parameters);
-    return format;
-}
-
-std::string without_parameter(std::string_view fmtp, std::string_view name) {
-    std::string out;
-    while (!fmtp.empty()) {
-        const auto end = std::min(fmtp.find(';'), fmtp.size());
-        const auto item = sip::trim(fmtp.substr(0, end));
-        if (!sip::iequals(item.substr(0, std::min(item.find('='), item.size())), name))
-            out.append(out.empty() ? "" : ";").append(item);
-        fmtp.remove_prefix(std::min(end + 1, fmtp.size()));
-    }
-    return out;
-}
-
-Direction direction_of(const SdpMedia &media, const Sdp &sdp) {
-    for (const auto *list : {&media.attributes, &sdp.attributes})
-        for (const auto &attribute : *list)
-            for (const auto direction :
-                 {Direction::sendrecv, Direction::sendonly, Direction::recvonly, Direction::inactive})
-                if (attribute.name == name(direction)) return direction;
-    return Direction::sendrecv;
-}
-
-// RFC 2543 hold: no address to send to.
-Direction without_receiving(Direction direction) {
-    if (direction == Direction::sendrecv) return Direction::sendonly;
-    return direction == Direction::recvonly ? Direction::inactive : direction;
-}
-
-const std::string *attribute_of(const SdpMedia &media, const Sdp &sdp, std::string_view name) {
-    if (const auto *own = media.attribute(name)) return own;
-    const auto found = std::ranges::find(sdp.attributes, name, &media::SdpAttribute::name);
-    return found == sdp.attributes.end() ? nullptr : &found->value;
-}
-
-void read_address(LineEnd &end, const SdpMedia &media) {
-    end.remote = end.remote_rtcp = {};
-    const auto address = Address::parse(media.connection.address, media.port);
-    if (!address || address->is_any() || media.port == 0) return;
-    end.remote = *address;
-    auto port = static_cast<std::uint16_t>(media.port + 1);
-    if (const auto *rtcp = media.attribute("rtcp"))
-        if (const auto number = sip::parse_number(rtcp->substr(0, rtcp->find(' ')));
-            number && *number > 0 && *number < 65536)
-            port = static_cast<std::uint16_t>(*number);
-    end.remote_rtcp = address->with_port(end.rtcp_mux ? media.port : port);
-}
-
 std::set<unsigned> clocks_of(const std::vector<Format> &formats) {
     std::set<unsigned> out;
     for (const auto &format : formats)
         if (!format.is_event()) out.insert(format.clock);
     return out;
+}
+
+// Browsers are told of constrained baseline, which all of them have, at the level of the phone; what their
+// decoders take does not depend on what they were told.
+std::string h264_for_web(const std::string &fmtp) {
+    const std::string profile = fmtp_parameter(fmtp, "profile-level-id");
+    if (profile.empty() && fmtp.empty()) return "packetization-mode=0;profile-level-id=42e01f";
+    std::string out = without_parameter(fmtp, "profile-level-id");
+    out += out.empty() ? "" : ";";
+    return out + "profile-level-id=42e0" + (profile.size() == 6 ? profile.substr(4) : "1f");
+}
+
+// RFC 6184 §8.2.2: an answer has the profile of the offer.
+std::string h264_for_phone(const std::string &fmtp, const LineEnd &phone, const Format &format) {
+    const auto asked = std::ranges::find(phone.formats, format.key(), &Format::key);
+    const std::string profile =
+        asked == phone.formats.end() ? std::string() : fmtp_parameter(asked->fmtp, "profile-level-id");
+    if (profile.empty()) return fmtp;
+    const std::string rest = without_parameter(fmtp, "profile-level-id");
+    return rest + (rest.empty() ? "" : ";") + "profile-level-id=" + profile;
 }
 
 Failure no_codec() {
@@ -141,59 +61,6 @@ Direction legal_answer(Direction answer, Direction offered) {
     if (sends && receives) return Direction::sendrecv;
     if (sends) return Direction::sendonly;
     return receives ? Direction::recvonly : Direction::inactive;
-}
-
-bool Interwork::allowed(const Format &format) const {
-    const std::string name = sip::grammar::to_lower(format.name);
-    const auto lists = [&](std::string_view codec) {
-        return std::ranges::find(options_.codecs, codec) != options_.codecs.end();
-    };
-    if (format.is_event()) return format.clock == 8000 || (format.clock == 48000 && lists("opus"));
-    if (name == "opus" && (format.clock != 48000 || format.channels != 2)) return false;
-    if (name == "h264") {
-        // One profile that everybody decodes; Chrome lists half a dozen.
-        const std::string profile = sip::grammar::to_lower(fmtp_parameter(format.fmtp, "profile-level-id"));
-        if (!profile.empty() && !profile.starts_with("42")) return false;
-    }
-    return lists(name);
-}
-
-void Interwork::read_line(Line &line, End from, const Sdp &sdp, const SdpMedia &media) {
-    LineEnd &end = line.at(from);
-    const bool web = own(from).web;
-    const bool bundle_only = media.attribute("bundle-only") != nullptr;
-    line.type = media.type;
-    end.rejected = (media.port == 0 && !bundle_only) || (media.type != "audio" && media.type != "video");
-    end.profile = media.protocol;
-    end.rtcp_mux = media.attribute("rtcp-mux") != nullptr;
-    end.feedback = std::ranges::any_of(media.attributes, [](const media::SdpAttribute &a) {
-        return a.name == "rtcp-fb" && (a.value.ends_with(" nack pli") || a.value.ends_with(" ccm fir"));
-    });
-    end.direction = direction_of(media, sdp);
-    if (const auto *mid = media.attribute("mid")) end.mid = *mid;
-    if (!web) {
-        read_address(end, media);
-        if (!end.rejected && Address::parse(media.connection.address) &&
-            Address::parse(media.connection.address)->is_any())
-            end.direction = without_receiving(end.direction);
-    }
-    end.formats.clear();
-    std::set<std::string> keys;
-    for (const auto &text : media.formats) {
-        auto format = read_format(media, text);
-        if (!format || !allowed(*format) || !keys.insert(format->key()).second) continue;
-        if (format->name == "H264" && fmtp_parameter(format->fmtp, "sprop-parameter-sets").size() > 200)
-            format->fmtp = without_parameter(format->fmtp, "sprop-parameter-sets");
-        end.formats.push_back(std::move(*format));
-    }
-    const bool real = std::ranges::any_of(end.formats, [](const Format &f) { return !f.is_event(); });
-    if (!real) end.rejected = true;
-    for (const auto &format : end.formats)
-        end.used[format.key()] = format.number; // our answers repeat its numbers
-    if (!web || end.rejected) return;
-    if (const auto *ufrag = attribute_of(media, sdp, "ice-ufrag")) end.ufrag = *ufrag;
-    if (const auto *print = attribute_of(media, sdp, "fingerprint"))
-        fingerprints_[static_cast<std::size_t>(from)] = *print;
 }
 
 // Browsers find the line of a packet by its number: unique over all lines of a bundle.
@@ -230,9 +97,18 @@ void Interwork::keep_numbers(Line &line, End to) {
 Result<std::string> Interwork::offer(End from, std::string_view text) {
     auto sdp = Sdp::parse(text);
     if (!sdp) return fail(Errc::parse, sdp.error().what, 400);
-    if (sdp->media.empty() || sdp->media.size() > most_lines || sdp->media.size() < lines_.size())
+    if (sdp->media.empty() || sdp->media.size() > most_lines)
         return fail(Errc::media, "the offer has " + std::to_string(sdp->media.size()) + " media lines", 488);
     if (!before_) before_ = lines_;
+    asked_ = sdp->media.size();
+    // A phone may leave lines out that it has no more use for; a browser would refuse a description with
+    // fewer.
+    for (std::size_t i = asked_; i < lines_.size(); ++i) {
+        SdpMedia gone;
+        gone.type = lines_[i].type;
+        gone.protocol = lines_[i].at(from).profile;
+        sdp->media.push_back(std::move(gone));
+    }
     lines_.resize(sdp->media.size());
     bool any = false;
     for (std::size_t i = 0; i < lines_.size(); ++i) {
@@ -268,6 +144,10 @@ Result<std::string> Interwork::answer(End from, std::string_view text) {
         const std::string type = line.type;
         read_line(line, from, *sdp, sdp->media[i]);
         line.type = type;
+        if (!line.at(from).rejected && line.at(from).setup == "passive") { // nobody would begin
+            roll_back();
+            return fail(Errc::media, "the answer has a=setup:passive, and so has the bridge", 488);
+        }
         line.answered_by = from;
         for (const auto &[key, number] : used)
             line.at(from).used[key] = number;
@@ -307,6 +187,7 @@ std::optional<std::string> Interwork::restart(End from, std::string_view text) {
     if (!own(from).web || before_ || !sdp || sdp->media.size() != lines_.size()) return {};
     const auto lines = lines_;
     const auto prints = fingerprints_;
+    asked_ = lines_.size();
     bool anew = false, same = true;
     for (std::size_t i = 0; i < lines_.size(); ++i) {
         read_line(lines_[i], from, *sdp, sdp->media[i]);
@@ -325,60 +206,6 @@ std::optional<std::string> Interwork::restart(End from, std::string_view text) {
     return {};
 }
 
-const media::SrtpKey &Interwork::own_key(End end, std::size_t line, media::SrtpSuite suite) {
-    auto &keys = own(end).keys;
-    const auto known = keys.find(line);
-    if (known == keys.end() || known->second.suite() != suite)
-        keys.insert_or_assign(line, media::SrtpKey::random(suite));
-    return keys.at(line);
-}
-
-Result<> Interwork::read_keys(Line &line, std::size_t index, End from, const SdpMedia &media, bool answer) {
-    LineEnd &end = line.at(from);
-    if (own(from).web || end.rejected) return {};
-    end.crypto.reset();
-    const bool secure = media.protocol.find("SAVP") != std::string::npos;
-    const bool wanted = secure || own(from).srtp != PlainSrtp::off;
-    if (wanted)
-        for (const auto &crypto : media::crypto_lines(media)) {
-            // An answer chooses from what we offered, which is one suite.
-            if (answer &&
-                (!own(from).keys.contains(index) || own(from).keys.at(index).suite() != crypto.key.suite()))
-                continue;
-            end.crypto = crypto;
-            break;
-        }
-    if (!end.crypto && (secure || own(from).srtp == PlainSrtp::require))
-        return fail(Errc::media, "no SRTP key that can be used", 488);
-    if (end.crypto) own_key(from, index, end.crypto->key.suite());
-    return {};
-}
-
-void Interwork::add_keys(SdpMedia &media, const Line &line, std::size_t index, End to, bool answering) {
-    const auto &theirs = line.at(to).crypto;
-    if (answering) {
-        if (!theirs) return;
-        const media::CryptoLine mine{theirs->tag, theirs->suite_name,
-                                     own_key(to, index, theirs->key.suite())};
-        media.attributes.push_back({"crypto", encode(mine)});
-        return;
-    }
-    if (own(to).srtp == PlainSrtp::off && !theirs) return;
-    const auto suite = theirs ? theirs->key.suite() : media::SrtpSuite::aes128_cm_sha1_80;
-    if (own(to).srtp == PlainSrtp::require || theirs) media.protocol = "RTP/SAVP";
-    const media::CryptoLine mine{1, std::string(info(suite).sdes_name), own_key(to, index, suite)};
-    media.attributes.push_back({"crypto", encode(mine)});
-}
-
-std::optional<media::SrtpKeys> Interwork::keys(End end, std::size_t line) const {
-    if (line >= lines_.size()) return {};
-    const auto &theirs = lines_[line].at(end).crypto;
-    const auto &ours = own_[static_cast<std::size_t>(end)]->keys;
-    const auto found = ours.find(line);
-    if (!theirs || found == ours.end() || found->second.suite() != theirs->key.suite()) return {};
-    return media::SrtpKeys{found->second, theirs->key};
-}
-
 void Interwork::roll_back() {
     if (!before_) return;
     // Lines stay (RFC 3264 §8: never fewer), but what the refused offer said about them is void.
@@ -387,9 +214,10 @@ void Interwork::roll_back() {
     lines_ = std::move(kept);
 }
 
-void Interwork::add_formats(SdpMedia &media, const Line &line, End to, bool web,
-                            const std::vector<Format> &formats) {
-    for (const auto &format : formats) {
+void Interwork::add_formats(SdpMedia &media, const Line &line, End to, bool answering) const {
+    const bool web = own_[static_cast<std::size_t>(to)]->web;
+    const bool feedback = web || (answering && line.at(to).profile.ends_with("AVPF"));
+    for (const auto &format : formats_for(line, to, answering)) {
         const auto used = line.at(to).used.find(format.key());
         if (used == line.at(to).used.end()) continue;
         const std::string number = std::to_string(used->second);
@@ -399,9 +227,10 @@ void Interwork::add_formats(SdpMedia &media, const Line &line, End to, bool web,
         media.attributes.push_back({"rtpmap", map});
         std::string fmtp = format.fmtp;
         if (format.is_event()) fmtp = "0-16"; // Chrome sends none, phones want it
-        if (format.name == "H264" && fmtp.empty()) fmtp = "packetization-mode=0;profile-level-id=42e01f";
+        if (sip::iequals(format.name, "H264"))
+            fmtp = web ? h264_for_web(fmtp) : answering ? h264_for_phone(fmtp, line.at(to), format) : fmtp;
         if (!fmtp.empty()) media.attributes.push_back({"fmtp", number + " " + fmtp});
-        if (web && media.type == "video") {
+        if (feedback && media.type == "video") {
             media.attributes.push_back({"rtcp-fb", number + " nack pli"});
             media.attributes.push_back({"rtcp-fb", number + " ccm fir"});
         }
@@ -483,6 +312,8 @@ std::vector<Format> Interwork::formats_for(const Line &line, End to, bool answer
     } else if (answering) {
         events.clear();
         if (const auto event = line.event_for(to)) events.push_back(*event);
+    } else if (const auto clocks = clocks_of(out); events.size() > 1) {
+        std::erase_if(events, [&](const Format &f) { return f.clock != 8000 && !clocks.contains(f.clock); });
     }
     out.insert(out.end(), events.begin(), events.end());
     return out;
@@ -506,13 +337,12 @@ Result<SdpMedia> Interwork::describe(const Line &line, std::size_t index, End to
     if (!port) return tl::unexpected(port.error());
     media.port = *port;
     media.connection = {own(to).ip, own(to).ipv6};
-    add_formats(media, line, to, web, formats_for(line, to, answering));
+    add_formats(media, line, to, answering);
     auto direction = theirs.direction;
     if (answering) direction = legal_answer(direction, there.direction);
-    if (web)
-        add_web_lines(media, line, index, to, answering);
-    else if (line.type == "audio")
-        media.attributes.push_back({"ptime", "20"});
+    if (web) add_web_lines(media, line, index, to, answering);
+    if (line.type == "audio" && !(web && theirs.ptime == 0))
+        media.attributes.push_back({"ptime", web ? std::to_string(theirs.ptime) : "20"});
     if (!web) add_keys(media, line, index, to, answering);
     if (!web && answering && there.rtcp_mux) media.attributes.push_back({"rtcp-mux", ""});
     media.attributes.push_back({std::string(name(direction)), ""});
@@ -525,7 +355,8 @@ Result<std::string> Interwork::write(End to, bool answering) {
     out.session_id = mine.session_id;
     out.origin = out.connection = {mine.ip, mine.ipv6};
     std::string bundle;
-    for (std::size_t i = 0; i < lines_.size(); ++i) {
+    const std::size_t count = answering ? std::min(asked_, lines_.size()) : lines_.size();
+    for (std::size_t i = 0; i < count; ++i) {
         auto &line = lines_[i];
         if (mine.web && line.at(to).mid.empty()) line.at(to).mid = std::to_string(i);
         auto media = describe(line, i, to, answering);

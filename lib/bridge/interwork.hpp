@@ -59,7 +59,8 @@ struct LineEnd {
     bool rejected = true;
     bool rtcp_mux = false;
     bool feedback = false; // takes requests for key frames by RTCP (RFC 4585, RFC 5104)
-    std::string profile, mid, ufrag;
+    unsigned ptime = 0;    // of phones: milliseconds in a packet that it wants, up to 60; 0: any
+    std::string profile, mid, ufrag, setup;
     std::optional<media::CryptoLine> crypto;  // the peer's line that was chosen
     std::vector<Format> formats;              // it can receive these, by its own numbers
     std::map<std::string, std::uint8_t> used; // our numbers in descriptions for it: it sends these
@@ -104,6 +105,7 @@ bool still_holds(const std::vector<KeptLine> &kept, const std::vector<KeptLine> 
 
 // "packetization-mode=1;profile-level-id=42e01f" → "1"; empty when it is not there.
 std::string fmtp_parameter(std::string_view fmtp, std::string_view name);
+std::string without_parameter(std::string_view fmtp, std::string_view name);
 
 // What may answer `offered`: Chrome drops calls whose answer breaks RFC 3264 §6.1.
 media::Direction legal_answer(media::Direction answer, media::Direction offered);
@@ -128,7 +130,7 @@ public:
     // The answer to an offer of the browser `from` that starts ICE anew (RFC 8445 §9) and changes nothing
     // else.
     std::optional<std::string> restart(End from, std::string_view sdp);
-    void roll_back();
+    void roll_back(); // the open offer was refused: as if it had not been made
 
     [[nodiscard]] const std::vector<Line> &lines() const noexcept { return lines_; }
     // Of the browser at `end`: from its last description. Empty: it gave none.
@@ -142,7 +144,7 @@ public:
 private:
     [[nodiscard]] OwnEnd &own(End end) { return *own_[static_cast<std::size_t>(end)]; }
     void read_line(Line &line, End from, const media::Sdp &sdp, const media::SdpMedia &media);
-    [[nodiscard]] bool allowed(const Format &format) const;
+    [[nodiscard]] bool allowed(const Format &format, bool web) const;
     void keep_numbers(Line &line, End to);
     Result<> read_keys(Line &line, std::size_t index, End from, const media::SdpMedia &media, bool answer);
     void add_keys(media::SdpMedia &media, const Line &line, std::size_t index, End to, bool answering);
@@ -157,13 +159,13 @@ private:
     [[nodiscard]] std::vector<Format> audio_for(const Line &line, End to, bool answering) const;
     [[nodiscard]] std::vector<Format> formats_for(const Line &line, End to, bool answering) const;
     void add_web_lines(media::SdpMedia &media, const Line &line, std::size_t index, End to, bool answering);
-    static void add_formats(media::SdpMedia &media, const Line &line, End to, bool web,
-                            const std::vector<Format> &formats);
+    void add_formats(media::SdpMedia &media, const Line &line, End to, bool answering) const;
 
     std::array<OwnEnd *, 2> own_;
     Options options_;
     std::vector<Line> lines_;
     std::optional<std::vector<Line>> before_; // while an offer is open
+    std::size_t asked_ = 0;                   // how many lines it has: its answer has no more
     std::array<std::string, 2> fingerprints_;
     std::vector<KeptLine> kept_;
     bool kept_by_transcoding_ = false;

@@ -26,6 +26,18 @@ std::string fmtp_parameter(std::string_view fmtp, std::string_view name) {
     return {};
 }
 
+std::string without_parameter(std::string_view fmtp, std::string_view name) {
+    std::string out;
+    while (!fmtp.empty()) {
+        const auto end = std::min(fmtp.find(';'), fmtp.size());
+        const auto item = sip::trim(fmtp.substr(0, end));
+        if (!sip::iequals(item.substr(0, std::min(item.find('='), item.size())), name))
+            out.append(out.empty() ? "" : ";").append(item);
+        fmtp.remove_prefix(std::min(end + 1, fmtp.size()));
+    }
+    return out;
+}
+
 std::string Format::key() const {
     std::string out = sip::grammar::to_lower(name) + "/" + std::to_string(clock);
     if (out == "h264/90000") {
