@@ -229,30 +229,62 @@ int stay(std::uint16_t port, unsigned count, unsigned first, SSL_CTX *tls) {
     return 0;
 }
 
-// MESSAGE requests to a SIP URI, at an even rate over one connection. Once asked for credentials, it gives
-// them each time, so that what is measured is one transaction for each request.
+// A user that sends MESSAGE requests. Once asked for credentials, it gives them each time, so that what is
+// measured is one transaction for each request.
+class Sender {
+public:
+    Sender(std::uint16_t port, const std::string &target, const std::string &user, SSL_CTX *tls)
+        : target_(target), user_(user), socket_(port, tls) {
+        sign_up(socket_, user, tls != nullptr ? "wss" : "ws");
+        socket_.send(request("MESSAGE", target, user, "probe" + user + run_id(), 1, ""));
+        const std::string first = socket_.receive();
+        asked_ = first.starts_with("SIP/2.0 40");
+        credentials_.emplace(first, "MESSAGE", target, user);
+    }
+    void send() {
+        socket_.send(request("MESSAGE", target_, user_, user_ + "m" + run_id() + std::to_string(sent_++), 1,
+                             asked_ ? credentials_->next() : ""));
+    }
+    unsigned granted() { // by what can be read now
+        socket_.fill();
+        unsigned count = 0;
+        while (socket_.has_frame())
+            count += socket_.receive().starts_with("SIP/2.0 200") ? 1 : 0;
+        return count;
+    }
+    [[nodiscard]] pollfd waiting() const { return {socket_.fd(), POLLIN, 0}; }
+    [[nodiscard]] bool asked() const { return asked_; }
+
+private:
+    std::string target_, user_;
+    WebSocket socket_;
+    std::optional<Credentials> credentials_;
+    bool asked_ = false;
+    unsigned sent_ = 0;
+};
+
+// MESSAGE requests to a SIP URI, at an even rate, from as many users as send that much.
 int transact(std::uint16_t port, const std::string &target, unsigned rate, double seconds, SSL_CTX *tls) {
-    WebSocket socket(port, tls);
-    const std::string user = user_number(0);
-    sign_up(socket, user, tls != nullptr ? "wss" : "ws");
-    socket.send(request("MESSAGE", target, user, "probe" + run_id(), 1, ""));
-    const std::string first = socket.receive();
-    const bool asked = first.starts_with("SIP/2.0 40");
-    Credentials credentials(first, "MESSAGE", target, user);
+    constexpr unsigned each = 15; // a second: a bridge takes no more than 25 from one connection
+    std::vector<std::unique_ptr<Sender>> senders;
+    for (unsigned i = 0; i <= rate / each; ++i)
+        senders.push_back(std::make_unique<Sender>(port, target, user_number(i), tls));
+    std::vector<pollfd> waiting;
+    for (const auto &sender : senders)
+        waiting.push_back(sender->waiting());
     const auto total = static_cast<unsigned>(rate * seconds);
     const auto start = now();
     unsigned sent = 0, answered = 0;
     for (const auto end = start + static_cast<Microseconds>((seconds + 5) * 1e6);
          answered < total && now() < end;) {
         for (; sent < total && now() - start >= Microseconds{sent} * 1'000'000 / rate; ++sent)
-            socket.send(request("MESSAGE", target, user, std::to_string(start) + "m" + std::to_string(sent),
-                                1, asked ? credentials.next() : ""));
-        pollfd one{socket.fd(), POLLIN, 0};
-        if (poll(&one, 1, 1) > 0) socket.fill();
-        while (socket.has_frame())
-            answered += socket.receive().starts_with("SIP/2.0 200") ? 1 : 0;
+            senders[sent % senders.size()]->send();
+        if (poll(waiting.data(), waiting.size(), 1) <= 0) continue;
+        for (std::size_t i = 0; i < senders.size(); ++i)
+            if (waiting[i].revents != 0) answered += senders[i]->granted();
     }
-    std::printf("{\"sent\":%u,\"answered\":%u,\"asked\":%s}\n", sent, answered, asked ? "true" : "false");
+    std::printf("{\"sent\":%u,\"answered\":%u,\"asked\":%s}\n", sent, answered,
+                senders.front()->asked() ? "true" : "false");
     return 0;
 }
 
