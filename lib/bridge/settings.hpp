@@ -27,11 +27,10 @@ struct UpstreamUser {
 };
 
 struct UserSettings {
-    std::string name;     // user part of the address, without domain
-    std::string password; // empty when ha1 is given, or the user comes by way of a web application
-    std::string ha1;      // MD5(name:domain:password) in lower-case hex
-    std::string display;
-    unsigned devices = 10;             // bindings at most
+    std::string name;      // user part of the address, without domain
+    std::string password;  // empty when ha1 is given, or the user comes by way of a web application
+    std::string ha1;       // MD5(name:domain:password) in lower-case hex
+    unsigned devices = 10; // bindings at most
     std::vector<std::string> may_call; // patterns over "sip:user@domain"; empty: everybody here
     DigestOffer digest = DigestOffer::both;
     UpstreamUser upstream{};

@@ -190,7 +190,6 @@ void Reader::user(const ConfigTable &table, const ConfigOrigin &origin) {
              {"password", text(out.password)},
              {"password_file", text(path)},
              {"ha1", text(out.ha1)},
-             {"display_name", text(out.display)},
              {"devices", whole(1, 1000, [&](std::int64_t n) { out.devices = static_cast<unsigned>(n); })},
              {"may_call", words(out.may_call)},
              {"digest", text(digest)},
