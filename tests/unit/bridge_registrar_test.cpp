@@ -19,7 +19,7 @@ const TimePoint start{std::chrono::hours(100)};
 Settings house() {
     Settings s;
     s.domain = "house.test";
-    s.users = {{"anna", "secret"}, {"ben", "", "", "", 2}};
+    s.users = {{"anna", "secret"}, {"ben", "", "", 2}};
     s.users[1].ha1 = "bb4a42cb3c6f0b3a45f4b9d7bbd7ac34";
     s.users.push_back({"old", "x"});
     s.users[2].digest = DigestOffer::md5;
