@@ -254,7 +254,18 @@ void AnchorSession::offer(End from, unsigned branch, const std::string &sdp, Don
     Branch *known = find(branch);
     if (known == nullptr) return done(fail(Errc::internal, "no such branch", 500));
     auto out = known->interwork->offer(from, sdp);
-    if (out) tell_fingerprints(branch);
+    // A port for the answer, too: known now, and not when somebody has answered.
+    Leg &own = from == End::caller ? *caller_ : *known->leg;
+    const auto &lines = known->interwork->lines();
+    for (std::size_t i = 0; out && i < lines.size(); ++i)
+        if (!lines[i].at(from).rejected)
+            if (auto port = own.own.port(i); !port) out = tl::unexpected(port.error());
+    if (out) {
+        tell_fingerprints(branch);
+    } else {
+        known->interwork->roll_back();
+        if (out.error().code == Errc::network) log_warning("bridge: a call is refused: " + out.error().what);
+    }
     done(std::move(out));
 }
 

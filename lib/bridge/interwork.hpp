@@ -133,6 +133,7 @@ public:
     void roll_back(); // the open offer was refused: as if it had not been made
 
     [[nodiscard]] const std::vector<Line> &lines() const noexcept { return lines_; }
+    [[nodiscard]] bool web(End end) const noexcept { return own_[static_cast<std::size_t>(end)]->web; }
     // Of the browser at `end`: from its last description. Empty: it gave none.
     [[nodiscard]] const std::string &fingerprint(End end) const {
         return fingerprints_[static_cast<std::size_t>(end)];

@@ -50,11 +50,13 @@ public:
         struct Number {
             std::uint8_t out = no_number; // payload number towards the other end
             std::int8_t codec = -1;       // of a line that is transcoded: which of `codecs`
+            bool ends_early = false;      // a telephone-event that is over before it is heard as one
             std::uint32_t clock = 8000;
             std::uint32_t event_clock = 0; // of telephone-events: what their durations count in
         };
         std::array<Number, 128> of;       // by incoming payload number
         std::uint32_t event_clock = 8000; // what the other end's telephone-events count in
+        bool muted = false;               // the other end does not want to receive
         struct Codecs {
             Transcoder::Codec from, to;
             std::uint8_t number = no_number; // outgoing
@@ -116,6 +118,7 @@ private:
         std::uint8_t event_number = no_number;
         unsigned event_clock = 8000;
         TimePoint digits_until{};
+        std::optional<std::uint32_t> renewed;   // timestamp of the event that our last digit stands for
         std::unique_ptr<Transcoder> transcoder; // for this end, made by its first packet
         TimePoint counted_since{};              // packets to be transcoded, of the second under way
         unsigned counted = 0;
@@ -182,6 +185,8 @@ private:
     void rtp(EndPoint &from, std::size_t line, std::span<std::uint8_t> packet, TimePoint now);
     void transcode(const EndPoint &from, EndPoint &to, std::size_t line, const media::RtpPacket &packet,
                    const Way &way, TimePoint now);
+    void renew_event(EndPoint &to, std::size_t line, const media::RtpPacket &packet, const Way &way);
+    void queue_digit(Out &out, char digit, Duration length);
     void pass(EndPoint &to, std::size_t line, unsigned source, unsigned clock, media::RtpHeader header,
               std::span<const std::uint8_t> payload, TimePoint now);
     void rtcp(EndPoint &from, std::size_t line, std::span<const std::uint8_t> packet, TimePoint now);

@@ -4,8 +4,13 @@ namespace offhook::bridge {
 
 namespace {
 
-Relay::Way way_of(const Line &line, End from) {
+bool receives(media::Direction direction) {
+    return direction == media::Direction::sendrecv || direction == media::Direction::recvonly;
+}
+
+Relay::Way way_of(const Line &line, End from, bool web) {
     Relay::Way way;
+    way.muted = !receives(line.at(other(from)).direction);
     for (const auto &[in, out] : line.numbers(from))
         way.of[in & 127].out = out;
     const LineEnd &end = line.at(from);
@@ -17,6 +22,9 @@ Relay::Way way_of(const Line &line, End from) {
     for (const auto &[number, clock] : line.event_clocks(from)) {
         way.of[number & 127].clock = line.spoken_clock(from);
         way.of[number & 127].event_clock = clock;
+        // Chromium counts the length of a digit in the clock of the event and its progress in that of the
+        // codec: with Opus and an event of 8 kHz it is over after one packet.
+        way.of[number & 127].ends_early = web && clock != line.spoken_clock(from);
     }
     if (const auto event = line.event_for(other(from))) way.event_clock = event->clock;
     for (const auto &recode : line.recodes(from)) {
@@ -38,8 +46,8 @@ std::vector<Relay::LinePlan> plan_of(const Interwork &interwork) {
         out.video = line.type == "video";
         const LineEnd &caller = line.at(End::caller), &callee = line.at(End::callee);
         if (!caller.rejected && !callee.rejected) {
-            out.from_caller = way_of(line, End::caller);
-            out.from_callee = way_of(line, End::callee);
+            out.from_caller = way_of(line, End::caller, interwork.web(End::caller));
+            out.from_callee = way_of(line, End::callee, interwork.web(End::callee));
         }
         out.caller_remote = caller.remote;
         out.caller_rtcp = caller.remote_rtcp;

@@ -86,15 +86,7 @@ void Relay::send_digit(End to, char digit, Duration length) {
     EndPoint &of = to == End::caller ? end(0) : end(active_ + 1);
     for (auto &out : of.out) {
         if (out.event_number == no_number || !out.stream) continue;
-        if (!out.digits || !out.digits->busy()) {
-            media::DtmfSender::Options options;
-            options.clock_rate = out.event_clock;
-            options.tone = std::clamp(length, Duration{80}, Duration{2'000});
-            options.gap = Duration{80};
-            out.digits.emplace(options);
-        }
-        static_cast<void>(out.digits->send(std::string(1, digit)));
-        worker_.hurry(digit_tick);
+        queue_digit(out, digit, length);
         return;
     }
 }
@@ -106,7 +98,7 @@ void Relay::digits(EndPoint &to, std::size_t line, TimePoint now) {
     const auto payload = out.digits->poll(out.stream->clock(out.event_clock, now));
     worker_.hurry(digit_tick);
     if (!payload) return;
-    const auto header = out.stream->insert(out.event_number, payload->timestamp, payload->marker);
+    const auto header = out.stream->insert(out.event_number, payload->timestamp, payload->marker, now);
     std::array<std::uint8_t, media::rtp_header_size + 4 + media::srtp_room> packet{};
     media::write_rtp_header(header, std::span(packet).first<media::rtp_header_size>());
     std::ranges::copy(payload->bytes, packet.begin() + media::rtp_header_size);

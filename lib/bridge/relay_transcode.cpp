@@ -4,6 +4,7 @@
 
 #include "base/log.hpp"
 #include "bridge/relay.hpp"
+#include "bridge/relay_parts.hpp"
 #include "media/wire.hpp"
 
 namespace offhook::bridge {
@@ -12,6 +13,7 @@ namespace {
 
 constexpr unsigned most_packets = 250; // a second and direction: nobody sends less than 5 ms of sound
 constexpr std::size_t largest_payload = 1400;
+constexpr Duration whole_digit{120}; // what phones and door stations hear as one
 
 } // namespace
 
@@ -54,6 +56,28 @@ void Relay::transcode(const EndPoint &from, EndPoint &to, std::size_t line, cons
         header.payload_type = number.out;
         pass(to, line, from.id, clock, header, scaled, now);
     });
+}
+
+// The first packet says which digit it is; the other end gets one of our own.
+void Relay::renew_event(EndPoint &to, std::size_t line, const media::RtpPacket &packet, const Way &way) {
+    Out &out = to.out[line];
+    if (way.codecs.empty()) out.stream->skip(packet.header); // a transcoder numbers its packets itself
+    if (packet.payload.empty() || out.renewed == packet.header.timestamp) return;
+    out.renewed = packet.header.timestamp;
+    const auto digit = media::dtmf_digit(packet.payload.front());
+    if (digit && out.event_number != no_number) queue_digit(out, *digit, whole_digit);
+}
+
+void Relay::queue_digit(Out &out, char digit, Duration length) {
+    if (!out.digits || !out.digits->busy()) {
+        media::DtmfSender::Options options;
+        options.clock_rate = out.event_clock;
+        options.tone = std::clamp(length, Duration{80}, Duration{2'000});
+        options.gap = Duration{80};
+        out.digits.emplace(options);
+    }
+    static_cast<void>(out.digits->send(std::string(1, digit)));
+    worker_.hurry(digit_tick);
 }
 
 void Relay::pass(EndPoint &to, std::size_t line, unsigned source, unsigned clock, media::RtpHeader header,

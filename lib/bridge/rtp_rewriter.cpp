@@ -1,6 +1,7 @@
 #include "bridge/rtp_rewriter.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace offhook::bridge {
 
@@ -77,7 +78,8 @@ std::optional<media::RtpHeader> RtpRewriter::rewrite(const media::RtpHeader &in,
     return out;
 }
 
-media::RtpHeader RtpRewriter::insert(std::uint8_t payload_type, std::uint32_t timestamp, bool marker) {
+media::RtpHeader RtpRewriter::insert(std::uint8_t payload_type, std::uint32_t timestamp, bool marker,
+                                     TimePoint now) {
     media::RtpHeader out;
     out.payload_type = payload_type;
     out.marker = marker;
@@ -87,7 +89,10 @@ media::RtpHeader RtpRewriter::insert(std::uint8_t payload_type, std::uint32_t ti
     sequence_ = out.sequence;
     ++sequence_offset_; // the source's packets follow
     places_ = 0;
-    started_ = true;
+    if (!std::exchange(started_, true)) { // the clock begins to run
+        timestamp_ = timestamp;
+        sent_at_ = now;
+    }
     return out;
 }
 

@@ -20,7 +20,7 @@ public:
     std::optional<media::RtpHeader> rewrite(const media::RtpHeader &in, unsigned source, unsigned clock_rate,
                                             TimePoint now);
     // A packet of our own between the others. `timestamp`: from clock().
-    media::RtpHeader insert(std::uint8_t payload_type, std::uint32_t timestamp, bool marker);
+    media::RtpHeader insert(std::uint8_t payload_type, std::uint32_t timestamp, bool marker, TimePoint now);
     void skip(const media::RtpHeader &in); // this packet is not sent and leaves no gap
     // The stream's time now.
     [[nodiscard]] std::uint32_t clock(unsigned clock_rate, TimePoint now) const;

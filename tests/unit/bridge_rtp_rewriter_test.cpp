@@ -125,7 +125,7 @@ TEST_SUITE("bridge rtp rewriter") {
         CHECK(send(packet(500, 0, 6), 0)); // another source, and one of its packets that came later
         CHECK_FALSE(send(packet(498, 0, 6), 0));
         CHECK(send(packet(503, 480, 6), 0));
-        used.insert(stream.insert(101, 640, true).sequence); // a digit of ours
+        used.insert(stream.insert(101, 640, true, start).sequence); // a digit of ours
         CHECK_FALSE(send(packet(502, 320, 6), 0));
         CHECK(send(packet(504, 640, 6), 0));
         stream.skip(packet(506, 960, 6));
@@ -136,11 +136,21 @@ TEST_SUITE("bridge rtp rewriter") {
     TEST_CASE("digits of ours find room between the packets") {
         RtpRewriter stream(1, 10, 0);
         stream.rewrite(packet(1, 0), 0, 8000, start);
-        const auto digit = stream.insert(101, 160, true);
+        const auto digit = stream.insert(101, 160, true, start);
         CHECK(digit.sequence == 11);
         CHECK(digit.payload_type == 101);
         stream.skip(packet(2, 160)); // sound that the digit replaces
-        CHECK(stream.insert(101, 160, false).sequence == 12);
+        CHECK(stream.insert(101, 160, false, start).sequence == 12);
         CHECK(stream.rewrite(packet(3, 320), 0, 8000, start)->sequence == 13);
+    }
+
+    TEST_CASE("a digit before any sound: the clock runs from there") {
+        RtpRewriter stream(1, 10, 5'000);
+        CHECK(stream.clock(8000, start) == 5'000);
+        CHECK(stream.insert(101, 5'000, true, start).timestamp == 5'000);
+        CHECK(stream.clock(8000, start + frame) == 5'160);
+        const auto sound = stream.rewrite(packet(7, 900), 0, 8000, start + 2 * frame);
+        CHECK(sound->sequence == 11);
+        CHECK(sound->timestamp == 5'320);
     }
 }
