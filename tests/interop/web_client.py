@@ -89,10 +89,12 @@ def _parameter(challenge, name):
 
 def register(client, user, password, domain="house.test"):
     """REGISTER with digest (MD5): the status of the answer."""
+    call_id = os.urandom(8).hex()
+
     def request(number, more=""):
         return (f"REGISTER sip:{domain} SIP/2.0\r\nVia: SIP/2.0/WS {user}.invalid;branch=z9hG4bK{user}{number}\r\n"
                 f"Max-Forwards: 70\r\nFrom: <sip:{user}@{domain}>;tag={user}\r\nTo: <sip:{user}@{domain}>\r\n"
-                f"Call-ID: {user}-{id(client)}\r\nCSeq: {number} REGISTER\r\nExpires: 600\r\n"
+                f"Call-ID: {call_id}\r\nCSeq: {number} REGISTER\r\nExpires: 600\r\n"
                 f"Contact: <sip:{user}@{user}.invalid;transport=ws>\r\n{more}Content-Length: 0\r\n\r\n")
 
     def md5(text):
