@@ -175,7 +175,7 @@ fuzz: $(fuzz_bodies:%=build/fuzz/%)  ## fuzz each body for FUZZ_SECONDS (60) wit
 			tests/data/fuzz/$${body%_fuzz} || exit 1; done
 
 # Measuring programs, on the plain objects. sofia-sip is compared with where its headers are.
-bench_tools := $(patsubst %,build/bench/%,parse_bench decode_bench peer ws_load relay_load $(if $(wildcard lib/bridge/relay.hpp),relay_bench connect_bench))
+bench_tools := $(patsubst %,build/bench/%,parse_bench decode_bench peer ws_load relay_load $(if $(wildcard lib/bridge/relay.hpp),relay_bench connect_bench transcode_bench))
 sofia := $(shell $(PKG_CONFIG) --exists sofia-sip-ua 2>/dev/null && echo sofia)
 build/bench/sofia.o: tests/bench/sofia.cpp
 	@mkdir -p $(@D)

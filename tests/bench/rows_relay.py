@@ -142,3 +142,16 @@ def media_up(_options):
     samples = [line["ms"] for line in tool("connect_bench", 100)]
     slow = sum(s > 100 for s in samples)
     yield Row("bridge.media.up", "ms", samples, most=100, note=f"{100 - slow} of 100 within 100 ms")
+
+
+@rows("bridge.transcode.pcmu", "bridge.transcode.g722")
+def transcode(options):
+    """A second of a call that is transcoded, both directions: how many places a core has. Without sockets and SRTP, which
+    are the relay's rows."""
+    lines = tool("transcode_bench", max(2, options.rounds))
+    for codec in ("pcmu", "g722"):
+        samples = [line["us"] / 1e3 for line in lines if line["codecs"] == f"opus {codec}"]
+        if samples:
+            calls = 1e3 / sorted(samples)[len(samples) // 2]
+            yield Row(f"bridge.transcode.{codec}", "ms", samples, note=f"for each second of an Opus call; {calls:.0f} "
+                      "calls fill one core")
