@@ -1,11 +1,14 @@
 // What transcoding a call costs: both directions of a Transcoder, 50 packets a second each, with a voice-like
 // sound. Prints the CPU time of each second of the call, in microseconds.
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <memory>
 #include <numbers>
+#include <span>
 #include <string>
 #include <vector>
 
