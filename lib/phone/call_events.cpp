@@ -3,6 +3,7 @@
 #include "base/text.hpp"
 #include "media/dtmf.hpp"
 #include "phone/call.hpp"
+#include "sip/grammar.hpp"
 #include "sip/headers.hpp"
 #include "sip/status.hpp"
 
@@ -19,13 +20,12 @@ std::int64_t ms_between(const std::optional<TimePoint> &from, const std::optiona
 
 // RFC 3326: the media failed at the peer, which says so as we do (Call::on_transport_failed).
 bool blames_media(std::string_view reasons) {
-    const auto is = [](std::string_view part, std::string_view what) {
-        return sip::iequals(sip::trim(part), what);
-    };
-    return std::ranges::any_of(split(reasons, ','), [&](const std::string &reason) {
-        const auto parts = split(reason, ';');
-        return is(parts.front(), "SIP") &&
-               std::ranges::any_of(parts, [&](const auto &part) { return is(part, "cause=488"); });
+    return std::ranges::any_of(sip::split_list(reasons), [](std::string_view reason) {
+        const auto semicolon = std::min(reason.find(';'), reason.size());
+        sip::grammar::Scanner scanner(reason.substr(semicolon));
+        sip::Params params;
+        return sip::iequals(sip::trim(reason.substr(0, semicolon)), "SIP") &&
+               sip::grammar::parse_params(scanner, params) && params.get("cause") == "488";
     });
 }
 

@@ -197,7 +197,7 @@ def forked():
 @case("BYE with Reason is read; one that blames the media ends with 30")
 def bye_reason():
     for reason, code in (('Q.850;cause=31;text="gone"', 0), ('Q.850;cause=31, SIP;cause=488;text="No media"', 30),
-                         ('SIP;cause=200;text="488"', 0)):
+                         ('SIP;cause=200;text="488"', 0), ('SIP;cause=200;text="a, SIP;cause=488;b"', 0)):
         peer = Sipp("bye_reason", keys={"reason": reason})
         ended = check_ending(call(peer.uri(), "--then", "wait"), code, 200)
         peer.succeeds()
