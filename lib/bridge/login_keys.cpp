@@ -25,14 +25,13 @@ Result<std::string> content(const std::string &path) {
     return out;
 }
 
-// Whoever has a secret key can be everybody.
+} // namespace
+
 Result<> check_private(const std::string &path) {
     struct stat found {};
     if (::stat(path.c_str(), &found) != 0 || (found.st_mode & S_IROTH) == 0) return {};
     return fail(Errc::config, "everybody can read " + sanitise(path) + " (chmod 600 " + sanitise(path) + ")");
 }
-
-} // namespace
 
 Result<JwtKey> load_jwt_key(const std::string &path) {
     const auto text = content(path);

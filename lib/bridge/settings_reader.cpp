@@ -7,8 +7,6 @@
 #include <initializer_list>
 #include <set>
 
-#include <sys/stat.h>
-
 #include "base/config_reader.hpp"
 #include "base/text.hpp"
 
@@ -174,10 +172,7 @@ void Reader::upstream_secret(UserSettings &out, const std::string &path, const C
                                                " (chmod 600 " + file_.path + ")"));
         return;
     }
-    struct stat found {};
-    if (::stat(path.c_str(), &found) == 0 && (found.st_mode & S_IROTH) != 0)
-        return error(origin,
-                     name + ": everybody can read " + sanitise(path) + " (chmod 600 " + sanitise(path) + ")");
+    if (auto ours = check_private(path); !ours) return error(origin, name + ": " + ours.error().what);
     read_password(up.password, path, name, origin);
 }
 

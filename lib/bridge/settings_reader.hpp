@@ -44,6 +44,8 @@ Result<> check_web(const Settings &settings);
 Result<> check_upstream(const Settings &settings);
 // Do the ports for media fit together? Errors: config.
 Result<> check_ice(const Settings &settings);
+// A file with a secret in it: one that everybody can read is refused. Errors: config.
+Result<> check_private(const std::string &path);
 // The key in a file: a secret that not everybody can read, or a public key in PEM. Errors: config.
 Result<JwtKey> load_jwt_key(const std::string &path);
 // The secret of session cookies, at least 32 bytes; one line end after it does not count. Errors: config.
