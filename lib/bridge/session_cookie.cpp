@@ -7,6 +7,7 @@
 #include <openssl/crypto.h>
 
 #include "bridge/flow_token.hpp"
+#include "sip/digest.hpp"
 #include "sip/headers.hpp"
 
 namespace offhook::bridge {
@@ -14,32 +15,14 @@ namespace offhook::bridge {
 namespace {
 
 constexpr std::size_t mac_size = 32, longest_value = 1'024;
-constexpr std::string_view digits = "0123456789abcdef";
 
 Failure refused(std::string_view why) {
     return fail(Errc::authentication, "the cookie " + std::string(why));
 }
 
-std::string hex(std::string_view bytes) {
-    std::string out;
-    for (const char c : bytes) {
-        const auto byte = static_cast<unsigned char>(c);
-        out += digits[byte >> 4];
-        out += digits[byte & 15];
-    }
-    return out;
-}
-
 bool plain(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
            c == '_' || c == '.' || c == '~';
-}
-
-std::string escape(std::string_view user) {
-    std::string out;
-    for (const char c : user)
-        out += plain(c) ? std::string(1, c) : "%" + hex({&c, 1});
-    return out;
 }
 
 // Empty: it is not written as it should be.
@@ -63,18 +46,15 @@ std::string unescape(std::string_view text) {
 
 } // namespace
 
-std::string make_session(const SessionProof &proof, std::string_view key) {
-    const std::string said = escape(proof.user) + ":" + std::to_string(proof.until);
-    return said + ":" + hex(mac(key, said, mac_size));
-}
-
 Result<SessionProof> check_session(std::string_view value, std::string_view key, std::int64_t unix_now) {
     const auto second = value.rfind(':');
     const auto first = second == std::string_view::npos || second == 0 ? std::string_view::npos
                                                                        : value.rfind(':', second - 1);
     if (first == std::string_view::npos || value.size() > longest_value)
         return refused("is not USER:EXPIRES:MAC");
-    const std::string expected = hex(mac(key, value.substr(0, second), mac_size));
+    const std::string code = mac(key, value.substr(0, second), mac_size);
+    const std::string expected =
+        sip::hex({reinterpret_cast<const unsigned char *>(code.data()), code.size()});
     const auto given = value.substr(second + 1);
     if (given.size() != expected.size() || CRYPTO_memcmp(given.data(), expected.data(), given.size()) != 0)
         return refused("has a wrong signature");

@@ -24,7 +24,6 @@ struct SessionProof {
 
 // Without the name. Errors: authentication.
 Result<SessionProof> check_session(std::string_view value, std::string_view key, std::int64_t unix_now);
-std::string make_session(const SessionProof &proof, std::string_view key); // the value
 // The value of that name in a Cookie header (RFC 6265 §4.2.1), the `which`th of several; "" when there is
 // none.
 std::string_view cookie_value(std::string_view header, std::string_view name, std::size_t which = 0);

@@ -46,16 +46,6 @@ const Algorithm &row(DigestAlgorithm algorithm) noexcept {
     std::abort();
 }
 
-std::string hex(const unsigned char *bytes, std::size_t size) {
-    constexpr std::string_view digits = "0123456789abcdef";
-    std::string out(size * 2, '\0');
-    for (std::size_t i = 0; i < size; ++i) {
-        out[2 * i] = digits[bytes[i] >> 4];
-        out[2 * i + 1] = digits[bytes[i] & 15];
-    }
-    return out;
-}
-
 // OpenSSL's implementation, looked up once: that costs more than hashing.
 const EVP_MD *implementation(const Algorithm &algorithm) {
     using Owned = std::unique_ptr<EVP_MD, decltype(&EVP_MD_free)>;
@@ -81,7 +71,7 @@ std::string hash(const Algorithm &algorithm, std::initializer_list<std::string_v
     std::array<unsigned char, EVP_MAX_MD_SIZE> result{};
     unsigned size = 0;
     if (EVP_DigestFinal_ex(context.get(), result.data(), &size) != 1) crypto_failed("a digest");
-    return hex(result.data(), size);
+    return hex(std::span(result).first(size));
 }
 
 // What both sides hash; RFC 7616 §3.4.
@@ -216,10 +206,19 @@ bool verify_ha1(const AuthParams &authorization, std::string_view user, std::str
     });
 }
 
+std::string hex(std::span<const unsigned char> bytes) {
+    constexpr std::string_view digits = "0123456789abcdef";
+    std::string out;
+    out.reserve(bytes.size() * 2);
+    for (const auto byte : bytes)
+        out += {digits[byte >> 4U], digits[byte & 15U]};
+    return out;
+}
+
 std::string random_token(std::size_t bytes) {
     std::vector<unsigned char> random(bytes);
     random_bytes(random);
-    return hex(random.data(), bytes);
+    return hex(random);
 }
 
 } // namespace offhook::sip

@@ -51,6 +51,7 @@ bool verify(const AuthParams &authorization, const Credentials &credentials, std
 bool verify_ha1(const AuthParams &authorization, std::string_view user, std::string_view ha1,
                 std::string_view method, std::string_view body = {});
 
+std::string hex(std::span<const unsigned char> bytes); // two lower-case digits for each
 std::string random_token(std::size_t bytes = 12); // lower-case hex from a CSPRNG; tags, branches, Call-IDs
 
 } // namespace offhook::sip

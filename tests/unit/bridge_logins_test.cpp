@@ -12,6 +12,7 @@
 #include "bridge/settings_reader.hpp"
 #include "bridge/web_logins.hpp"
 #include "sip/digest.hpp"
+#include "sip/escape.hpp"
 
 using namespace offhook;
 using namespace offhook::bridge;
@@ -55,6 +56,13 @@ const std::string ec_pem = "-----BEGIN PUBLIC KEY-----\n"
                            "-----END PUBLIC KEY-----\n";
 
 const std::string secret = "correct horse battery staple, twice";
+
+// As a web application makes the cookie's value.
+std::string make_session(const SessionProof &proof, std::string_view key) {
+    const std::string said = sip::escape_header(proof.user) + ":" + std::to_string(proof.until);
+    const std::string code = mac(key, said, 32);
+    return said + ":" + sip::hex({reinterpret_cast<const unsigned char *>(code.data()), code.size()});
+}
 
 JwtRules rules(const std::string &key, const std::string &claim = "sub") {
     auto read = JwtKey::read(key);
