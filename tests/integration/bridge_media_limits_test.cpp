@@ -15,9 +15,6 @@ using namespace offhook::test;
 
 namespace {
 
-constexpr Duration quiet{150}; // for what is not to come
-
-const std::string event_8k = "a=rtpmap:101 telephone-event/8000\r\n";
 const std::string opus_page = "a=rtpmap:111 opus/48000/2\r\n" + event_8k;
 
 Datagram key_frame_request() { // RR and PLI (RFC 4585 §6.3.1)

@@ -15,9 +15,6 @@ using namespace offhook::test;
 
 namespace {
 
-constexpr Duration quiet{150}; // for what is not to come
-
-const std::string event_8k = "a=rtpmap:101 telephone-event/8000\r\n";
 const std::string pcma_page = "a=rtpmap:8 PCMA/8000\r\na=rtpmap:126 telephone-event/8000\r\n";
 
 struct Plane {

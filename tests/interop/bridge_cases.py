@@ -6,7 +6,7 @@ import socket
 import urllib.request
 
 from bridge import LEVEL, USERS, Bridge, answering, edge, log_in, secret, web_phone
-from browser import Chromium, Pages, WebPhone
+from browser import Chromium, Pages, WebPhone, wait_for_sound
 from capture import rtp_streams
 from harness import (Baresip, Kamailio, Offhook, case, expect, expect_equal, expect_tone, wait_until, workdir,
                      write_tone)
@@ -233,12 +233,7 @@ def built_in_phone():
     window.wait('/^0:0/.test((document.querySelector(".call .state") || {}).textContent)', "the call is up")
     if shots:
         window.screenshot(f"{shots}/phone.png")
-    window.wait("""(async () => {
-        const call = [...phone.calls.values()][0];
-        for (const r of (await call.pc.getStats()).values())
-            if (r.type === "inbound-rtp" && r.packetsReceived > 20) return true;
-        return false;
-    })()""", "sound arrives")
+    wait_for_sound(window)
     click(window, ".call .hold")
     door.wait_event("call.remote-hold")
     window.wait('document.querySelector(".hold").getAttribute("aria-pressed") === "true" && '

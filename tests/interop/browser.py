@@ -179,6 +179,16 @@ def wait_for_tone(window, script, hz, who, timeout=10.0, tolerance=15.0, above=-
         time.sleep(0.1)
 
 
+def wait_for_sound(window):
+    """The first call of the built-in page gets packets."""
+    window.wait("""(async () => {
+        const call = [...phone.calls.values()][0];
+        for (const r of (await call.pc.getStats()).values())
+            if (r.type === "inbound-rtp" && r.packetsReceived > 20) return true;
+        return false;
+    })()""", "sound arrives")
+
+
 # What the last call of the built-in page brings: the strongest frequency and its level.
 EAR = """(() => {
     const call = [...phone.calls.values()].pop();

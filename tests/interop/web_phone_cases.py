@@ -3,7 +3,7 @@
 import urllib.request
 
 from bridge import Bridge, answering, configuration, log_in
-from browser import Chromium
+from browser import Chromium, wait_for_sound
 from harness import Offhook, case, expect, expect_equal, wait_until, workdir
 from nginx import Nginx
 from processes import free_port
@@ -86,12 +86,7 @@ def no_microphone():
     expect("You will not be heard" in told, f"what it says: {told}")
     dial(window, "ben")
     window.wait(f"{UP}.length === 1", "the call is up")
-    window.wait("""(async () => {
-        const call = [...phone.calls.values()][0];
-        for (const r of (await call.pc.getStats()).values())
-            if (r.type === "inbound-rtp" && r.packetsReceived > 20) return true;
-        return false;
-    })()""", "sound arrives")
+    wait_for_sound(window)
     expect("cannot hear you" in window.run('document.querySelector(".call .state").textContent'), "the call says so, too")
     # Not at once: the second half of a double click on "Answer" opens no door.
     window.wait("Date.now() - cards.values().next().value.since > 600", "a moment has passed")
@@ -155,12 +150,7 @@ def behind_nginx():
     expect_equal(window.run("location.protocol"), "https:", "the page is secure")
     dial(window, "ben")
     window.wait(f"{UP}.length === 1", "the call is up")
-    window.wait("""(async () => {
-        const call = [...phone.calls.values()][0];
-        for (const r of (await call.pc.getStats()).values())
-            if (r.type === "inbound-rtp" && r.packetsReceived > 20) return true;
-        return false;
-    })()""", "sound arrives")
+    wait_for_sound(window)
     window.run('document.querySelector(".call .hangup").click()')
     phone.ends(0)
     browser.quit()

@@ -18,6 +18,9 @@ namespace offhook::test {
 
 using Datagram = std::vector<std::uint8_t>;
 
+constexpr Duration quiet{150}; // for what is not to come
+inline const std::string event_8k = "a=rtpmap:101 telephone-event/8000\r\n";
+
 struct Packet {
     media::RtpHeader header;
     Datagram payload;
