@@ -34,7 +34,7 @@ bool Proxy::admit(const sip::Message &request, const sip::Flow &flow, const sip:
 }
 
 void Proxy::proved(const sip::Flow &flow) {
-    if (is_web(flow.kind)) visitors_.known(flow, core_.loop.now());
+    if (is_web(flow.kind)) visitors_.known(flow);
     if (proved_.size() >= most_proved) proved_.clear(); // they prove it again
     proved_[flow.remote.with_port(0)] = core_.loop.now();
 }

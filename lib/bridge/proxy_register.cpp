@@ -85,7 +85,7 @@ void Proxy::registered(const std::vector<Location::Change> &changes) {
                            .add("address", change.binding.flow.remote.to_string())
                            .add("agent", change.binding.user_agent));
         if (change.kind == Kind::added || change.kind == Kind::refreshed) {
-            if (is_web(change.binding.flow.kind)) visitors_.known(change.binding.flow, core_.loop.now());
+            if (is_web(change.binding.flow.kind)) visitors_.known(change.binding.flow);
             device_back(change.binding.device);
         }
         if (lines_) lines_->here(change.binding.user, !core_.location.of(change.binding.user).empty());

@@ -1,25 +1,19 @@
 #include "bridge/visitors.hpp"
 
-#include <algorithm>
-
 namespace offhook::bridge {
 
 Visitors::Verdict Visitors::request(const sip::Flow &flow, TimePoint now) {
     const auto [entry, fresh] = visitors_.try_emplace(flow.connection);
     Visitor &visitor = entry->second;
     if (fresh) strangers_.push_back({now + stranger_for, flow});
-    const std::chrono::duration<double> passed = fresh ? Duration(0) : now - visitor.filled;
-    visitor.filled = now;
-    const double tokens = std::min(burst, visitor.tokens + passed.count() * per_second) - 1;
-    visitor.tokens = static_cast<float>(std::max(tokens, -most_debt - 1));
+    visitor.bucket.fill(per_second, burst, now);
+    const double tokens = visitor.bucket.take(most_debt + 1);
     if (tokens >= 0) return Verdict::pass;
     return tokens < -most_debt ? Verdict::send_away : Verdict::refuse;
 }
 
-void Visitors::known(const sip::Flow &flow, TimePoint now) {
-    const auto [entry, fresh] = visitors_.try_emplace(flow.connection);
-    if (fresh) entry->second.filled = now;
-    entry->second.known = true;
+void Visitors::known(const sip::Flow &flow) {
+    visitors_[flow.connection].known = true;
 }
 
 std::vector<sip::Flow> Visitors::overdue(TimePoint now) {

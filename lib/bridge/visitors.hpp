@@ -7,7 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "base/clock.hpp"
+#include "base/token_bucket.hpp"
 #include "sip/transport.hpp"
 
 namespace offhook::bridge {
@@ -22,16 +22,15 @@ public:
 
     // A request came over this connection; the first makes it known.
     Verdict request(const sip::Flow &flow, TimePoint now);
-    void known(const sip::Flow &flow, TimePoint now); // a registration or call of it was granted
+    void known(const sip::Flow &flow); // a registration or call of it was granted
     void gone(const sip::Flow &flow) { visitors_.erase(flow.connection); }
     // Those whose time is over; they are told once.
     std::vector<sip::Flow> overdue(TimePoint now);
 
 private:
     struct Visitor {
-        float tokens = burst;
+        TokenBucket bucket;
         bool known = false;
-        TimePoint filled{};
     };
     struct Stranger {
         TimePoint until;

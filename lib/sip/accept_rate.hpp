@@ -2,9 +2,7 @@
 // at once: those beyond it wait in the kernel's backlog, so that calls go on meanwhile. Pure.
 #pragma once
 
-#include <algorithm>
-
-#include "base/clock.hpp"
+#include "base/token_bucket.hpp"
 
 namespace offhook::sip {
 
@@ -14,18 +12,13 @@ public:
 
     // One was taken: how long to take no other. 0: none.
     Duration taken(TimePoint now) noexcept {
-        const std::chrono::duration<double> passed = used_ ? now - filled_ : Duration(0);
-        tokens_ = std::min(burst, tokens_ + passed.count() * per_second) - 1;
-        filled_ = now;
-        used_ = true;
+        bucket_.fill(per_second, burst, now);
         // A few at a time: a timer for each would cost more than it.
-        return tokens_ >= 1 ? Duration(0) : Duration(20);
+        return bucket_.take() >= 1 ? Duration(0) : Duration(20);
     }
 
 private:
-    double tokens_ = burst;
-    TimePoint filled_{};
-    bool used_ = false;
+    TokenBucket bucket_;
 };
 
 } // namespace offhook::sip

@@ -1,7 +1,5 @@
 #include "sip/flood_guard.hpp"
 
-#include <algorithm>
-
 #include "base/random.hpp"
 
 namespace offhook::sip {
@@ -17,19 +15,16 @@ std::uint64_t mix(std::uint64_t hash, const std::uint8_t *bytes, std::size_t siz
     return hash ^ (hash >> 29U);
 }
 
+// What is refused costs nothing.
+bool take(TokenBucket &bucket, double rate, double burst, TimePoint now) noexcept {
+    if (bucket.fill(rate, burst, now) < 1) return false;
+    bucket.take();
+    return true;
+}
+
 } // namespace
 
 FloodGuard::FloodGuard(Limits limits) noexcept : limits_(limits), salt_(random_u64()) {}
-
-bool FloodGuard::Bucket::take(double rate, double burst, TimePoint now) noexcept {
-    const double passed = std::chrono::duration<double>(now - filled).count();
-    tokens = used ? std::min(burst, tokens + std::max(0.0, passed) * rate) : burst;
-    used = true;
-    filled = now;
-    if (tokens < 1) return false;
-    tokens -= 1;
-    return true;
-}
 
 std::size_t FloodGuard::index_of(const Address &source) const noexcept {
     const auto &raw = source.raw();
@@ -44,11 +39,11 @@ std::size_t FloodGuard::index_of(const Address &source) const noexcept {
 
 FloodGuard::Verdict FloodGuard::admit(const Address &source, TimePoint now) noexcept {
     const std::size_t at = index_of(source);
-    const bool own = sources_.at(at).take(limits_.per_source, limits_.burst, now);
+    const bool own = take(sources_.at(at), limits_.per_source, limits_.burst, now);
     // A source beyond its own limit must not use up what is there for all.
-    if (own && all_.take(limits_.in_all, limits_.burst_in_all, now)) return Verdict::pass;
+    if (own && take(all_, limits_.in_all, limits_.burst_in_all, now)) return Verdict::pass;
     // A refusal is as long as a request: a few are told, then it is silent (no reflection of forged sources).
-    return answers_.at(at).take(1, 4, now) ? Verdict::refuse : Verdict::drop;
+    return take(answers_.at(at), 1, 4, now) ? Verdict::refuse : Verdict::drop;
 }
 
 } // namespace offhook::sip

@@ -8,6 +8,7 @@
 
 #include "base/address.hpp"
 #include "base/clock.hpp"
+#include "base/token_bucket.hpp"
 
 namespace offhook::sip {
 
@@ -28,20 +29,13 @@ public:
     Verdict admit(const Address &source, TimePoint now) noexcept;
 
 private:
-    struct Bucket {
-        double tokens = 0;
-        TimePoint filled{};
-        bool used = false;
-
-        bool take(double rate, double burst, TimePoint now) noexcept;
-    };
     [[nodiscard]] std::size_t index_of(const Address &source) const noexcept;
 
     Limits limits_;
     std::uint64_t salt_;
-    std::array<Bucket, 1024> sources_{};
-    std::array<Bucket, 1024> answers_{}; // what may still be told that it is too much
-    Bucket all_{};
+    std::array<TokenBucket, 1024> sources_{};
+    std::array<TokenBucket, 1024> answers_{}; // what may still be told that it is too much
+    TokenBucket all_{};
 };
 
 } // namespace offhook::sip
