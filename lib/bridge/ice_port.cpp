@@ -32,7 +32,7 @@ public:
         if (port_->demux_.add(agent_, ufrag_)) port_->legs_[agent_] = {&sink, port};
     }
     void send(const Address &to, std::span<const std::uint8_t> datagram) override {
-        port_->worker_.send(port_->socket_.get(), to, datagram);
+        port_->worker_.send_together(port_->socket_.get(), to, datagram);
     }
     void nominated(const Address &from, TimePoint now) override {
         (void)port_->demux_.claim(agent_, from, now);

@@ -28,7 +28,6 @@ Result<std::unique_ptr<MediaWorker>> MediaWorker::start() {
     if (!worker->epoll_ || !worker->wakeup_ || !worker->timer_ ||
         !worker->add(worker->wakeup_.get(), nullptr) || !worker->add(worker->timer_.get(), &worker->timer_))
         return fail_errno(Errc::internal, errno, "start a media worker");
-    worker->outgoing_.resize(most_queued);
     sigset_t all, before; // signals are the loop's
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -139,7 +138,14 @@ void MediaWorker::set_timer() {
 }
 
 void MediaWorker::send(int fd, const Address &to, std::span<const std::uint8_t> datagram) {
+    if (!to.is_set()) return; // what cannot be sent now is late anyway
+    (void)sendto(fd, datagram.data(), datagram.size(), MSG_DONTWAIT | MSG_NOSIGNAL, to.sockaddr_ptr(),
+                 to.sockaddr_len());
+}
+
+void MediaWorker::send_together(int fd, const Address &to, std::span<const std::uint8_t> datagram) {
     if (datagram.size() > sizeof Outgoing::bytes || !to.is_set()) return;
+    if (outgoing_.empty()) outgoing_.resize(most_queued);
     if (queued_ == outgoing_.size()) flush();
     Outgoing &out = outgoing_[queued_++];
     out.fd = fd;
@@ -152,12 +158,6 @@ void MediaWorker::send(int fd, const Address &to, std::span<const std::uint8_t> 
 void MediaWorker::flush() {
     for (std::size_t at = 0; at < queued_;) {
         const int fd = outgoing_[at].fd;
-        if (at + 1 == queued_ || outgoing_[at + 1].fd != fd) {
-            const Outgoing &out = outgoing_[at++];
-            (void)sendto(fd, out.bytes.data(), out.size, MSG_DONTWAIT | MSG_NOSIGNAL, out.to.sockaddr_ptr(),
-                         out.to.sockaddr_len());
-            continue;
-        }
         std::array<mmsghdr, batch> messages{};
         std::array<iovec, batch> vectors{};
         unsigned count = 0;

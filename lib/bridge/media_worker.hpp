@@ -1,5 +1,5 @@
-// A thread that moves packets: its own epoll, calls pinned to it, what goes to one socket in one sendmmsg. It
-// shares nothing with the loop; they meet by post() here and by LoopMailbox there.
+// A thread that moves packets: its own epoll, calls pinned to it; packets of many calls that share a socket
+// go in one sendmmsg. It shares nothing with the loop; they meet by post() here and by LoopMailbox there.
 #pragma once
 
 #include <array>
@@ -62,7 +62,9 @@ public:
     // Called about every `every`, until the next call with an empty function. Key: the owner.
     void tick(const void *owner, std::function<void(TimePoint now)> call);
     void hurry(Duration at_most);                                                 // until the next tick
-    void send(int fd, const Address &to, std::span<const std::uint8_t> datagram); // copied, sent soon
+    void send(int fd, const Address &to, std::span<const std::uint8_t> datagram); // at once
+    // From a socket of many calls: copied, and sent with the others that the packets in hand lead to.
+    void send_together(int fd, const Address &to, std::span<const std::uint8_t> datagram);
     [[nodiscard]] std::size_t watched() const noexcept { return watches_.size(); }
 
 private:
@@ -109,7 +111,7 @@ private:
     std::unordered_map<const void *, std::function<void(TimePoint)>> ticks_;
     Duration tick_every_ = idle_tick;
     TimePoint next_tick_{};
-    std::vector<Outgoing> outgoing_;
+    std::vector<Outgoing> outgoing_; // room for some, once anything is sent together
     std::size_t queued_ = 0;
     std::array<std::uint8_t, slot> buffer_{};
     std::vector<std::array<std::uint8_t, slot>> buffers_; // `batch` of them, once there is heavy traffic
