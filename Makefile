@@ -33,6 +33,8 @@ cross   := $(if $(ARCH),$(or $(cross_$(ARCH)),$(error ARCH=$(ARCH) is not known 
 bindir  = $(PREFIX)/bin
 mandir  = $(PREFIX)/share/man
 compdir = $(PREFIX)/share
+unitdir = $(PREFIX)/lib/systemd
+units   = system/offhook-wss-bridge.service user/offhook.service
 
 pkgs     := libre librem openssl opus speexdsp sndfile alsa expat
 optional := spandsp
@@ -214,6 +216,8 @@ install: $(build)/offhook  ## install below $(DESTDIR)$(PREFIX)
 	for p in $(man_pages); do install -D -m 644 $$p $(DESTDIR)$(mandir)/man$${p##*.}/$${p##*/} || exit 1; done
 	install -d $(DESTDIR)$(compdir)/bash-completion/completions $(DESTDIR)$(compdir)/zsh/vendor-completions \
 	    $(DESTDIR)$(compdir)/fish/vendor_completions.d
+	for u in $(units); do install -d $(DESTDIR)$(unitdir)/$${u%/*} && \
+	    sed 's,@bindir@,$(bindir),' docs/$${u#*/}.in > $(DESTDIR)$(unitdir)/$$u || exit 1; done
 	$< completion bash > $(DESTDIR)$(compdir)/bash-completion/completions/offhook
 	$< completion zsh > $(DESTDIR)$(compdir)/zsh/vendor-completions/_offhook
 	$< completion fish > $(DESTDIR)$(compdir)/fish/vendor_completions.d/offhook.fish
@@ -221,6 +225,7 @@ install: $(build)/offhook  ## install below $(DESTDIR)$(PREFIX)
 uninstall:  ## remove what install put there
 	rm -f $(DESTDIR)$(bindir)/offhook
 	for p in $(man_pages); do rm -f $(DESTDIR)$(mandir)/man$${p##*.}/$${p##*/}; done
+	for u in $(units); do rm -f $(DESTDIR)$(unitdir)/$$u; done
 	rm -f $(DESTDIR)$(compdir)/bash-completion/completions/offhook \
 	    $(DESTDIR)$(compdir)/zsh/vendor-completions/_offhook $(DESTDIR)$(compdir)/fish/vendor_completions.d/offhook.fish
 

@@ -1,5 +1,6 @@
 // `offhook run`: the phone without a face, for systemd; and `offhook ctl`, which talks to it.
 #include "base/log.hpp"
+#include "base/service_manager.hpp"
 #include "cmd/commands.hpp"
 #include "cmd/session.hpp"
 #include "control/server.hpp"
@@ -15,7 +16,8 @@ class Faceless {
 public:
     using Prepare = std::function<Result<Setup>()>;
 
-    Faceless(Session &session, Prepare prepare) : session_(session), prepare_(std::move(prepare)) {}
+    Faceless(Session &session, Prepare prepare)
+        : session_(session), prepare_(std::move(prepare)), service_(session.loop()) {}
 
     Result<> start() {
         auto path = control::socket_path();
@@ -34,10 +36,16 @@ public:
             if (auto begun = session_.phone().register_account(account.name, true); !begun)
                 return tl::unexpected(begun.error());
         }
+        session_.on_finish([this] { service_.stopping(); });
+        service_.ready(role());
         return {};
     }
 
 private:
+    [[nodiscard]] std::string role() const {
+        const std::size_t count = session_.phone().accounts().size();
+        return std::to_string(count) + (count == 1 ? " account" : " accounts");
+    }
     static bool registers(const Setup &setup, const AccountSettings &account) {
         const bool ours = setup.account.empty() || account.name == setup.account;
         return ours && account.registers && !account.name.empty();
@@ -69,7 +77,9 @@ private:
     }
 
     void hung_up() { // SIGHUP
+        service_.reloading();
         if (auto done = reload(); !done) log_warning("not reloaded: " + done.error().what);
+        service_.ready(role());
     }
 
     void on_event(const Event &event) {
@@ -88,6 +98,7 @@ private:
 
     Session &session_;
     Prepare prepare_;
+    ServiceManager service_;
     std::unique_ptr<control::Server> server_;
     Observers<Event>::Handle watching_;
     std::uint64_t sequence_ = 1;

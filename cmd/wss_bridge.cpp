@@ -8,6 +8,7 @@
 
 #include "base/descriptors.hpp"
 #include "base/log.hpp"
+#include "base/service_manager.hpp"
 #include "base/text.hpp"
 #include "bridge/anchor.hpp"
 #include "bridge/certificate.hpp"
@@ -161,7 +162,8 @@ Result<bridge::Settings> settings_for(const GlobalOptions &global, const WssBrid
 
 class Running {
 public:
-    Running(const GlobalOptions &global, Output &output) : output_(output), timeout_(loop_), last_(loop_) {
+    Running(const GlobalOptions &global, Output &output)
+        : output_(output), service_(loop_), timeout_(loop_), last_(loop_) {
         (void)std::signal(SIGPIPE, SIG_IGN);
         signals_ = std::make_unique<SignalWatch>(std::initializer_list<int>{SIGINT, SIGTERM, SIGHUP},
                                                  [this](int signo) { on_signal(signo); });
@@ -194,19 +196,18 @@ public:
             status_ = std::move(*status);
         else
             log_warning("--status will not work: " + status.error().what);
-        output_.event("bridge.ready", Json::object().add("domain", settings_.domain),
-                      "ready: " + (settings_.proxies_registrations()
-                                       ? "the edge of " + settings_.upstream->host_port()
-                                       : users() + " of " + settings_.domain));
+        output_.event("bridge.ready", Json::object().add("domain", settings_.domain), "ready: " + role());
+        service_.ready(role());
         if (auto ran = loop_.run(); !ran) return tl::unexpected(ran.error());
         if (pcap_) close_pcap();
         return exit_;
     }
 
 private:
-    [[nodiscard]] std::string users() const {
+    [[nodiscard]] std::string role() const {
+        if (settings_.proxies_registrations()) return "the edge of " + settings_.upstream->host_port();
         const std::size_t count = settings_.users.size();
-        return std::to_string(count) + (count == 1 ? " user" : " users");
+        return std::to_string(count) + (count == 1 ? " user" : " users") + " of " + settings_.domain;
     }
 
     Result<> open_taps(const GlobalOptions &global) {
@@ -302,7 +303,11 @@ private:
     }
 
     void on_signal(int signo) {
-        if (signo == SIGHUP) return reload();
+        if (signo == SIGHUP) {
+            service_.reloading();
+            reload();
+            return service_.ready(role());
+        }
         if (finishing_) _exit(exit_interrupted); // asked twice: at once
         finish(signo == SIGTERM ? 0 : exit_interrupted);
     }
@@ -310,6 +315,7 @@ private:
     void finish(int exit) {
         if (std::exchange(finishing_, true)) return;
         exit_ = exit;
+        service_.stopping();
         const bool busy = proxy_ && proxy_->busy();
         if (proxy_) proxy_->hang_up_all("the bridge is shut down");
         last_.start(busy ? farewell : Duration{0}, [this] { loop_.stop(); });
@@ -317,6 +323,7 @@ private:
 
     Output &output_;
     Loop loop_;
+    ServiceManager service_;
     Timer timeout_, last_;
     std::unique_ptr<SignalWatch> signals_;
     std::unique_ptr<sip::PcapWriter> pcap_;

@@ -14,6 +14,7 @@
 #define TOML_ASSERT(expr) static_cast<void>(0)
 #include <toml++/toml.h>
 
+#include "base/directories.hpp"
 #include "base/fd.hpp"
 
 namespace offhook {
@@ -129,7 +130,8 @@ Result<ConfigFile> load_config(const std::string &path) {
     if (text.size() > limit) return fail(Errc::config, path + ": larger than 1 MiB");
     auto root = parse_config(text, path);
     if (!root) return tl::unexpected(root.error());
-    return ConfigFile{path, std::move(*root), S_ISREG(info.st_mode) && (info.st_mode & 077) != 0};
+    const bool others_may_read = S_ISREG(info.st_mode) && (info.st_mode & 077) != 0 && !is_credential(path);
+    return ConfigFile{path, std::move(*root), others_may_read};
 }
 
 } // namespace offhook

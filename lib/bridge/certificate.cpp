@@ -3,7 +3,6 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
-#include <cstdlib>
 #include <ctime>
 #include <filesystem>
 #include <memory>
@@ -16,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/address.hpp"
+#include "base/directories.hpp"
 
 namespace offhook::bridge {
 
@@ -35,11 +35,6 @@ struct CloseFile {
     void operator()(std::FILE *file) const noexcept { (void)std::fclose(file); }
 };
 using File = std::unique_ptr<std::FILE, CloseFile>;
-
-std::string environment(const char *name) {
-    const char *value = std::getenv(name); // NOLINT(concurrency-mt-unsafe): nobody writes it
-    return value == nullptr ? "" : value;
-}
 
 bool add_extension(X509 *certificate, int id, const std::string &value) {
     X509V3_CTX context;
@@ -80,10 +75,8 @@ Certificate make_certificate(EVP_PKEY *key, const std::vector<std::string> &name
 } // namespace
 
 std::string usual_certificate_path() {
-    const std::string state = environment("XDG_STATE_HOME"), home = environment("HOME");
-    if (state.starts_with('/')) return state + "/offhook/bridge.pem";
-    if (!home.empty()) return home + "/.local/state/offhook/bridge.pem";
-    return "/var/lib/offhook/bridge.pem";
+    const auto state = state_directory();
+    return (state.empty() ? "/var/lib/offhook" : state) + "/bridge.pem";
 }
 
 Result<> ensure_certificate(const std::string &path, const std::vector<std::string> &names) {

@@ -11,7 +11,7 @@ namespace offhook::bridge {
 // Reads the PEM file at `path`, or makes it (P-256, self-signed, for `names` and addresses, readable by its
 // owner only). Errors: Errc::tls, Errc::config.
 Result<> ensure_certificate(const std::string &path, const std::vector<std::string> &names);
-// $XDG_STATE_HOME/offhook/bridge.pem, or below ~/.local/state; /var/lib/offhook for root without a home.
+// In the state directory (base/directories.hpp); /var/lib/offhook where there is none.
 std::string usual_certificate_path();
 
 struct CertificateFacts {

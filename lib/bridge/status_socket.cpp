@@ -2,7 +2,6 @@
 
 #include <array>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 
 #include <poll.h>
@@ -10,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/directories.hpp"
 #include "base/unix_socket.hpp"
 
 namespace offhook::bridge {
@@ -17,6 +17,7 @@ namespace offhook::bridge {
 namespace {
 
 constexpr int patience_ms = 3'000;
+constexpr const char *system_path = "/run/offhook/bridge";
 constexpr std::size_t largest_answer = 16 * 1024 * 1024;
 
 Result<Fd> connect_to(const std::string &path) {
@@ -31,9 +32,8 @@ Result<Fd> connect_to(const std::string &path) {
 } // namespace
 
 std::string StatusSocket::usual_path() {
-    const char *runtime = std::getenv("XDG_RUNTIME_DIR"); // NOLINT(concurrency-mt-unsafe): nobody writes it
-    if (runtime != nullptr && runtime[0] == '/') return std::string(runtime) + "/offhook/bridge";
-    if (geteuid() == 0) return "/run/offhook/bridge";
+    if (const auto runtime = runtime_directory(); !runtime.empty()) return runtime + "/bridge";
+    if (geteuid() == 0) return system_path;
     return "/tmp/offhook-" + std::to_string(geteuid()) + "/bridge";
 }
 
@@ -77,6 +77,8 @@ void StatusSocket::answer() {
 
 Result<std::string> StatusSocket::ask(const std::string &path) {
     auto fd = connect_to(path);
+    if (!fd) // a service's, for whoever may ask it
+        if (auto service = connect_to(system_path)) fd = std::move(service);
     if (!fd) return fail(Errc::network, "no bridge of this user is running here (" + fd.error().what + ")");
     std::string out;
     std::array<char, 4096> buffer{};

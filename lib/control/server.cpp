@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <vector>
 
@@ -12,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/directories.hpp"
 #include "base/fd.hpp"
 #include "base/unix_socket.hpp"
 
@@ -211,10 +211,10 @@ std::size_t Server::clients() const {
 }
 
 Result<std::string> socket_path() {
-    const char *directory = std::getenv("XDG_RUNTIME_DIR"); // NOLINT(concurrency-mt-unsafe)
-    if (directory == nullptr || directory[0] != '/')
+    const auto directory = runtime_directory();
+    if (directory.empty())
         return fail(Errc::config, "XDG_RUNTIME_DIR is not set: there is no place for the control socket");
-    return std::string(directory) + "/offhook/control";
+    return directory + "/control";
 }
 
 } // namespace offhook::control

@@ -39,7 +39,7 @@ private:
     std::unique_ptr<Self> self_;
 };
 
-// $XDG_RUNTIME_DIR/offhook/control. Errors: config when the variable is not set.
+// In the runtime directory (base/directories.hpp). Errors: config when there is none.
 Result<std::string> socket_path();
 
 } // namespace offhook::control

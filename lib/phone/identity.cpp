@@ -1,5 +1,4 @@
 #include <array>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -8,6 +7,7 @@
 #include <pwd.h>
 #include <unistd.h>
 
+#include "base/directories.hpp"
 #include "phone/account.hpp"
 #include "sip/digest.hpp"
 #include "sip/uri.hpp"
@@ -27,16 +27,6 @@ std::string make_urn() {
     for (const std::size_t at : {20U, 16U, 12U, 8U})
         hex.insert(at, 1, '-');
     return "urn:uuid:" + hex;
-}
-
-std::filesystem::path state_directory() {
-    if (const char *state = std::getenv("XDG_STATE_HOME");
-        state != nullptr && state[0] == '/') // NOLINT(concurrency-mt-unsafe)
-        return std::filesystem::path(state) / "offhook";
-    if (const char *home = std::getenv("HOME");
-        home != nullptr && home[0] == '/') // NOLINT(concurrency-mt-unsafe)
-        return std::filesystem::path(home) / ".local/state/offhook";
-    return {};
 }
 
 std::string read_urn(const std::filesystem::path &file) {
@@ -59,7 +49,7 @@ void keep_urn(const std::filesystem::path &file, const std::string &urn) {
 }
 
 std::string find_instance_id() {
-    const auto directory = state_directory();
+    const std::filesystem::path directory = state_directory();
     if (directory.empty()) return make_urn();
     const auto file = directory / "instance-id";
     if (auto known = read_urn(file); !known.empty()) return known;
