@@ -206,11 +206,13 @@ void Relay::rtp(EndPoint &from, std::size_t line, std::span<std::uint8_t> packet
     EndPoint &to = caller ? end(active_ + 1) : end(0);
     if (!to.present || line >= to.out.size() || !to.out[line].stream) return;
     if (way.muted) return;
-    if (number.ends_early) return renew_event(to, line, *parsed, way);
+    const bool event = number.event_clock != 0;
+    if (number.ends_early || (event && !may_pass(to.out[line], *parsed, now)))
+        return renew_event(to, line, *parsed, way);
     if (!way.codecs.empty()) return transcode(from, to, line, *parsed, way, now);
     if (number.out == no_number) return;
     Out &out = to.out[line];
-    if (out.digits && out.digits->busy()) { // a digit of ours is being sent in place of sound
+    if (out.sending) { // a digit of ours, in place of sound
         out.stream->skip(parsed->header);
         return;
     }

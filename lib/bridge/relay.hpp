@@ -118,7 +118,10 @@ private:
         std::uint8_t event_number = no_number;
         unsigned event_clock = 8000;
         TimePoint digits_until{};
+        bool sending = false;                   // a digit of ours, in place of sound
         std::optional<std::uint32_t> renewed;   // timestamp of the event that our last digit stands for
+        std::optional<std::uint32_t> passing;   // timestamp of the event that went through last
+        TimePoint passing_until{};              // more of it is to come
         std::unique_ptr<Transcoder> transcoder; // for this end, made by its first packet
         TimePoint counted_since{};              // packets to be transcoded, of the second under way
         unsigned counted = 0;
@@ -185,6 +188,7 @@ private:
     void rtp(EndPoint &from, std::size_t line, std::span<std::uint8_t> packet, TimePoint now);
     void transcode(const EndPoint &from, EndPoint &to, std::size_t line, const media::RtpPacket &packet,
                    const Way &way, TimePoint now);
+    [[nodiscard]] static bool may_pass(Out &out, const media::RtpPacket &event, TimePoint now);
     void renew_event(EndPoint &to, std::size_t line, const media::RtpPacket &packet, const Way &way);
     void queue_digit(Out &out, char digit, Duration length);
     void pass(EndPoint &to, std::size_t line, unsigned source, unsigned clock, media::RtpHeader header,

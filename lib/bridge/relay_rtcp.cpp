@@ -94,9 +94,11 @@ void Relay::send_digit(End to, char digit, Duration length) {
 void Relay::digits(EndPoint &to, std::size_t line, TimePoint now) {
     Out &out = to.out[line];
     if (!out.digits || !out.digits->busy() || now < out.digits_until) return;
+    worker_.hurry(digit_tick);
+    if (!out.sending && now < out.passing_until) return;
     out.digits_until = now + digit_tick - Duration{2}; // a tick may come a little early
     const auto payload = out.digits->poll(out.stream->clock(out.event_clock, now));
-    worker_.hurry(digit_tick);
+    out.sending = out.digits->busy();
     if (!payload) return;
     const auto header = out.stream->insert(out.event_number, payload->timestamp, payload->marker, now);
     std::array<std::uint8_t, media::rtp_header_size + 4 + media::srtp_room> packet{};

@@ -13,6 +13,7 @@ namespace {
 
 constexpr unsigned most_packets = 250; // a second and direction: nobody sends less than 5 ms of sound
 constexpr std::size_t largest_payload = 1400;
+constexpr Duration event_gap{150};   // between two packets of one event, at most
 constexpr Duration whole_digit{120}; // what phones and door stations hear as one
 
 } // namespace
@@ -58,6 +59,21 @@ void Relay::transcode(const EndPoint &from, EndPoint &to, std::size_t line, cons
     });
 }
 
+// One digit after the other: an event that begins while one of ours is sent is renewed after it, and ours
+// wait for the end of one that goes through.
+bool Relay::may_pass(Out &out, const media::RtpPacket &event, TimePoint now) {
+    const std::uint32_t time = event.header.timestamp;
+    if (out.renewed == time) return false;
+    if (out.sending) {
+        if (out.passing == time) out.renewed = time; // its end again
+        return false;
+    }
+    const bool ends = event.payload.size() > 1 && (event.payload[1] & 0x80) != 0;
+    out.passing = time;
+    out.passing_until = ends ? now : now + event_gap;
+    return true;
+}
+
 // The first packet says which digit it is; the other end gets one of our own.
 void Relay::renew_event(EndPoint &to, std::size_t line, const media::RtpPacket &packet, const Way &way) {
     Out &out = to.out[line];
@@ -83,7 +99,7 @@ void Relay::queue_digit(Out &out, char digit, Duration length) {
 void Relay::pass(EndPoint &to, std::size_t line, unsigned source, unsigned clock, media::RtpHeader header,
                  std::span<const std::uint8_t> payload, TimePoint now) {
     Out &out = to.out[line];
-    if (out.digits && out.digits->busy()) return out.stream->skip(header);
+    if (out.sending) return out.stream->skip(header);
     const auto rewritten = out.stream->rewrite(header, source, clock, now);
     std::array<std::uint8_t, media::rtp_header_size + largest_payload + media::srtp_room> packet{};
     if (!rewritten || payload.size() > largest_payload) return;
