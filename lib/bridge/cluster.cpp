@@ -1,7 +1,6 @@
 #include "bridge/cluster.hpp"
 
 #include <algorithm>
-#include <iterator>
 
 #include "base/log.hpp"
 #include "bridge/rewrite.hpp"
@@ -41,9 +40,10 @@ std::string uri_with(const std::string &user, const Address &address, sip::Trans
 Cluster::Cluster(Core &core, const std::vector<SocketSettings> &peers,
                  std::function<void(const std::string &device)> back)
     : core_(core), back_(std::move(back)) {
-    std::ranges::copy_if(peers, std::back_inserter(peers_), [&](const SocketSettings &peer) {
-        return !core.transports().is_local(peer.address.ip(), peer.address.port());
-    });
+    for (const auto &peer : peers) {
+        const bool own = core.transports().is_local(peer.address.ip(), peer.address.port());
+        (own ? own_ : peers_).push_back(peer);
+    }
 }
 
 Cluster::~Cluster() {
@@ -70,6 +70,8 @@ bool Cluster::is_peer(const sip::Flow &flow) const {
 std::string Cluster::own_uri(const Binding &binding, const SocketSettings &towards) const {
     const std::string token =
         core_.tokens.seal({core_.epoch, binding.flow.connection, device_hash(binding.device)});
+    if (const auto own = std::ranges::find(own_, towards.kind, &SocketSettings::kind); own != own_.end())
+        return uri_with(token, own->address, own->kind); // by which the others know us
     const auto flow = core_.transports().open({towards.kind, towards.address, {}});
     return uri_with(token, flow ? core_.transports().contact_address(*flow) : Address{}, towards.kind);
 }

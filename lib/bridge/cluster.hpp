@@ -78,7 +78,7 @@ private:
     void pass(const sip::Message &request, const sip::ServerTransaction &server, const Next &next);
 
     Core &core_;
-    std::vector<SocketSettings> peers_; // but ourselves
+    std::vector<SocketSettings> peers_, own_; // the others', and ours among them
     std::function<void(const std::string &device)> back_;
     std::unordered_map<std::string, Edge> edges_;    // by device
     std::unordered_map<std::string, Asking> asking_; // by device
