@@ -13,6 +13,7 @@ namespace {
 using sip::HeaderId;
 
 constexpr unsigned short_expires = 20; // until a client registers again the way that works
+constexpr std::size_t most_left = 20'000, most_left_of_one = 8;
 
 std::string user_of(const sip::Message &request) {
     const auto to = request.to();
@@ -24,6 +25,22 @@ std::string device_of(const sip::NameAddr &contact, const std::string &user) {
     std::string instance(contact.params.get("+sip.instance"));
     if (instance.size() >= 2 && instance.front() == '<') instance = instance.substr(1, instance.size() - 2);
     return instance.empty() ? user + " " + contact.uri.user : instance;
+}
+
+// The one that a REGISTER is of; empty when it has no Contact, or *.
+std::string device_of(const sip::Message &request) {
+    const auto contacts = request.addresses(HeaderId::contact);
+    if (!contacts || contacts->empty() || contacts->front().star) return {};
+    return device_of(contacts->front(), user_of(request));
+}
+
+void shorten(sip::Draft &draft, unsigned most) {
+    for (auto &[name, value] : draft.headers) {
+        const auto at = value.rfind(";expires=");
+        if (sip::header_id(name) != HeaderId::contact || at == std::string::npos) continue;
+        const auto granted = sip::parse_delta_seconds(std::string_view(value).substr(at + 9));
+        if (granted && *granted > most) value = value.substr(0, at) + ";expires=" + std::to_string(most);
+    }
 }
 
 } // namespace
@@ -76,6 +93,9 @@ void Upstream::rewrite(sip::Draft &draft, const Registering &work, const sip::Fl
         draft.erase("Contact");
         for (const auto &contact : *contacts)
             draft.add("Contact", own_contact(contact, work, out));
+        if (const auto left = left_.find(device_of(work.request)); left != left_.end())
+            for (const auto &uri : left->second)
+                draft.add("Contact", "<" + uri + ">;expires=0");
         drop_token(draft, "Supported", "path");
         drop_token(draft, "Supported", "outbound");
         drop_token(draft, "Supported", "gruu");
@@ -133,6 +153,7 @@ void Upstream::restore_contacts(sip::Draft &draft, const sip::Message &response,
     if (!granted) return;
     draft.erase("Contact");
     for (const auto &contact : *granted) {
+        if (is_left(contact.uri, work)) continue;
         const auto token = core_.tokens.open(contact.uri.user);
         std::string text;
         for (const auto element : own) {
@@ -157,6 +178,36 @@ void Upstream::restore_contacts(sip::Draft &draft, const sip::Message &response,
     }
 }
 
+bool Upstream::is_left(const sip::Uri &contact, const Registering &work) const {
+    if (work.mode != UpstreamMode::contact) return false;
+    const auto token = core_.tokens.open(contact.user);
+    const std::string device = device_of(work.request);
+    if (!token || device.empty() || token->device != device_hash(device)) return false;
+    if (token->epoch != core_.epoch) return true;
+    if (token->connection == work.flow.connection) return false;
+    bool alive = false; // a second connection of the same device
+    core_.location.each([&](const Binding &binding) {
+        alive |= binding.reachable && binding.flow.connection == token->connection;
+    });
+    return !alive;
+}
+
+void Upstream::note_left(const sip::Message &response, const Registering &work) {
+    const std::string device = device_of(work.request);
+    const auto contacts = response.addresses(HeaderId::contact);
+    const bool asked = left_.erase(device) != 0; // a registrar that keeps them is not asked again and again
+    if (asked || !contacts || left_.size() >= most_left) return;
+    std::vector<std::string> left;
+    for (const auto &contact : *contacts)
+        if (!contact.star && left.size() < most_left_of_one && is_left(contact.uri, work))
+            left.push_back(contact.uri.encode());
+    if (!left.empty()) left_.emplace(device, std::move(left));
+}
+
+bool Upstream::has_left(const Registering &work) const {
+    return left_.contains(device_of(work.request));
+}
+
 void Upstream::on_response(const RegisteringPtr &work, const sip::Message &response) {
     auto draft = backward(response);
     if (response.status() < 200) return work->server.respond(draft);
@@ -170,11 +221,9 @@ void Upstream::on_response(const RegisteringPtr &work, const sip::Message &respo
     }
     if (response.status() / 100 == 2) {
         restore_contacts(draft, response, *work);
-        if (switching) // what it has now leads nowhere: the client is to come back soon
-            for (auto &[name, value] : draft.headers)
-                if (sip::header_id(name) == HeaderId::contact)
-                    value = value.substr(0, value.rfind(";expires=")) +
-                            ";expires=" + std::to_string(short_expires);
+        note_left(response, *work);
+        // What the registrar has leads nowhere: the client is to come back soon.
+        if (switching || has_left(*work)) shorten(draft, short_expires);
         UserSettings user;
         user.name = user_of(work->request);
         user.devices = 1000;

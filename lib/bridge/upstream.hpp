@@ -5,6 +5,7 @@
 #include <list>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "bridge/courier.hpp"
@@ -49,11 +50,18 @@ private:
                                           const sip::Flow &out);
     [[nodiscard]] bool knows_no_path(const Registering &work, const sip::Message &response) const;
     void restore_contacts(sip::Draft &draft, const sip::Message &response, const Registering &work) const;
+    // The registrar has a Contact by which this device cannot be reached any more: of a connection, or of
+    // another bridge, that it has left.
+    [[nodiscard]] bool is_left(const sip::Uri &contact, const Registering &work) const;
+    void note_left(const sip::Message &response, const Registering &work);
+    [[nodiscard]] bool has_left(const Registering &work) const;
 
     Core &core_;
     UpstreamHost host_;
     UpstreamMode mode_;
     std::list<RegisteringPtr> working_;
+    // Contacts that the next REGISTER of a device takes back, by device: it has the password for that.
+    std::unordered_map<std::string, std::vector<std::string>> left_;
 };
 
 } // namespace offhook::bridge

@@ -1,11 +1,15 @@
 """Two bridges with one key in front of Kamailio: a browser moves from one to the other in a call."""
 
+import re
 import socket
 
 import certificates
 from bridge import LEVEL, edge, secret
+from bridge_wire import JSSIP_ALLOW, invite_from, registered
 from browser import Chromium, Pages, WebPhone
-from harness import Kamailio, Offhook, case, expect, expect_tone, free_port, wait_until, workdir, write_tone
+from harness import (Kamailio, Offhook, case, expect, expect_equal, expect_tone, free_port, wait_until, workdir,
+                     write_tone)
+from raw_sip import RawBrowser, RawPhone, plain_sdp, uri_of, web_sdp
 from relay import TcpRelay
 from rtpengine import Rtpengine
 
@@ -15,8 +19,12 @@ def pair(registrar, *args, between="tcp", mode="path"):
     is the transport that they speak with each other."""
     ports = [free_port(), free_port()]
     peers = ", ".join(f'"{between}:127.0.0.1:{port}"' for port in ports)
-    return [edge(registrar, "--upstream-mode", mode, "--sip", f"{between}:127.0.0.1:{port}", *args, name=f"edge{port}",
-                 extra=f'cluster_key = "one secret for both"\ncluster_peers = [{peers}]\n') for port in ports]
+    bridges = [edge(registrar, "--upstream-mode", mode, "--sip", f"{between}:127.0.0.1:{port}",
+                    f"--trace={workdir() / f'edge{port}.trace'}", *args, name=f"edge{port}",
+                    extra=f'cluster_key = "one secret for both"\ncluster_peers = [{peers}]\n') for port in ports]
+    for bridge, port in zip(bridges, ports):
+        bridge.peer, bridge.trace = f"127.0.0.1:{port}", workdir() / f"edge{port}.trace"
+    return bridges
 
 
 def stolen_bye(page, call, via):
@@ -144,3 +152,90 @@ def other_clusters():
         bridges[1].stop()
         registrar.stop()
     browser.quit()
+
+
+@case("bridge: the cluster on the wire: via-edge tells where a browser is, both ways, and neither end sees it", timeout=90)
+def via_edge():
+    registrar = Kamailio(path=True)
+    first, second = pair(registrar, "--allow-native")
+    domain = registrar.realm
+    ben = RawPhone(f"127.0.0.1:{registrar.port}", "ben", registrar.password, domain)
+    anna = registered(RawBrowser(first.sockets["ws"], "anna", registrar.password, domain))
+    registered(ben)
+    sent, invite = invite_from(anna, ben, f"sip:ben@{domain}", [JSSIP_ALLOW], web_sdp())
+    ben.reply(invite, 200, "OK", body=plain_sdp(), tag="ben")
+    ok = anna.wait(200, "200")
+    ours, theirs = anna.dialog_of_caller(sent, ok), ben.dialog_of_callee(invite, "ben")
+    anna.within(ours, "ACK", number=ours.number)
+    ben.wait("ACK", "ACK")
+    # The same browser at the other bridge.
+    anna.close()
+    first.wait_event("bridge.disconnected", {"user": "anna"})
+    moved = RawBrowser(second.sockets["ws"], "anna", registrar.password, domain, host=anna.host)
+    moved.contact = anna.contact
+    registered(moved)
+    moved.within(ours, "INFO", more=[("Content-Type", "text/plain")], body="from anna")
+    info = ben.wait("INFO", "INFO")
+    expect("via-edge" not in repr(info), f"what the phone sees: {info}")
+    ben.reply(info, 200, contact=False)
+    expect_equal(moved.wait(200, "answer").get("cseq").split()[1], "INFO", "the answer")
+    # The phone's own finds it there.
+    ben.within(theirs, "INFO", more=[("Content-Type", "text/plain")], body="from ben")
+    info = moved.wait("INFO", "INFO")
+    expect_equal((info.uri, info.body, "via-edge" in repr(info)), (moved.contact, "from ben", False), "for the browser")
+    moved.reply(info, 200, contact=False)
+    ben.wait(200, "answer")
+    moved.within(ours, "BYE")
+    ben.reply(ben.wait("BYE", "BYE"), 200, contact=False)
+    moved.wait(200, "answer to BYE")
+    for bridge in (first, second):
+        bridge.stop()
+    # Between the bridges: towards the first one it is a parameter of the Route, and its URI the Route back.
+    way = re.compile(r'^Route: <sip:%s;transport=tcp;lr>;via-edge="sip:([\w-]{39})@%s;transport=tcp"' %
+                     (re.escape(first.peer), re.escape(second.peer)), re.M)
+    sent, received = (way.findall(bridge.trace.read_text()) for bridge in (second, first))
+    expect_equal((len(sent), sent), (2, received), "INFO and BYE of the browser, from bridge to bridge")
+    back = f"Route: <sip:{sent[0]}@{second.peer};transport=tcp;lr>"
+    for bridge in (first, second):
+        expect_equal(bridge.trace.read_text().count(back), 1, f"INFO of the phone, by {back}")
+    registrar.stop()
+
+
+@case("bridge: who moves to another bridge takes back the Contact of the first one, where the registrar knows no Path",
+      timeout=60)
+def takes_back():
+    registrar = Kamailio()
+    first, second = pair(registrar, "--allow-native", mode="contact")
+    domain = registrar.realm
+    asking = RawPhone(f"127.0.0.1:{registrar.port}", "anna", registrar.password, domain)
+
+    def bindings():
+        listed = asking.ask("REGISTER", f"sip:{domain}", f"<{asking.aor}>", [("Contact", None)], until=200)[1]
+        return sorted(uri_of(contact).split("@")[1].split(";")[0] for contact in listed.elements("contact"))
+
+    anna = registered(RawBrowser(first.sockets["ws"], "anna", registrar.password, domain))
+    expect_equal(len(bindings()), 1, "bindings")
+    anna.close()
+    first.wait_event("bridge.disconnected", {"user": "anna"})
+    moved = RawBrowser(second.sockets["ws"], "anna", registrar.password, domain, host=anna.host)
+    moved.contact = anna.contact
+    answer = moved.register()
+    expect_equal([uri_of(contact) for contact in answer.elements("contact")], [moved.contact], "what it is told")
+    soon = int(re.search(r";expires=(\d+)", answer.get("contact"))[1])
+    expect(soon <= 20, f"it comes back soon: {answer.get('contact')}")
+    expect_equal(len(bindings()), 2, "the first bridge's is still there")
+    answer = moved.register()
+    expect(int(re.search(r";expires=(\d+)", answer.get("contact"))[1]) > 500, answer.get("contact"))
+    now = bindings()
+    expect_equal(len(now), 1, "bindings")
+    # The same at one bridge: by another connection.
+    moved.close()
+    second.wait_event("bridge.disconnected", {"user": "anna"})
+    again = RawBrowser(second.sockets["ws"], "anna", registrar.password, domain, host=anna.host)
+    again.contact = anna.contact
+    again.register()
+    again.register()
+    expect_equal(bindings(), now, "bindings")
+    for bridge in (first, second):
+        bridge.stop()
+    registrar.stop()

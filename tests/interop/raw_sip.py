@@ -158,7 +158,7 @@ class Endpoint:
         self.send_bytes(("\r\n".join(lines) + "\r\n\r\n" + body).encode())
 
     def request(self, method, uri, to, more=(), body="", call_id=None, number=None, tag=None, branch=None):
-        """Sends it outside of dialogs; its headers, for an ACK or CANCEL and for comparison."""
+        """Sends it outside of dialogs; its headers, for an ACK or CANCEL and for comparison. A value None: without that."""
         self.number += 1
         headers = [("Via", self.via(branch)), ("Max-Forwards", "69"), ("To", to),
                    ("From", f"<{self.aor}>;tag={tag or word(10)}"), ("Call-ID", call_id or word(20)),
@@ -167,6 +167,7 @@ class Endpoint:
             headers.append(("Contact", f"<{self.contact}>"))
         if body and not any(name == "Content-Type" for name, _ in more):
             headers.append(("Content-Type", "application/sdp"))
+        headers = [(name, value) for name, value in headers if value is not None]
         self.send(f"{method} {uri} SIP/2.0", headers, body)
         return dict(headers)
 
