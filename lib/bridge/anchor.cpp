@@ -117,10 +117,7 @@ AnchorSession::AnchorSession(Place place, bool caller_web, const Address &caller
         });
     };
     events.lost = [post](End end, const std::string &why) {
-        post([end, why](Link &link) {
-            log_info("bridge: media: " + why);
-            link.listener->on_media_lost(end);
-        });
+        post([end, why](Link &link) { link.listener->on_media_lost(end, why); });
     };
     events.key_frame = [post](End from) {
         post([from](Link &link) { link.listener->on_key_frame_wanted(from); });

@@ -13,7 +13,6 @@ namespace offhook::bridge {
 namespace {
 
 using sip::HeaderId;
-constexpr Duration timer_c_length{185'000}; // RFC 3261 §16.6: more than 3 min
 
 std::uint32_t cseq_of(const sip::Message &message) {
     return message.cseq().value_or(sip::CSeq{}).number;
@@ -51,7 +50,7 @@ Call::~Call() {
         if (exchange->courier) exchange->courier->forget();
     for (const auto &info : info_)
         if (info) info->forget();
-    if (renewal_) renewal_->forget();
+    if (renewing_courier_) renewing_courier_->forget();
 }
 
 void Call::start(std::vector<Target> targets) {
@@ -59,12 +58,11 @@ void Call::start(std::vector<Target> targets) {
         if (core_.settings.hide_forks && caller_.web)
             hidden_ = std::make_unique<HiddenForks>(core_.hidden, call_id_, party_id(caller_),
                                                     sip::random_token(12));
-        core_.tell("bridge.call", caller_.name + " calls " + std::string(request_.request_uri()),
-                   Json::object()
-                       .add("call", "b" + std::to_string(number_))
-                       .add("from", caller_.name)
-                       .add("to", request_.request_uri())
-                       .add("devices", targets.size()));
+        tell("bridge.call", caller_.name + " calls " + std::string(request_.request_uri()),
+             Json::object()
+                 .add("from", caller_.name)
+                 .add("to", request_.request_uri())
+                 .add("devices", targets.size()));
         restart_timer_c();
     }
     for (auto &target : targets)
@@ -87,20 +85,20 @@ void Call::add_branch(Target target) {
     adapt(draft, branch);
     if (no_reliable(branch) && request_.lists_token(HeaderId::require, "100rel"))
         return on_failure(index, 420, "100rel");
-    branch.anchored = invite_ && (caller_.web || branch.target.party.web);
-    if (!branch.anchored) return send_branch(index, std::move(draft));
+    if (!invite_ || (!caller_.web && !branch.target.party.web)) return send_branch(index, std::move(draft));
     if (!media_) {
         auto media = core_.media.open(call_id_, caller_.web, media_address(caller_), *this);
         if (!media) return on_failure(index, 503, media.error().what);
         media_ = std::move(*media);
     }
+    branch.anchored = true;
     media_->add_branch(index, branch.target.party.web, media_address(branch.target.party));
     if (!has_sdp(request_)) return send_branch(index, std::move(draft));
     serial_.add([this, index, draft = std::move(draft)](const Serial::Next &next) {
         media_->offer(
             End::caller, index, draft.body, [this, index, draft, next](Result<std::string> sdp) mutable {
                 if (sdp) {
-                    draft.body = *sdp;
+                    described_[bridge::index(End::caller)] = std::exchange(draft.body, *sdp);
                     send_branch(index, std::move(draft));
                 } else {
                     on_failure(index, sdp.error().sip != 0 ? sdp.error().sip : 500, sdp.error().what);
@@ -120,13 +118,15 @@ void Call::adapt(sip::Draft &draft, const Branch &branch) {
     const Party &to = branch.target.party;
     if (no_reliable(branch)) drop_token(draft, "Supported", "100rel");
     if (to.web) without_sips(draft);
-    if (caller_.web && !to.web) fix_timers_towards_phone(draft);
+    if (caller_.web && !to.web) fix_timers_towards_phone(draft, session_seconds_);
     if (caller_.web) core_.hidden.outward(draft);
     if (to.web) core_.hidden.inward(draft, party_id(to));
 }
 
 void Call::send_branch(unsigned index, sip::Draft draft) {
     Branch &branch = branches_[index];
+    if (branch.cancelled) return on_failure(index, 487, "cancelled");
+    branch.sent = draft;
     Courier::Order order;
     order.draft = std::move(draft);
     order.to = branch.target.party;
@@ -158,33 +158,41 @@ void Call::learn(Branch &branch, const sip::Message &response, const sip::Flow &
 
 void Call::on_response(unsigned index, const sip::Message &response, const sip::Flow &flow) {
     const auto keep = shared_from_this();
-    if (over_) return;
     Branch &branch = branches_[index];
     learn(branch, response, flow);
+    if (over_) return answered_late(index, response);
     branch.last = response;
     if (branch.target.party.line != nullptr) upstream_->answered(response);
     if (refused_line(response.status(), End::callee, index))
         return on_failure(index, 403, "refused by the upstream");
+    if (response.status() == 422 && ask_longer(index, response)) return;
     if (response.status() > 100 && response.status() < 200 && invite_ && !fork_.finished()) restart_timer_c();
+    if (response.status() >= 300 && branch.anchored) media_->release(index); // others may ring on for long
     perform(fork_.received(index, response.status()), "SIP;cause=200;text=\"Call completed elsewhere\"");
 }
 
 void Call::on_failure(unsigned index, unsigned status, const std::string &reason) {
     const auto keep = shared_from_this();
-    if (over_) return;
+    if (over_) {
+        static_cast<void>(fork_.received(index, 500));
+        return leave();
+    }
+    if (branches_[index].anchored) media_->release(index);
     branches_[index].failure = status != 0 ? status : 500;
     branches_[index].failure_reason = reason;
-    log_debug("bridge: branch " + std::to_string(index) + ": " + reason);
+    log_debug("bridge: " + name() + ": branch " + std::to_string(index) + ": " + reason);
     perform(fork_.received(index, branches_[index].failure), "");
 }
 
 void Call::perform(const std::vector<Fork::Action> &actions, const std::string &reason) {
     for (const auto &action : actions) {
         const auto index = static_cast<unsigned>(action.branch);
-        if (action.kind == Fork::Action::Kind::forward)
+        if (action.kind == Fork::Action::Kind::forward) {
             forward_response(index);
-        else if (branches_[index].courier)
-            branches_[index].courier->cancel(reason);
+            continue;
+        }
+        branches_[index].cancelled = true;
+        if (branches_[index].courier) branches_[index].courier->cancel(reason);
     }
 }
 
@@ -194,47 +202,39 @@ bool Call::cancelled(const sip::ServerTransaction &server, const sip::Message &c
         perform(fork_.cancel(), reason);
         return true;
     }
-    for (const auto &exchange : exchanges_)
-        if (exchange->server == server) {
-            if (exchange->courier) exchange->courier->cancel(reason);
-            return true;
-        }
-    return false;
+    const auto found = std::ranges::find(exchanges_, server, [](const ExchangePtr &e) { return e->server; });
+    if (found == exchanges_.end()) return false;
+    const ExchangePtr exchange = *found;
+    if (exchange->courier) {
+        exchange->courier->cancel(reason);
+        return true;
+    }
+    exchange->cancelled = true; // it waits, or its description is still being made
+    if (exchange->offered && media_)
+        serial_.add([this, exchange](const Serial::Next &next) {
+            media_->roll_back(exchange->branch);
+            next();
+        });
+    server.respond(487);
+    exchanges_.remove(exchange);
+    return true;
+}
+
+void Call::tell(const char *event, const std::string &text, const Json &fields) const {
+    auto whole = Json::object().add("call", name());
+    for (const auto &[key, value] : *fields.as_object())
+        whole.add(key, value);
+    core_.tell(event, name() + ": " + text, std::move(whole));
 }
 
 void Call::on_media_up(Duration after_start) {
-    core_.tell(
-        "bridge.media", "media of call b" + std::to_string(number_) + " is up",
-        Json::object().add("call", "b" + std::to_string(number_)).add("after_ms", after_start.count()));
-}
-
-void Call::on_media_lost(End end) {
-    hang_up(end == End::caller ? "the caller's media is gone" : "the callee's media is gone");
-}
-
-void Call::over(const std::string &why) {
-    if (std::exchange(over_, true)) return;
-    const auto keep = shared_from_this();
-    timer_c_.cancel();
-    linger_.cancel();
-    renew_again_.cancel();
-    serial_.clear();
-    if (invite_) {
-        auto facts = Json::object().add("call", "b" + std::to_string(number_)).add("reason", why);
-        if (winner_)
-            facts.add("talk_ms", std::chrono::duration_cast<Duration>(core_.loop.now() - answered_).count());
-        if (media_) {
-            const auto caller = media_->facts(End::caller), callee = media_->facts(End::callee);
-            facts.add("packets_from_caller", caller.packets_in).add("packets_from_callee", callee.packets_in);
-        }
-        core_.tell("bridge.ended", "call b" + std::to_string(number_) + " ended: " + why, std::move(facts));
-    }
-    core_.loop.post([keep] { keep->host_.on_over(keep); });
+    tell("bridge.media", "media is up after " + std::to_string(after_start.count()) + " ms",
+         Json::object().add("after_ms", after_start.count()));
 }
 
 Json Call::describe() const {
     auto out = Json::object()
-                   .add("call", "b" + std::to_string(number_))
+                   .add("call", name())
                    .add("from", caller_.name)
                    .add("to", request_.request_uri())
                    .add("state", winner_ ? "answered" : "ringing")

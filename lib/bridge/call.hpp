@@ -15,6 +15,7 @@
 #include "bridge/core.hpp"
 #include "bridge/courier.hpp"
 #include "bridge/fork.hpp"
+#include "bridge/rewrite.hpp"
 #include "bridge/serial.hpp"
 #include "bridge/upstream_dialog.hpp"
 
@@ -22,6 +23,8 @@ namespace offhook::bridge {
 
 class Call final : public std::enable_shared_from_this<Call>, private MediaPlane::Listener {
 public:
+    static constexpr Duration timer_c_length{185'000}; // RFC 3261 §16.6: more than 3 min
+
     struct Host {
         virtual void on_over(const std::shared_ptr<Call> &call) = 0; // may drop it
 
@@ -49,7 +52,9 @@ public:
     void hang_up(const std::string &reason);
 
     [[nodiscard]] const std::string &call_id() const noexcept { return call_id_; }
+    [[nodiscard]] std::string name() const { return "b" + std::to_string(number_); } // in logs and events
     [[nodiscard]] bool invite() const noexcept { return invite_; }
+    [[nodiscard]] bool is_over() const noexcept { return over_; } // and waits for those that it called off
     [[nodiscard]] bool established() const noexcept { return winner_.has_value(); }
     [[nodiscard]] Json describe() const; // for status
 
@@ -62,6 +67,10 @@ private:
         std::string failure_reason{};
         CalleeDialogs dialogs{};
         bool anchored = false;
+        bool cancelled = false;
+        std::vector<std::string> refused{}; // tags of answers that came too late
+        sip::Draft sent{};                  // as it went out
+        std::uint32_t raised = 0;           // of its CSeq number: it went out again for another session timer
     };
     struct Exchange { // a request inside the dialog
         sip::ServerTransaction server;
@@ -72,8 +81,13 @@ private:
         std::shared_ptr<Courier> courier{};
         bool offered = false;               // it carried an offer
         bool counted_on = false;            // it went out under another CSeq number
-        std::optional<sip::Draft> invite{}; // an UPDATE that went out as this re-INVITE
+        bool cancelled = false;             // before it went out
+        sip::Draft sent{};                  // as it went out
+        bool as_invite = false;             // an UPDATE that went out as a re-INVITE
         bool acknowledged = false;          // and was answered
+        std::optional<sip::Draft> answer{}; // the final one
+        bool refused_by_us = false;         // though the other end accepted it
+        std::unique_ptr<Timer> timer_c{};   // of an INVITE
     };
     using ExchangePtr = std::shared_ptr<Exchange>;
 
@@ -93,15 +107,25 @@ private:
     [[nodiscard]] sip::Draft failure(unsigned status, const std::string &reason) const;
     void respond(unsigned index, sip::Draft draft);
     void establish(unsigned index);
+    void linger();
+    void answered_late(unsigned index, const sip::Message &response);
     void restart_timer_c();
+    // 422 (RFC 4028): the bridge asked for the interval that is too short, and asks for a longer one.
+    bool ask_longer(unsigned index, const sip::Message &response);
+    bool ask_longer(const ExchangePtr &exchange, const sip::Message &response);
+    [[nodiscard]] bool lengthens(const sip::Message &request, const sip::Draft &sent,
+                                 const sip::Message &response);
+    void again(const ExchangePtr &exchange);
     [[nodiscard]] bool claim(unsigned index, const sip::Message &response);
     void refuse_answer(unsigned index, const sip::Message &response);
 
     [[nodiscard]] Party &party(End end, unsigned branch);
+    [[nodiscard]] bool anchored(unsigned branch) const { return media_ && branches_[branch].anchored; }
     [[nodiscard]] unsigned branch_of(std::string_view tag) const;
     [[nodiscard]] CalleeDialog &dialog_of(const Exchange &exchange);
     [[nodiscard]] bool belongs_to(Party &party, const sip::Message &request, const sip::Flow &flow);
     void forward_ack(const Exchange &exchange);
+    void answer_in_ack(const Exchange &exchange, sip::Draft ack);
     void address_fork(sip::Draft &draft, const Exchange &exchange);
     void disguise(sip::Draft &response, const sip::Message &request, const Party &asker) const;
     [[nodiscard]] sip::Draft passed_on(const Exchange &exchange);
@@ -110,12 +134,21 @@ private:
     bool take_digit(const ExchangePtr &exchange);
     bool take_media_control(const ExchangePtr &exchange);
     bool restart_ice(const ExchangePtr &exchange);
+    [[nodiscard]] bool collides(const ExchangePtr &exchange);
     void forward(const ExchangePtr &exchange);
+    void forward_description(const ExchangePtr &exchange, sip::Draft draft);
     void send(const ExchangePtr &exchange, sip::Draft draft);
     void on_reply(const ExchangePtr &exchange, const sip::Message &response, const sip::Flow &flow);
+    void repeat(const Exchange &exchange, const sip::Message &response);
+    void relay_answer(const ExchangePtr &exchange, sip::Draft draft, const sip::Message &response);
+    void unusable(const ExchangePtr &exchange, const sip::Message &response, const Error &error);
+    void told_unusable(End by, unsigned branch, const Error &error);
     void reply(const ExchangePtr &exchange, sip::Draft draft);
     void on_reply_failure(const ExchangePtr &exchange, const Error &error);
     void count_on(const ExchangePtr &exchange, sip::Draft &draft);
+    // By how much numbers of `from` are raised on their way to the other end.
+    [[nodiscard]] std::uint32_t raise_of(End from, unsigned branch) const;
+    void info_done(End from);
     [[nodiscard]] sip::Draft own_request(std::string_view method, End to);
     void bye(End to);
     // UPDATE, and re-INVITEs in its place for ends that do not know it.
@@ -123,10 +156,16 @@ private:
     bool refresh_here(const ExchangePtr &exchange);
     [[nodiscard]] bool taken_as_invite(const ExchangePtr &exchange, const sip::Message &response);
     bool update_refused(const ExchangePtr &exchange, const sip::Message &response);
-    // A re-INVITE of our own for a caller whose early answer does not serve for who has answered.
-    void renew();
+    // A re-INVITE of our own: for a caller whose early answer does not serve for who has answered, and for
+    // whoever gave an answer to a re-INVITE that could not be used.
+    struct Renewal {
+        End to;
+        bool needed; // else the call goes on without it
+    };
+    void renew(Renewal renewal);
     void send_renewal(const std::string &sdp);
-    void on_renewal(const sip::Draft &invite, const sip::Message &response);
+    void on_renewal(const Renewal &renewal, const sip::Draft &invite, const sip::Message &response);
+    void not_renewed(const std::string &why);
     void end_renewal();
 
     // Where one side is a line of the upstream: what it may see of the browser, and the browser of it.
@@ -137,9 +176,14 @@ private:
     [[nodiscard]] bool refused_line(unsigned status, End by, unsigned branch);
 
     void on_media_up(Duration after_start) override;
-    void on_media_lost(End end) override;
+    void on_media_lost(End end, const std::string &why) override;
     void on_key_frame_wanted(End from) override;
+    // A line of the log and an event; `fields` without the call's own name.
+    void tell(const char *event, const std::string &text, const Json &fields) const;
+    void tell_end(const std::string &why) const;
     void over(const std::string &why);
+    void drop_exchanges();
+    void leave(); // once nobody can answer any more
 
     Core &core_;
     Host &host_;
@@ -158,7 +202,7 @@ private:
     std::unique_ptr<HiddenForks> hidden_; // null: the caller sees every fork
     std::optional<unsigned> winner_;
     std::optional<std::pair<unsigned, std::string>> claimed_; // branch and tag of the first 2xx
-    bool early_answer_sent_ = false, ack_answers_ = false, over_ = false;
+    bool early_answer_sent_ = false, ack_answers_ = false, over_ = false, left_ = false;
     End ack_answer_from_ = End::caller;
     std::optional<std::pair<End, std::uint32_t>>
         own_answer_; // a re-INVITE that we answered: its ACK ends here
@@ -167,12 +211,16 @@ private:
     // much the number of the last INVITE was raised for that.
     std::array<std::uint32_t, 2> inserted_{}, invite_raised_{};
     std::array<std::shared_ptr<Courier>, 2> info_;         // by the End it is for
-    std::shared_ptr<Courier> renewal_;                     // while it is under way
+    std::shared_ptr<Courier> renewing_courier_;            // its re-INVITE
+    std::optional<Renewal> renewing_;                      // while it is under way
     std::vector<ExchangePtr> waiting_;                     // for its end
     std::array<bool, 2> info_refused_{}, key_frame_due_{}; // due: when the INVITE is acknowledged
     bool caller_allows_update_ = true;
-    bool acknowledged_ = false, renewal_due_ = false, renewing_ = false;
-    sip::Draft success_; // the 2xx that the caller got, as long as media is ours
+    unsigned session_seconds_ = session_seconds, longer_asked_ = 0; // for phones; how often one wanted more
+    bool acknowledged_ = false, renewal_due_ = false, renewal_answered_ = false;
+    std::array<std::string, 2> described_;        // what each end has said last that holds
+    std::pair<std::uint32_t, std::string> acked_; // the CSeq number of the last ACK with an answer; that
+    sip::Draft success_;                          // the 2xx that the caller got, as long as media is ours
     Timer timer_c_, linger_, renew_again_;
     TimePoint started_, answered_, refreshed_;
 };

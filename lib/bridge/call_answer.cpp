@@ -1,7 +1,7 @@
 // Responses to the INVITE (or whatever made the Call) on their way back to the caller.
+#include <algorithm>
 #include <utility>
 
-#include "base/log.hpp"
 #include "bridge/call.hpp"
 #include "bridge/rewrite.hpp"
 #include "sip/digest.hpp"
@@ -16,11 +16,6 @@ constexpr Duration subscription_linger{3'700'000};
 
 std::string tag_of(const Result<sip::NameAddr> &address) {
     return address ? std::string(address->tag()) : std::string();
-}
-
-void strip_body(sip::Draft &draft) {
-    draft.body.clear();
-    draft.erase("Content-Type").erase("Content-Disposition");
 }
 
 } // namespace
@@ -52,12 +47,19 @@ bool Call::claim(unsigned index, const sip::Message &response) {
 void Call::relay(unsigned index, const sip::Message &response) {
     Branch &branch = branches_[index];
     const bool success = response.status() / 100 == 2;
+    const bool first = success && !claimed_;
     if (success && !claim(index, response) && media_) return refuse_answer(index, response);
-    if (success && winner_ && invite_ && media_) return server_.respond(success_); // it was repeated
+    if (success && !first && invite_ && branch.anchored) { // it was repeated
+        if (winner_) server_.respond(success_);
+        return;
+    }
     if (hidden_ && response.status() < 300) hidden_->learn(branch.dialogs.at(tag_of(response.to())).tag);
     auto draft = backward(response);
     dress_response(draft, request_, End::caller, index);
-    if (caller_.web && !branch.target.party.web) fix_timers_towards_browser(draft, request_);
+    if (branch.raised != 0) draft.set("CSeq", request_.value(HeaderId::cseq));
+    if (caller_.web && !branch.target.party.web)
+        fix_timers_towards_browser(draft, request_, session_seconds_);
+    if (branch.anchored && response.status() >= 300 && has_sdp(response)) strip_body(draft);
     if (!branch.anchored || response.status() >= 300) return respond(index, std::move(draft));
     // A reliable 18x carried the answer: browsers want it in the 2xx too.
     const auto &answer = branch.dialogs.at(tag_of(response.to())).answer;
@@ -81,8 +83,10 @@ void Call::relay_description(unsigned index, sip::Draft draft, const sip::Messag
     }
     serial_.add([this, index, draft = std::move(draft), response, answers](const Serial::Next &next) {
         const auto done = [this, index, draft, response, next](Result<std::string> sdp) mutable {
-            take_description(index, draft, response, std::move(sdp));
-            respond(index, std::move(draft));
+            if (!over_) {
+                take_description(index, draft, response, std::move(sdp));
+                respond(index, std::move(draft));
+            }
             next();
         };
         if (answers)
@@ -98,12 +102,13 @@ void Call::take_description(unsigned index, sip::Draft &draft, const sip::Messag
     const bool provisional = draft.status < 200;
     if (!sdp && provisional) return strip_body(draft);
     if (!sdp) { // a call without sound helps nobody
-        log_warning("bridge: the answer cannot be used: " + sdp.error().what);
+        told_unusable(End::callee, index, sdp.error());
         refuse_answer(index, response);
         draft = failure(sdp.error().sip != 0 ? sdp.error().sip : 488, sdp.error().what);
         return;
     }
     if (provisional && caller_.web && early_answer_sent_) return strip_body(draft);
+    if (!provisional) described_[bridge::index(End::callee)] = draft.body;
     draft.body = std::move(*sdp);
     if (!caller_.web) return;
     if (!provisional) { // where the caller sees one dialog it takes this for the answer that it has
@@ -129,27 +134,42 @@ void Call::respond(unsigned index, sip::Draft draft) {
 void Call::establish(unsigned index) {
     timer_c_.cancel();
     if (std::exchange(winner_, index) == index) return;
+    invite_raised_[bridge::index(End::caller)] = branches_[index].raised;
     answered_ = refreshed_ = core_.loop.now();
     if (media_) media_->settle(index);
-    if (!invite_) {
-        linger_.start(subscription_linger, [this] { over("expired"); });
-        return;
-    }
-    core_.tell("bridge.answered", branches_[index].target.party.name + " answered " + caller_.name,
-               Json::object()
-                   .add("call", "b" + std::to_string(number_))
-                   .add("by", branches_[index].target.party.name)
-                   .add("setup_ms", std::chrono::duration_cast<Duration>(answered_ - started_).count()));
+    if (!invite_) return linger();
+    const auto setup = std::chrono::duration_cast<Duration>(answered_ - started_);
+    const std::string &who = branches_[index].target.party.name;
+    tell("bridge.answered", who + " answered " + caller_.name,
+         Json::object().add("by", who).add("setup_ms", setup.count()));
+}
+
+// Of a subscription: it may be refreshed, or told of, for as long as it likes.
+void Call::linger() {
+    linger_.start(subscription_linger, [this] { over("expired"); });
+}
+
+void Call::told_unusable(End by, unsigned branch, const Error &error) {
+    const Party &who = party(by, branch);
+    tell("bridge.refused", "what " + who.name + " described cannot be used: " + error.what,
+         Json::object()
+             .add("source", who.flow.remote.ip())
+             .add("code", error.sip != 0 ? error.sip : 488)
+             .add("reason", error.what));
 }
 
 // Two phones answered at once; the media belongs to the first. RFC 3261 §13.2.2.4 in the caller's place.
 void Call::refuse_answer(unsigned index, const sip::Message &response) {
     Branch &branch = branches_[index];
-    const auto &dialog = branch.dialogs.at(tag_of(response.to()));
+    const std::string tag = tag_of(response.to());
+    const auto &dialog = branch.dialogs.at(tag);
     const auto cseq = response.cseq();
     const std::uint32_t number = cseq ? cseq->number : caller_cseq_;
+    const bool again = std::ranges::find(branch.refused, tag) != branch.refused.end();
+    if (!again) branch.refused.push_back(tag);
     for (const char *method : {"ACK", "BYE"}) {
         const bool ack = std::string_view(method) == "ACK";
+        if (!ack && again) break; // its ACK was lost
         auto draft = sip::Draft::request(method, dialog.contact);
         for (const auto &route : dialog.routes)
             draft.add("Route", route);
@@ -163,7 +183,7 @@ void Call::refuse_answer(unsigned index, const sip::Message &response) {
                 std::move(draft), branch.target.party.flow, [](const auto &, const auto &) {},
                 [](const auto &) {}));
     }
-    if (!claimed_ || claimed_->first != index) media_->release(index);
+    if (branch.anchored && (!claimed_ || claimed_->first != index)) media_->release(index);
 }
 
 } // namespace offhook::bridge

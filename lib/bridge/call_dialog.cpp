@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/log.hpp"
+#include "base/random.hpp"
 #include "bridge/call.hpp"
 #include "bridge/cluster.hpp"
 #include "bridge/rewrite.hpp"
@@ -25,11 +26,6 @@ std::string tag_in(const Result<sip::NameAddr> &address) {
 
 std::uint32_t number_of(const sip::Message &message) {
     return message.cseq().value_or(sip::CSeq{}).number;
-}
-
-bool ends_subscription(const sip::Message &request) {
-    return request.method() == Method::notify &&
-           request.value(HeaderId::subscription_state).starts_with("terminated");
 }
 
 } // namespace
@@ -148,33 +144,50 @@ sip::Draft Call::passed_on(const Exchange &exchange) {
 void Call::forward_ack(const Exchange &exchange) {
     const auto &ack = exchange.request;
     const End from = exchange.from;
-    const unsigned branch = exchange.branch;
-    if (own_answer_ == std::pair(from, number_of(ack))) return;
+    if (own_answer_ == std::pair(from, number_of(ack)) || max_forwards(ack) == 0) return;
     auto draft = passed_on(exchange);
     if (const auto raised = invite_raised_[index(from)]; raised != 0)
         draft.set("CSeq", std::to_string(number_of(ack) + raised) + " ACK");
-    dress_request(draft, from, branch);
+    dress_request(draft, from, exchange.branch);
     if (!std::exchange(acknowledged_, true))
         for (const End end : {End::caller, End::callee})
             if (key_frame_due_[index(end)]) on_key_frame_wanted(end);
-    const Party to = party(other(from), branch);
-    const auto send = [core = &core_, to](sip::Draft out) { send_ack(*core, to, std::move(out)); };
-    const bool answers = ack_answers_ && ack_answer_from_ == from && has_sdp(ack) && media_;
-    if (!answers) {
-        serial_.add([send, draft = std::move(draft)](const Serial::Next &next) {
-            send(draft);
-            next();
-        });
-        if (from == End::caller && std::exchange(renewal_due_, false)) renew();
-        return;
-    }
+    if (ack_answers_ && ack_answer_from_ == from) return answer_in_ack(exchange, std::move(draft));
+    serial_.add([this, to = party(other(from), exchange.branch), number = number_of(ack),
+                 anchored = anchored(exchange.branch),
+                 draft = std::move(draft)](const Serial::Next &next) mutable {
+        if (anchored && !draft.body.empty()) { // the answer again, or one to nothing
+            draft.body = number == acked_.first ? acked_.second : std::string();
+            if (draft.body.empty()) strip_body(draft);
+        }
+        send_ack(core_, to, std::move(draft));
+        next();
+    });
+    if (from == End::caller && std::exchange(renewal_due_, false)) renew({from, false});
+}
+
+// The ACK goes out whatever its answer is worth: who waits for it would repeat its offer.
+void Call::answer_in_ack(const Exchange &exchange, sip::Draft draft) {
     ack_answers_ = false;
-    serial_.add([this, send, from, branch, draft = std::move(draft)](const Serial::Next &next) {
-        media_->answer(from, branch, draft.body, [send, draft, next](Result<std::string> sdp) mutable {
-            if (sdp) draft.body = *sdp;
-            send(std::move(draft));
+    serial_.add([this, from = exchange.from, branch = exchange.branch, number = number_of(exchange.request),
+                 draft = std::move(draft)](const Serial::Next &next) {
+        const auto done = [this, from, branch, number, draft, next](const Result<std::string> &sdp) {
+            auto out = draft;
+            if (sdp) {
+                described_[index(from)] = std::exchange(out.body, *sdp);
+                acked_ = {number, *sdp};
+            } else {
+                strip_body(out);
+            }
+            send_ack(core_, party(other(from), branch), std::move(out));
+            if (!sdp) {
+                told_unusable(from, branch, sdp.error());
+                hang_up("what " + party(from, branch).name + " answered cannot be used: " + sdp.error().what);
+            }
             next();
-        });
+        };
+        if (draft.body.empty()) return done(fail(Errc::media, "the ACK has no answer", 488));
+        media_->answer(from, branch, draft.body, done);
     });
 }
 
@@ -195,7 +208,7 @@ bool Call::serve_here(const ExchangePtr &exchange) {
 
 bool Call::take_digit(const ExchangePtr &exchange) {
     const auto &request = exchange->request;
-    if (!media_ || party(other(exchange->from), exchange->branch).web) return false;
+    if (!anchored(exchange->branch) || party(other(exchange->from), exchange->branch).web) return false;
     const auto digit = media::parse_dtmf_info(request.value(HeaderId::content_type), request.body());
     if (!digit || !media_->send_digit(other(exchange->from), digit->digit, digit->length)) return false;
     exchange->server.respond(200);
@@ -207,7 +220,8 @@ bool Call::take_media_control(const ExchangePtr &exchange) {
     const auto &request = exchange->request;
     const bool asks = request.value(HeaderId::content_type).find("media_control") != std::string_view::npos &&
                       request.body().find("picture_fast_update") != std::string_view::npos;
-    if (!media_ || !asks || !media_->request_key_frame(other(exchange->from))) return false;
+    if (!anchored(exchange->branch) || !asks || !media_->request_key_frame(other(exchange->from)))
+        return false;
     if (!party(other(exchange->from), exchange->branch).web) return false;
     exchange->server.respond(200);
     return true;
@@ -221,7 +235,7 @@ bool Call::restart_ice(const ExchangePtr &exchange) {
     if (!answer) return false;
     auto ok = sip::Draft::response(request, 200);
     ok.add("Contact", contact_beyond(*exchange));
-    fix_timers_towards_browser(ok, request);
+    fix_timers_towards_browser(ok, request, session_seconds_);
     ok.set_body("application/sdp", *answer);
     if (request.method() == Method::invite) own_answer_ = {exchange->from, number_of(request)};
     exchange->server.respond(ok);
@@ -229,32 +243,57 @@ bool Call::restart_ice(const ExchangePtr &exchange) {
     return true;
 }
 
+// One offer at a time (RFC 3261 §14.2, RFC 3311 §5.2): two on their way at once would be taken for each
+// other's.
+bool Call::collides(const ExchangePtr &exchange) {
+    const auto open = std::ranges::find_if(exchanges_, [&](const ExchangePtr &e) {
+        return e != exchange && e->offered && !e->answer && !e->cancelled;
+    });
+    if (open == exchanges_.end() && !ack_answers_) return false;
+    const bool own = open != exchanges_.end() && (*open)->from == exchange->from;
+    auto later = sip::Draft::response(exchange->request, own ? 500 : 491);
+    if (own) later.add("Retry-After", std::to_string(random_u32() % 10));
+    exchange->server.respond(later);
+    exchanges_.remove(exchange);
+    return true;
+}
+
 void Call::forward(const ExchangePtr &exchange) {
     const auto &request = exchange->request;
+    const bool described = anchored(exchange->branch) && describes(request) && has_sdp(request);
+    if (described && !exchange->offered && collides(exchange)) return;
     auto draft = passed_on(*exchange);
     count_on(exchange, draft);
     dress_request(draft, exchange->from, exchange->branch);
     const bool to_web = party(other(exchange->from), exchange->branch).web;
     const bool from_web = party(exchange->from, exchange->branch).web;
     if (to_web) drop_token(draft, "Supported", "100rel");
-    if (from_web && !to_web) fix_timers_towards_phone(draft);
-    const bool describes = request.method() == Method::invite || request.method() == Method::update;
-    if (media_ && describes && from_web && has_sdp(request) && restart_ice(exchange)) return;
-    if (describes) refreshed_ = core_.loop.now();
-    if (!media_ || !describes || !has_sdp(request)) return send(exchange, std::move(draft));
-    exchange->offered = true;
-    serial_.add([this, exchange, draft = std::move(draft)](const Serial::Next &next) {
-        media_->offer(exchange->from, exchange->branch, draft.body,
-                      [this, exchange, draft, next](Result<std::string> sdp) mutable {
-                          if (sdp) {
-                              draft.body = *sdp;
-                              send(exchange, std::move(draft));
-                          } else {
-                              exchange->server.respond(sdp.error().sip != 0 ? sdp.error().sip : 488);
-                              exchanges_.remove(exchange);
-                          }
-                          next();
-                      });
+    if (from_web && !to_web) fix_timers_towards_phone(draft, session_seconds_);
+    if (described && from_web && restart_ice(exchange)) return;
+    if (describes(request)) refreshed_ = core_.loop.now();
+    if (!described) return send(exchange, std::move(draft));
+    forward_description(exchange, std::move(draft));
+}
+
+void Call::forward_description(const ExchangePtr &exchange, sip::Draft draft) {
+    // Only in a PRACK: the offer was in what it acknowledges (RFC 3262 §5).
+    const bool answers = exchange->request.method() == Method::prack && !winner_ && !has_sdp(request_);
+    exchange->offered = !answers;
+    serial_.add([this, exchange, answers, draft = std::move(draft)](const Serial::Next &next) {
+        const auto done = [this, exchange, draft, next](Result<std::string> sdp) mutable {
+            if (sdp) {
+                draft.body = *sdp;
+                send(exchange, std::move(draft));
+            } else {
+                exchange->server.respond(sdp.error().sip != 0 ? sdp.error().sip : 488);
+                exchanges_.remove(exchange);
+            }
+            next();
+        };
+        if (answers)
+            media_->answer(exchange->from, exchange->branch, draft.body, done);
+        else
+            media_->offer(exchange->from, exchange->branch, draft.body, done);
     });
 }
 
@@ -262,8 +301,10 @@ void Call::send(const ExchangePtr &exchange, sip::Draft draft) {
     if (exchange->request.method() == Method::update && has_sdp(exchange->request) && winner_ &&
         !knows_update(*exchange)) {
         as_invite(draft);
-        exchange->invite = draft;
+        exchange->as_invite = true;
     }
+    if (exchange->cancelled) return; // while its description was being made
+    exchange->sent = draft;
     Courier::Order order;
     order.draft = std::move(draft);
     order.to = party(other(exchange->from), exchange->branch);
@@ -280,115 +321,11 @@ void Call::send(const ExchangePtr &exchange, sip::Draft draft) {
     order.failure = [this, weak](const Error &error) {
         if (const auto known = weak.lock()) on_reply_failure(known, error);
     };
+    const bool invite = order.draft.method == "INVITE";
     exchange->courier = Courier::send(core_, std::move(order));
-}
-
-void Call::on_reply(const ExchangePtr &exchange, const sip::Message &response, const sip::Flow &flow) {
-    const auto keep = shared_from_this();
-    if (over_ && response.status() < 200) return;
-    Party &answerer = party(other(exchange->from), exchange->branch);
-    if (answerer.web == is_web(flow.kind)) answerer.flow = flow;
-    if (answerer.line != nullptr) upstream_->answered(response);
-    if (refused_line(response.status(), other(exchange->from), exchange->branch))
-        return on_reply_failure(exchange, {Errc::authentication, "refused by the upstream", 403});
-    if (update_refused(exchange, response)) return;
-    if (exchange->invite && !taken_as_invite(exchange, response)) return;
-    auto draft = backward(response);
-    dress_response(draft, exchange->request, exchange->from, exchange->branch);
-    if (exchange->counted_on || exchange->invite) draft.set("CSeq", exchange->request.value(HeaderId::cseq));
-    const bool invite = exchange->request.method() == Method::invite;
-    if (party(exchange->from, exchange->branch).web) fix_timers_towards_browser(draft, exchange->request);
-    if (response.status() >= 300 && exchange->offered && media_) media_->roll_back(exchange->branch);
-    const bool describes = media_ && has_sdp(response) && response.status() < 300 &&
-                           (invite || exchange->request.method() == Method::update);
-    if (!describes) {
-        serial_.add([this, exchange, draft = std::move(draft)](const Serial::Next &next) {
-            reply(exchange, draft);
-            next();
-        });
-        return;
-    }
-    if (!exchange->offered && invite) {
-        ack_answers_ = true;
-        ack_answer_from_ = exchange->from;
-    }
-    serial_.add([this, exchange, draft = std::move(draft)](const Serial::Next &next) {
-        const auto done = [this, exchange, draft, next](Result<std::string> sdp) mutable {
-            if (sdp) draft.body = *sdp;
-            reply(exchange, std::move(draft));
-            next();
-        };
-        const End by = other(exchange->from);
-        if (exchange->offered)
-            media_->answer(by, exchange->branch, draft.body, done);
-        else
-            media_->offer(by, exchange->branch, draft.body, done);
-    });
-}
-
-void Call::reply(const ExchangePtr &exchange, sip::Draft draft) {
-    const auto keep = shared_from_this();
-    disguise(draft, exchange->request, party(exchange->from, exchange->branch));
-    exchange->server.respond(draft);
-    if (draft.status < 200) return;
-    const bool success = draft.status / 100 == 2;
-    // A re-INVITE stays for its repeated 2xx; the next one replaces it.
-    const auto invites = [](const Exchange &e) { return e.invite || e.request.method() == Method::invite; };
-    if (!invites(*exchange) || !success) exchanges_.remove(exchange);
-    if (invites(*exchange))
-        exchanges_.remove_if(
-            [&](const ExchangePtr &e) { return e != exchange && invites(*e) && e->server.answered(); });
-    if (exchange->request.method() == Method::bye)
-        over(exchange->from == End::caller ? "the caller hung up" : "the callee hung up");
-    else if (!invite_ && ends_subscription(exchange->request))
-        over("the subscription ended");
-}
-
-void Call::on_reply_failure(const ExchangePtr &exchange, const Error &error) {
-    const auto keep = shared_from_this();
-    log_debug("bridge: " + std::string(exchange->request.method_token()) + ": " + error.what);
-    if (exchange->offered && media_) media_->roll_back(exchange->branch);
-    // Whoever hangs up on somebody who is gone has done so.
-    if (exchange->request.method() == Method::bye) {
-        exchange->server.respond(200);
-        exchanges_.remove(exchange);
-        return over("hung up; the other side could not be reached");
-    }
-    exchange->server.respond(error.sip == 430 || error.sip == 0 ? 480 : error.sip);
-    exchanges_.remove(exchange);
-}
-
-void Call::hang_up(const std::string &reason) {
-    const auto keep = shared_from_this();
-    if (over_) return;
-    if (!winner_) {
-        perform(fork_.cancel(), {});
-        server_.respond(480);
-        return over(reason);
-    }
-    bye(End::caller);
-    bye(End::callee);
-    over(reason);
-}
-
-void Call::flow_lost(const sip::Flow &flow) {
-    if (over_) return;
-    const auto lost = [&](const Party &party) {
-        return party.web && party.flow.kind == flow.kind && party.flow.connection == flow.connection;
-    };
-    if (!winner_) { // one that only rings ends with its caller
-        if (lost(caller_)) hang_up("the caller's connection is gone");
-        return;
-    }
-    // Established calls survive: the browser comes back, or its media stops.
-    for (const End end : {End::caller, End::callee})
-        if (media_ && lost(party(end, *winner_))) media_->impatient(end, true);
-}
-
-void Call::device_back(const std::string &device) {
-    if (over_ || !winner_ || !media_) return;
-    for (const End end : {End::caller, End::callee})
-        if (party(end, *winner_).device == device) media_->impatient(end, false);
+    if (!invite) return;
+    exchange->timer_c = std::make_unique<Timer>(core_.loop);
+    exchange->timer_c->start(timer_c_length, [courier = exchange->courier.get()] { courier->cancel({}); });
 }
 
 } // namespace offhook::bridge

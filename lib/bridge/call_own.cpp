@@ -20,15 +20,26 @@ constexpr std::string_view fast_update =
 
 } // namespace
 
+void Call::info_done(End from) {
+    core_.loop.post([weak = weak_from_this(), from] {
+        if (const auto keep = weak.lock()) keep->info_[index(from)].reset();
+    });
+}
+
 // RFC 3261 §12.2.1.1: the numbers that one side sees only rise.
 void Call::count_on(const ExchangePtr &exchange, sip::Draft &draft) {
     const auto &request = exchange->request;
-    const std::uint32_t raise = inserted_[index(exchange->from)];
+    const std::uint32_t raise = raise_of(exchange->from, exchange->branch);
     if (request.method() == sip::Method::invite) invite_raised_[index(exchange->from)] = raise;
     const auto cseq = request.cseq();
     if (raise == 0 || !cseq) return;
     draft.set("CSeq", std::to_string(cseq->number + raise) + " " + std::string(request.method_token()));
     exchange->counted_on = true;
+    raise_rack(draft, raise);
+}
+
+std::uint32_t Call::raise_of(End from, unsigned branch) const {
+    return inserted_[index(from)] + (from == End::caller ? branches_[branch].raised : 0);
 }
 
 // In the name of the other end.
@@ -51,25 +62,12 @@ sip::Draft Call::own_request(std::string_view method, End to) {
                            : request_.value(HeaderId::from));
     if (!callee && hidden_) set_tag(draft, "From", hidden_->shown());
     draft.add("Call-ID", call_id_);
-    const std::uint32_t number = (callee ? caller_cseq_ : callee_cseq_) + ++inserted_[index(other(to))];
+    ++inserted_[index(other(to))];
+    const std::uint32_t number = (callee ? caller_cseq_ : callee_cseq_) + raise_of(other(to), *winner_);
     draft.add("CSeq", std::to_string(number) + " " + std::string(method));
     draft.add("Max-Forwards", "70");
     if (upstream_ && party(to, *winner_).line != nullptr) upstream_->outward(draft, callee);
     return draft;
-}
-
-void Call::bye(End to) {
-    Courier::Order order;
-    order.draft = own_request("BYE", to);
-    order.to = party(to, *winner_);
-    order.to.path.clear();
-    // Outlives the call: it keeps itself until the outcome is known.
-    const auto holder = std::make_shared<std::shared_ptr<Courier>>();
-    order.response = [holder](const sip::Message &response, const sip::Flow &) {
-        if (response.status() >= 200) holder->reset();
-    };
-    order.failure = [holder](const Error &) { holder->reset(); };
-    *holder = Courier::send(core_, std::move(order));
 }
 
 // By INFO, where RTCP feedback may not be understood; one at a time, and never again to whoever refuses it.
@@ -89,75 +87,98 @@ void Call::on_key_frame_wanted(End from) {
     order.response = [this, from](const sip::Message &response, const sip::Flow &) {
         if (response.status() < 200) return;
         info_refused_[index(from)] = response.status() >= 300;
-        core_.loop.post([keep = shared_from_this(), from] { keep->info_[index(from)].reset(); });
+        info_done(from);
     };
     order.failure = [this, from](const Error &error) {
         log_debug("bridge: INFO: " + error.what);
-        core_.loop.post([keep = shared_from_this(), from] { keep->info_[index(from)].reset(); });
+        info_done(from);
     };
     courier = Courier::send(core_, std::move(order));
 }
 
-void Call::renew() {
-    renewing_ = true;
-    serial_.add([this](const Serial::Next &next) {
-        const auto &dialog = branches_[*winner_].dialogs.current();
-        media_->offer(End::callee, *winner_, dialog.answer, [this, next](const Result<std::string> &sdp) {
-            if (sdp) {
+void Call::renew(Renewal renewal) {
+    renewing_ = renewal;
+    renewal_answered_ = false;
+    serial_.add([this, renewal](const Serial::Next &next) {
+        const End from = other(renewal.to);
+        media_->offer(from, *winner_, described_[index(from)], [this, next](const Result<std::string> &sdp) {
+            if (sdp)
                 send_renewal(*sdp);
-            } else {
-                log_warning("bridge: the caller cannot be offered what was answered: " + sdp.error().what);
-                end_renewal();
-            }
+            else
+                not_renewed(sdp.error().what);
             next();
         });
     });
 }
 
 void Call::send_renewal(const std::string &sdp) {
+    const Renewal renewal = *renewing_;
+    const End to = renewal.to;
     Courier::Order order;
-    order.draft = own_request("INVITE", End::caller);
-    order.draft.add("Contact", "<" + branches_[*winner_].dialogs.current().contact + ">");
+    order.draft = own_request("INVITE", to);
+    order.draft.add("Contact", "<" + contact_of(other(to), *winner_) + ">");
     order.draft.set_body("application/sdp", sdp);
-    order.to = caller_;
+    order.to = party(to, *winner_);
+    order.to.path.clear();
     order.wait = true;
-    order.response = [this, invite = order.draft](const sip::Message &response, const sip::Flow &) {
-        if (!over_ && response.status() >= 200) on_renewal(invite, response);
+    if (const auto *line = order.to.line; line != nullptr)
+        order.prepare = [this, line](sip::Draft &out, const sip::Flow &flow) {
+            show_contact(out, *line, flow);
+        };
+    order.response = [this, renewal, invite = order.draft](const sip::Message &response, const sip::Flow &) {
+        if (!over_ && response.status() >= 200) on_renewal(renewal, invite, response);
     };
     order.failure = [this](const Error &error) {
         if (over_) return;
-        log_debug("bridge: the caller was not offered anew: " + error.what);
         media_->roll_back(*winner_);
-        end_renewal();
+        not_renewed(error.what);
     };
-    renewal_ = Courier::send(core_, std::move(order));
+    renewing_courier_ = Courier::send(core_, std::move(order));
 }
 
-void Call::on_renewal(const sip::Draft &invite, const sip::Message &response) {
+void Call::on_renewal(const Renewal &renewal, const sip::Draft &invite, const sip::Message &response) {
+    const auto keep = shared_from_this();
     const bool accepted = response.status() < 300;
-    if (accepted) send_ack(core_, caller_, ack_of(invite, response));
-    if (!renewing_) return; // it was repeated
-    if (accepted && has_sdp(response))
-        media_->answer(End::caller, *winner_, std::string(response.body()),
-                       [](const Result<std::string> &sdp) {
-                           if (!sdp)
-                               log_warning("bridge: the caller's answer cannot be used: " + sdp.error().what);
-                       });
-    else
-        media_->roll_back(*winner_);
-    if (response.status() == 491) // RFC 3261 §14.1
-        renew_again_.start(Duration{random_u32() % 200 * 10}, [this] {
-            if (!renewing_) renew();
+    if (accepted) send_ack(core_, party(renewal.to, *winner_), ack_of(invite, response));
+    if (std::exchange(renewal_answered_, true)) return; // it was repeated
+    if (accepted && has_sdp(response)) {
+        serial_.add([this, renewal, sdp = std::string(response.body())](const Serial::Next &next) {
+            media_->answer(renewal.to, *winner_, sdp,
+                           [this, renewal, sdp, next](const Result<std::string> &out) {
+                               if (out) {
+                                   described_[index(renewal.to)] = sdp;
+                                   end_renewal();
+                               } else {
+                                   media_->roll_back(*winner_);
+                                   not_renewed("its answer cannot be used: " + out.error().what);
+                               }
+                               next();
+                           });
         });
-    else if (!accepted)
-        log_warning("bridge: the caller refuses to be offered anew: " + std::to_string(response.status()));
+        return;
+    }
+    media_->roll_back(*winner_);
+    if (response.status() == 491) { // RFC 3261 §14.1
+        renew_again_.start(Duration{random_u32() % 200 * 10}, [this, renewal] {
+            if (!renewing_) renew(renewal);
+        });
+        return end_renewal();
+    }
+    not_renewed("it said " + std::to_string(response.status()));
+}
+
+void Call::not_renewed(const std::string &why) {
+    const Renewal renewal = *renewing_;
+    const std::string &who = party(renewal.to, *winner_).name;
+    log_warning("bridge: " + name() + ": " + who + " cannot be offered anew: " + why);
+    if (renewal.needed) return hang_up("what " + who + " answered cannot be used");
     end_renewal();
 }
 
 void Call::end_renewal() {
-    renewing_ = false;
+    renewing_.reset();
     for (const auto &exchange : std::exchange(waiting_, {}))
-        forward(exchange);
+        if (!exchange->cancelled) forward(exchange);
 }
 
 } // namespace offhook::bridge

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -47,6 +48,8 @@ struct Party {
 std::string party_id(const Party &party);
 
 class Cluster;
+class Courier;
+class FlowFinder;
 
 struct Core {
     Core(Loop &loop_, sip::TransactionLayer::Listener &listener, const Settings &settings_,
@@ -84,6 +87,9 @@ struct Core {
     Observers<Event> events;
     // A device registered again over a new flow, or was found at another bridge.
     Observers<std::string> device_back;
+    // Nobody else's: what goes on when whoever sent it is gone (Courier::send_off(), send_ack()).
+    std::list<std::shared_ptr<Courier>> errands;
+    std::list<std::shared_ptr<FlowFinder>> searches;
 };
 
 } // namespace offhook::bridge

@@ -7,6 +7,12 @@
 
 namespace offhook::bridge {
 
+namespace {
+
+constexpr std::size_t most_searches = 1'000; // for names of phones that ACKs are for
+
+} // namespace
+
 FlowFinder::FlowFinder(Core &core, Party party, Found found)
     : core_(core), party_(std::move(party)), found_(std::move(found)), patience_(core.loop) {}
 
@@ -85,6 +91,18 @@ std::shared_ptr<Courier> Courier::send(Core &core, Order order) {
         courier->search(wait);
     });
     return courier;
+}
+
+void Courier::send_off(Core &core, sip::Draft draft, Party to) {
+    const auto place = core.errands.emplace(core.errands.end());
+    Order order;
+    order.draft = std::move(draft);
+    order.to = std::move(to);
+    order.response = [&core, place](const sip::Message &response, const sip::Flow &) {
+        if (response.status() >= 200) core.errands.erase(place);
+    };
+    order.failure = [&core, place](const Error &) { core.errands.erase(place); };
+    *place = send(core, std::move(order));
 }
 
 void Courier::search(bool wait) {
@@ -180,11 +198,16 @@ void Courier::forget() {
 }
 
 void send_ack(Core &core, const Party &to, sip::Draft ack) {
-    FlowFinder::find(core, to, false, [&core, ack = std::move(ack)](const Result<Way> &way) mutable {
-        if (!way) return;
-        if (!way->route.empty()) ack.prepend("Route", way->route);
-        static_cast<void>(core.layer.send_ack(std::move(ack), way->flow));
-    });
+    if (core.searches.size() >= most_searches) return;
+    const auto place = core.searches.emplace(core.searches.end());
+    const auto finder = FlowFinder::find(
+        core, to, false, [&core, place, ack = std::move(ack)](const Result<Way> &way) mutable {
+            core.searches.erase(place);
+            if (!way) return;
+            if (!way->route.empty()) ack.prepend("Route", way->route);
+            static_cast<void>(core.layer.send_ack(std::move(ack), way->flow));
+        });
+    if (!finder->done()) *place = finder;
 }
 
 } // namespace offhook::bridge

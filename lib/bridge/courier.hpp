@@ -27,6 +27,7 @@ public:
     static std::shared_ptr<FlowFinder> find(Core &core, Party party, bool wait, Found found);
     FlowFinder(Core &core, Party party, Found found);
     void stop();
+    [[nodiscard]] bool done() const noexcept { return !found_; }
 
 private:
     void start(bool wait);
@@ -55,6 +56,8 @@ public:
     };
 
     static std::shared_ptr<Courier> send(Core &core, Order order);
+    // One that nobody waits for (not INVITE): the core keeps it until it is answered or given up.
+    static void send_off(Core &core, sip::Draft draft, Party to);
     Courier(Core &core, Order order) : core_(core), order_(std::move(order)) {}
     void cancel(const std::string &reason); // INVITE: CANCEL now or when it is possible
     void forget();                          // reports nothing any more
@@ -75,7 +78,7 @@ private:
     bool cancelled_ = false;
 };
 
-// An ACK, where there is a way at once: nothing answers it.
+// An ACK: nothing answers it, and whoever cannot be reached gets none.
 void send_ack(Core &core, const Party &to, sip::Draft ack);
 
 } // namespace offhook::bridge

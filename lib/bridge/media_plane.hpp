@@ -62,8 +62,9 @@ class MediaPlane {
 public:
     struct Listener {
         virtual void on_media_up(Duration after_start) = 0; // both ways may flow now
-        virtual void on_media_lost(End end) = 0;            // nothing more comes from that end
-        virtual void on_key_frame_wanted(End from) = 0;     // by INFO, where RTCP feedback is not spoken
+        // Nothing more comes from that end; `why` is for people.
+        virtual void on_media_lost(End end, const std::string &why) = 0;
+        virtual void on_key_frame_wanted(End from) = 0; // by INFO, where RTCP feedback is not spoken
 
     protected:
         ~Listener() = default;

@@ -271,7 +271,8 @@ private:
         const auto now = plane_->loop().now();
         const auto packets = reply ? ng_packets(*reply, tag(end)) : watch.packets;
         if (std::exchange(watch.packets, packets) != packets) watch.since = now;
-        if (now - watch.since > gone) return listener_.on_media_lost(end);
+        if (now - watch.since > gone)
+            return listener_.on_media_lost(end, "nothing comes from the browser any more");
         watch.timer.start(look_every, [this, end] { look(end); });
     }
     static const char *tag(End end) { return end == End::caller ? "caller" : "callee"; }

@@ -212,6 +212,7 @@ void Proxy::out_of_dialog(const sip::Message &request, const sip::Flow &flow,
     auto to = targets(request, *uri, *from);
     if (!to) {
         if (to.error() == 403) return refuse(server, 403, "not our domain: " + uri->host, flow.remote.ip());
+        if (request.method() == Method::invite) tell_unreached(request, from->party, to.error());
         return server.respond(to.error());
     }
     if (calls_.size() >= most_calls)

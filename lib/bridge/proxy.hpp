@@ -20,7 +20,7 @@
 namespace offhook::bridge {
 
 struct Counters {
-    std::uint64_t registers = 0, challenges = 0, refused = 0, locked = 0, calls = 0, answered = 0,
+    std::uint64_t registers = 0, challenges = 0, refused = 0, locked = 0, calls = 0, unreached = 0,
                   messages = 0;
 };
 
@@ -80,6 +80,7 @@ private:
     // Users and devices meant by the Request-URI. A status when there is nobody.
     [[nodiscard]] tl::expected<std::vector<Call::Target>, unsigned>
     targets(const sip::Message &request, const sip::Uri &uri, const Origin &from) const;
+    void tell_unreached(const sip::Message &invite, const Party &from, unsigned status);
     [[nodiscard]] bool may_call(const UserSettings &user, const sip::Uri &uri) const;
     [[nodiscard]] bool in_domain(const sip::Uri &uri) const;
     void refuse(const sip::ServerTransaction &server, unsigned status, const std::string &why,

@@ -3,11 +3,28 @@
 
 namespace offhook::bridge {
 
+// Nobody rings. Its name is one of a call, as for those that ring.
+void Proxy::tell_unreached(const sip::Message &invite, const Party &from, unsigned status) {
+    ++counters_.calls;
+    ++counters_.unreached;
+    const std::string name = "b" + std::to_string(next_call_++);
+    const char *why = status == 404 ? "nobody of that name" : "not registered";
+    core_.tell("bridge.unreached",
+               name + ": " + from.name + " calls " + std::string(invite.request_uri()) + ": " + why,
+               Json::object()
+                   .add("call", name)
+                   .add("from", from.name)
+                   .add("to", invite.request_uri())
+                   .add("code", status)
+                   .add("reason", why));
+}
+
 std::string Proxy::metrics() const {
     std::size_t web = 0, phones = 0, answered = 0, ringing = 0;
     core_.location.each([&](const Binding &b) { ++(is_web(b.flow.kind) ? web : phones); });
     for (const auto &entry : calls_)
-        if (entry.second->invite()) ++(entry.second->established() ? answered : ringing);
+        if (entry.second->invite() && !entry.second->is_over())
+            ++(entry.second->established() ? answered : ringing);
     std::string out;
     const auto put = [&out](const char *name, const char *type, const char *help, std::uint64_t value) {
         out += "# HELP offhook_bridge_" + std::string(name) + " " + help + "\n# TYPE offhook_bridge_" + name +
@@ -18,6 +35,8 @@ std::string Proxy::metrics() const {
     put("calls_answered", "gauge", "Calls that are up", answered);
     put("calls_ringing", "gauge", "Calls that ring", ringing);
     put("calls_total", "counter", "Calls since the start", counters_.calls);
+    put("calls_unreached_total", "counter", "Calls to names that nobody has or is registered with",
+        counters_.unreached);
     put("messages_total", "counter", "MESSAGE requests since the start", counters_.messages);
     put("registers_total", "counter", "REGISTER requests since the start", counters_.registers);
     put("challenges_total", "counter", "Requests that were challenged", counters_.challenges);
@@ -52,7 +71,7 @@ Json Proxy::status() const {
                 .add("agent", binding.user_agent));
     });
     for (const auto &entry : calls_)
-        if (entry.second->invite()) calls.push_back(entry.second->describe());
+        if (entry.second->invite() && !entry.second->is_over()) calls.push_back(entry.second->describe());
     std::size_t connections = 0;
     core_.location.each(
         [&](const Binding &b) { connections += sip::is_stream(b.flow.kind) && b.reachable ? 1 : 0; });

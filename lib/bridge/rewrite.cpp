@@ -94,19 +94,31 @@ void drop_token(sip::Draft &draft, std::string_view header, std::string_view tag
         draft.set(header, kept);
 }
 
-void fix_timers_towards_phone(sip::Draft &request) {
+void fix_timers_towards_phone(sip::Draft &request, unsigned least) {
     const std::string asked(request.get("Session-Expires"));
     const auto seconds = seconds_of(asked);
-    if (!seconds || *seconds >= session_seconds) return;
+    if (!seconds || *seconds >= least) return;
     const auto rest = asked.find(';');
     request.set("Session-Expires",
-                std::to_string(session_seconds) + (rest == std::string::npos ? "" : asked.substr(rest)));
+                std::to_string(least) + (rest == std::string::npos ? "" : asked.substr(rest)));
+    if (least > session_seconds && seconds_of(request.get("Min-SE")).value_or(0) < least)
+        request.set("Min-SE", std::to_string(least));
 }
 
-void fix_timers_towards_browser(sip::Draft &response, const sip::Message &request) {
+std::optional<unsigned> longer_session(const sip::Message &request, const sip::Draft &sent,
+                                       const sip::Message &response) {
+    const auto asked = seconds_of(request.value(HeaderId::session_expires)),
+               ours = seconds_of(sent.get("Session-Expires")),
+               least = seconds_of(response.value(HeaderId::min_se));
+    if (response.status() != 422 || !asked || !ours || !least || *asked >= *ours || *least <= *ours)
+        return {};
+    return least;
+}
+
+void fix_timers_towards_browser(sip::Draft &response, const sip::Message &request, unsigned seconds) {
     if (response.status / 100 != 2 || !response.get("Session-Expires").empty()) return;
     if (!request.has(HeaderId::session_expires)) return;
-    response.add("Session-Expires", std::to_string(session_seconds) + ";refresher=uac");
+    response.add("Session-Expires", std::to_string(seconds) + ";refresher=uac");
 }
 
 bool keep_md5_challenges(sip::Draft &response) {
@@ -157,6 +169,15 @@ void restore_names(sip::Draft &response, const sip::Message &request) {
     if (now && asked && asked->tag().empty() && !now->tag().empty()) set_tag(response, "To", now->tag());
 }
 
+void raise_rack(sip::Draft &prack, std::uint32_t by) {
+    const std::string rack(prack.get("RAck"));
+    const auto first = rack.find(' '), second = rack.find(' ', first + 1);
+    if (first == std::string::npos || second == std::string::npos) return;
+    const auto number = sip::parse_number(std::string_view(rack).substr(first + 1, second - first - 1));
+    if (number)
+        prack.set("RAck", rack.substr(0, first + 1) + std::to_string(*number + by) + rack.substr(second));
+}
+
 void as_invite(sip::Draft &request) {
     request.method = "INVITE";
     const std::string_view cseq = request.get("CSeq");
@@ -174,6 +195,16 @@ sip::Draft ack_of(const sip::Draft &invite, const sip::Message &response) {
     const auto cseq = response.value(HeaderId::cseq); // a challenge may have raised it
     ack.add("CSeq", std::string(cseq.substr(0, cseq.find(' '))) + " ACK");
     return ack.add("Max-Forwards", "70");
+}
+
+bool describes(const sip::Message &request) noexcept {
+    const auto method = request.method();
+    return method == sip::Method::invite || method == sip::Method::update || method == sip::Method::prack;
+}
+
+void strip_body(sip::Draft &draft) {
+    draft.body.clear();
+    draft.erase("Content-Type").erase("Content-Disposition");
 }
 
 bool has_sdp(const sip::Message &message) noexcept {

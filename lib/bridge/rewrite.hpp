@@ -2,7 +2,9 @@
 // browsers' SIP libraries and phones do not understand each other. Pure.
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,9 +34,15 @@ void drop_token(sip::Draft &draft, std::string_view header, std::string_view tag
 // Session timers (RFC 4028): JsSIP asks for 90 s, below the minimum of many PBXs, and does not understand
 // 422.
 inline constexpr unsigned session_seconds = 1800;
-void fix_timers_towards_phone(sip::Draft &request);
+// The shortest interval for a phone: it may have asked for a longer one than ours.
+void fix_timers_towards_phone(sip::Draft &request, unsigned least = session_seconds);
+// A 422 to `sent`, which asked for more than `request` did: the interval that would do (RFC 4028 §7.4).
+// Nothing: it is not our interval that is too short.
+std::optional<unsigned> longer_session(const sip::Message &request, const sip::Draft &sent,
+                                       const sip::Message &response);
 // Without Session-Expires in the 2xx JsSIP refreshes every 45 s by UPDATE, which few phones know.
-void fix_timers_towards_browser(sip::Draft &response, const sip::Message &request);
+void fix_timers_towards_browser(sip::Draft &response, const sip::Message &request,
+                                unsigned seconds = session_seconds);
 
 // The libraries of browsers' phones know MD5 alone, and look at the last challenge only: others go where
 // there is one. False: none is left that they can answer.
@@ -47,10 +55,13 @@ void without_sips(sip::Draft &request);
 void restore_names(sip::Draft &response, const sip::Message &request);
 void set_tag(sip::Draft &draft, std::string_view header, std::string_view tag); // of From or To
 
+void raise_rack(sip::Draft &prack, std::uint32_t by); // the INVITE's number in RAck (RFC 3262 §7.2)
 void as_invite(sip::Draft &request); // an UPDATE with an offer → the re-INVITE that says the same
 // The ACK of a 2xx, RFC 3261 §13.2.2.4.
 sip::Draft ack_of(const sip::Draft &invite, const sip::Message &response);
 
 bool has_sdp(const sip::Message &message) noexcept; // a body of application/sdp
+void strip_body(sip::Draft &draft);
+bool describes(const sip::Message &request) noexcept; // offers and answers come with this method
 
 } // namespace offhook::bridge

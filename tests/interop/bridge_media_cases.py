@@ -1,8 +1,9 @@
 """wss-bridge: digits and codecs between a real browser and real phones."""
 
-from bridge import LEVEL, USERS, Bridge, answering, web_phone
+from bridge import LEVEL, USERS, Bridge, answering, configuration, web_phone
 from browser import Chromium, Pages
-from harness import Baresip, Offhook, case, expect_equal, expect_tone, wait_until, workdir, write_tone
+from harness import Baresip, Offhook, Sipp, case, expect, expect_equal, expect_tone, wait_until, workdir, write_tone
+from scenario import Scenario, sdp
 
 
 def bare(bridge, codec, hz=660, user="carl"):
@@ -115,5 +116,32 @@ def hold_by_update():
     page.hears(660)
     page.do(call, "terminate()")
     peer.wait_event("CALL_CLOSED")
+    browser.quit()
+    bridge.stop()
+
+
+@case("bridge: SIPp calls a page without an offer: the page makes it, and hears what SIPp sends back", timeout=90)
+def without_an_offer():
+    scenario = Scenario("offerless").invite("Allow: INVITE, ACK, BYE")
+    scenario.recv(100, optional=True).recv(180, optional=True)
+    scenario.recv(200, {"*": "m=audio [1-9][0-9]* RTP/AVP "}).ack(body=sdp())
+    # Once more inside the call: whom the page hears does not change.
+    scenario.pause(4000).request("INVITE", 2, branch="[branch]").recv(100, optional=True)
+    scenario.recv(200, {"*": "m=audio [1-9][0-9]* RTP/AVP "}).ack(2, body=sdp(version=2))
+    scenario.pause(5000).request("BYE", 3).recv(200)
+    door = ['name = "door"', 'uri = "sip:door@127.0.0.1"']  # whoever calls from here
+    bridge, pages, browser = Bridge(config=configuration(devices=[door])), Pages(), Chromium()
+    page = web_phone(browser, pages, bridge, "anna", hz=700, answer=True)
+    peer = Sipp(scenario.write(), bridge.udp, options=["-s", "anna", "-rtp_echo"])
+    page.event("confirmed", {"index": 0})
+    bridge.wait_event("bridge.media")
+    page.hears(700)
+    wait_until(lambda: len(peer.received("200")) >= 2, "the answer to the second INVITE")
+    received = page.stats(0)["audio"]["received"]
+    wait_until(lambda: page.stats(0)["audio"]["received"] > received + 50, "the sound goes on", step=0.2)
+    peer.succeeds()
+    page.event("ended", {"index": 0, "originator": "remote"})
+    ended = bridge.wait_event("bridge.ended", {"reason": "the caller hung up"})
+    expect(min(ended["packets_from_caller"], ended["packets_from_callee"]) > 50, f"packets both ways: {ended}")
     browser.quit()
     bridge.stop()

@@ -7,7 +7,9 @@ import socket
 import urllib.request
 
 from bridge import Bridge, configuration
-from harness import Failure, case, expect, expect_equal, wait_until, workdir
+from bridge_wire import native, registered
+from harness import Failure, Offhook, Process, case, expect, expect_equal, need, wait_until, workdir
+from raw_sip import RawPhone, plain_sdp, word
 from web_client import WebClient, register
 
 
@@ -172,3 +174,46 @@ def stranger():
     expect_equal(register(known, "anna", "rose-17"), 200, "anna is still there")
     for one in (native, bridge):
         one.stop()
+
+
+@case("bridge: names below .invalid are looked up nowhere: 404 without a token, whoever asks", timeout=60)
+def never_asked():
+    capture = workdir() / "names.pcap"
+    dump = Process([need("tcpdump"), "-i", "any", "-U", "-n", "-Z", "root", "-w", capture, "udp port 53 or tcp port 53"],
+                   "tcpdump")
+    wait_until(lambda: "listening on" in dump.stderr() or not dump.alive(), "tcpdump listens")
+    expect(dump.alive(), f"tcpdump: {dump.stderr()}")
+    labels = [word(20) for _ in range(4)]
+    names = [f"{label}.invalid" for label in labels]
+    # Of a registered phone, outside of dialogs and by a Route.
+    bridge = native(name="house")
+    ben = registered(RawPhone(bridge.udp, "ben", "lily-23"))
+    for method, body in (("INVITE", plain_sdp()), ("MESSAGE", ""), ("OPTIONS", "")):
+        answer = ben.ask(method, f"sip:anna@{names[0]};transport=ws", body=body, until=200)[1]
+        expect_equal(answer.status, 404, f"{method} to {names[0]}")
+    route = [("Route", f"<sip:{names[1]};transport=ws;lr>")]
+    expect_equal(ben.ask("MESSAGE", "sip:anna@house.test", more=route, until=200)[1].status, 480, "by a Route")
+    # A phone that says that it lives at such a name is found where it registered from.
+    ben.contact = f"sip:ben@{names[2]};transport=tcp"
+    registered(ben)
+    anna = registered(RawPhone(bridge.udp, "anna", "rose-17"))
+    anna.ask("MESSAGE", "sip:ben@house.test", until=None)
+    ben.reply(ben.wait("MESSAGE", "MESSAGE"), 200, contact=False)
+    anna.wait(200, "answer")
+    bridge.stop()
+    # From a registrar in front of which the bridge is.
+    registrar = Registrar()
+    config = workdir() / "edge.toml"
+    config.write_text('[bridge]\ndomain = "house.test"\n')
+    bridge = Bridge("--upstream", f"sip:{registrar.address}", "--upstream-mode", "path", config=config, name="front")
+    for route in (None, f"<sip:{names[3]};transport=ws;lr>"):
+        sent = registrar.message(bridge, f"sip:anna@{names[3]};transport=ws", route)
+        expect_equal(registrar.status_of(sent), 404, f"{names[3]} by {route}")
+    bridge.stop()
+    # A name that is looked up can be seen.
+    seen = word(20)
+    Offhook("ping", "--count", "1", "--timeout", "5s", f"sip:{seen}.example", name="ping", audio=None).exit_code(20)
+    wait_until(lambda: seen.encode() in capture.read_bytes(), f"{seen} is asked for")
+    dump.stop()
+    found = capture.read_bytes()
+    expect_equal([name for name, label in zip(names, labels) if label.encode() in found], [], "names that were asked for")

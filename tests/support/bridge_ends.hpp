@@ -110,7 +110,7 @@ struct MediaCall final : bridge::MediaPlane::Listener {
     Result<std::string> answer(bridge::End from, const std::string &sdp, unsigned branch = 0) const;
 
     void on_media_up(Duration) override { ++up; }
-    void on_media_lost(bridge::End end) override { lost.push_back(end); }
+    void on_media_lost(bridge::End end, const std::string &) override { lost.push_back(end); }
     void on_key_frame_wanted(bridge::End) override { ++key_frames; }
 
     int up = 0, key_frames = 0;
