@@ -86,6 +86,7 @@ void Call::add_branch(Target target) {
     if (no_reliable(branch) && request_.lists_token(HeaderId::require, "100rel"))
         return on_failure(index, 420, "100rel");
     if (!invite_ || (!caller_.web && !branch.target.party.web)) return send_branch(index, std::move(draft));
+    if (has_parts(request_)) return on_failure(index, 415, "descriptions inside of other bodies are not read");
     if (!media_) {
         auto media = core_.media.open(call_id_, caller_.web, media_address(caller_), *this);
         if (!media) return on_failure(index, 503, media.error().what);

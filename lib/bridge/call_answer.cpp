@@ -23,6 +23,7 @@ std::string tag_of(const Result<sip::NameAddr> &address) {
 sip::Draft Call::failure(unsigned status, const std::string &reason) const {
     auto draft = sip::Draft::response(request_, status, {}, sip::random_token(8));
     if (status == 420) draft.add("Unsupported", reason);
+    if (status == 415) draft.add("Accept", "application/sdp");
     if (status == 488 || status == 503) draft.add("Warning", "399 offhook \"" + reason.substr(0, 100) + "\"");
     return draft;
 }
@@ -59,7 +60,8 @@ void Call::relay(unsigned index, const sip::Message &response) {
     if (branch.raised != 0) draft.set("CSeq", request_.value(HeaderId::cseq));
     if (caller_.web && !branch.target.party.web)
         fix_timers_towards_browser(draft, request_, session_seconds_);
-    if (branch.anchored && response.status() >= 300 && has_sdp(response)) strip_body(draft);
+    if (branch.anchored && ((response.status() >= 300 && has_sdp(response)) || has_parts(response)))
+        strip_body(draft);
     if (!branch.anchored || response.status() >= 300) return respond(index, std::move(draft));
     // A reliable 18x carried the answer: browsers want it in the 2xx too.
     const auto &answer = branch.dialogs.at(tag_of(response.to())).answer;

@@ -96,6 +96,8 @@ void Call::in_dialog(const sip::Message &request, const sip::Flow &flow,
         callee_cseq_ = std::max(callee_cseq_, number_of(request));
     if (ack) return forward_ack(*exchange);
     if (max_forwards(request) == 0) return server.respond(483);
+    if (anchored(exchange->branch) && describes(request) && has_parts(request))
+        return server.respond(sip::Draft::response(request, 415).add("Accept", "application/sdp"));
     if (serve_here(exchange)) return;
     exchanges_.push_back(exchange);
     if (renewing_ && has_sdp(request)) return waiting_.push_back(exchange);

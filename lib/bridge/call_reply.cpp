@@ -43,6 +43,7 @@ void Call::on_reply(const ExchangePtr &exchange, const sip::Message &response, c
         if (expected && response.status() < 300) return relay_answer(exchange, std::move(draft), response);
         strip_body(draft); // addresses and ports that are nothing to the other end
     }
+    if (anchored(exchange->branch) && has_parts(response)) strip_body(draft);
     if (response.status() >= 200) exchange->answer = draft;
     serial_.add([this, exchange, draft = std::move(draft)](const Serial::Next &next) {
         reply(exchange, draft);

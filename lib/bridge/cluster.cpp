@@ -246,7 +246,7 @@ bool Cluster::take(const sip::Message &request, const sip::Flow &flow, const sip
 
 void Cluster::pass(const sip::Message &request, const sip::ServerTransaction &server, const Next &next) {
     const bool ack = request.method() == Method::ack;
-    if (!ack && max_forwards(request) == 0) return server.respond(483);
+    if (max_forwards(request) == 0) return ack ? void() : server.respond(483);
     auto draft = forwardable(
         request, [this](const sip::Uri &uri) { return core_.is_ours(uri); }, core_.realm());
     if (!next.route.empty()) draft.prepend("Route", next.route);

@@ -127,7 +127,7 @@ void Proxy::in_dialog(const sip::Message &request, const sip::Flow &flow,
                       const sip::ServerTransaction &server) {
     if (const auto call = call_of(request)) return call->in_dialog(request, flow, server);
     if (cluster_ && cluster_->take(request, flow, server)) return;
-    server.respond(481);
+    if (admit(request, flow, server)) server.respond(481); // strangers can make up dialogs, too
 }
 
 void Proxy::on_cancel(const sip::ServerTransaction &invite, const sip::Message &cancel) {

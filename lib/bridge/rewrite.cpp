@@ -53,7 +53,7 @@ std::size_t visits(const sip::Message &request,
 
 sip::Draft forwardable(const sip::Message &request, const IsOurs &ours, std::string_view realm) {
     auto draft = sip::Draft::from_message(request);
-    draft.set("Max-Forwards", std::to_string(max_forwards(request) - 1));
+    draft.set("Max-Forwards", std::to_string(std::max(max_forwards(request), 1U) - 1));
     auto routes = request.list(HeaderId::route);
     const auto foreign = std::ranges::find_if(routes, [&](std::string_view element) {
         const auto route = sip::NameAddr::parse(element);
@@ -200,6 +200,11 @@ sip::Draft ack_of(const sip::Draft &invite, const sip::Message &response) {
 bool describes(const sip::Message &request) noexcept {
     const auto method = request.method();
     return method == sip::Method::invite || method == sip::Method::update || method == sip::Method::prack;
+}
+
+bool has_parts(const sip::Message &message) noexcept {
+    const std::string_view type = sip::trim(message.value(HeaderId::content_type));
+    return !message.body().empty() && sip::iequals(type.substr(0, type.find('/')), "multipart");
 }
 
 void strip_body(sip::Draft &draft) {

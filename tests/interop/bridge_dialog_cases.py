@@ -111,6 +111,28 @@ def answers_in_acks():
     bridge.stop()
 
 
+@case("bridge: a description inside of another body is not read, and does not cross")
+def parts():
+    bridge = native()
+    anna, ben = pair(bridge)
+    kind = ("Content-Type", 'multipart/mixed; boundary="x"')
+    body = f"--x\r\nContent-Type: application/sdp\r\n\r\n{web_sdp()}\r\n--x--\r\n"
+
+    def refused(answer):
+        expect_equal((answer.status, answer.get("accept")), (415, "application/sdp"), str(answer))
+
+    refused(anna.ask("INVITE", "sip:ben@house.test", more=[kind], body=body, until=200)[1])
+    ours, theirs, _, _ = call_to_phone(anna, ben)
+    refused(anna.answer_within(ours, "INVITE", more=[kind], body=body))
+    anna.within(ours, "INVITE", body=web_sdp("sendonly"))
+    ben.reply(ben.wait("INVITE", "hold"), 488, "No", body=plain_sdp())
+    held = anna.wait(488, "answer to the hold")
+    expect_equal((held.body, held.get("content-type")), ("", ""), "what a refusal says of the phone's addresses")
+    hang_up(anna, ours, ben)
+    expect_equal([m.uri for m in ben.seen if m.method == "INVITE" and "multipart" in m.get("content-type")], [], "INVITEs")
+    bridge.stop()
+
+
 @case("bridge: a phone that refuses gives its media ports back while others ring")
 def ports_of_branches():
     bridge = native()

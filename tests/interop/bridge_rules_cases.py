@@ -217,3 +217,33 @@ def never_asked():
     dump.stop()
     found = capture.read_bytes()
     expect_equal([name for name, label in zip(names, labels) if label.encode() in found], [], "names that were asked for")
+
+
+@case("bridge: a flood of requests in dialogs that nobody has is dropped like any other", timeout=60)
+def made_up_dialogs():
+    bridge = native()
+    host, port = bridge.udp.rsplit(":", 1)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.bind(("127.0.0.2", 0))
+        here = f"127.0.0.2:{stranger.getsockname()[1]}"
+
+        def bye(number):
+            stranger.sendto(f"BYE sip:x@{bridge.udp} SIP/2.0\r\nVia: SIP/2.0/UDP {here};branch=z9hG4bKb{number};rport\r\n"
+                            f"From: <sip:x@y>;tag=1\r\nTo: <sip:z@y>;tag=2\r\nCall-ID: bye{number}\r\nCSeq: 1 BYE\r\n"
+                            "Content-Length: 0\r\n\r\n".encode(), (host, int(port)))
+        for number in range(1000):
+            bye(number)
+        # Whoever is known goes on, and whoever is not is told no more.
+        registered(RawPhone(bridge.udp, "ben", "lily-23"))
+        stranger.setblocking(False)
+        answers = 0
+        try:
+            while stranger.recv(4096).startswith(b"SIP/2.0 481 "):
+                answers += 1
+        except BlockingIOError:
+            pass
+    expect(50 <= answers <= 300, f"{answers} of 1000 were answered with 481")
+    metrics = urllib.request.urlopen(bridge.http + "/metrics").read().decode()
+    refused = int(re.search(r"^offhook_bridge_refused_total (\d+)$", metrics, re.M)[1])
+    expect(refused > 300, f"{refused} are counted")
+    bridge.stop()
