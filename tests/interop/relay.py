@@ -64,7 +64,8 @@ class TcpRelay:
 
 
 class UdpRelay:
-    """A NAT: datagrams to `port` leave by a port of its own towards `target`; move() makes that another one."""
+    """A NAT: datagrams to `port` leave by a port of its own towards `target`; move() makes that another one. cut()
+    ends it for all who have used it; from other ports of theirs it goes on, unless it is for good."""
 
     def __init__(self, target):
         self.target = ("127.0.0.1", target)
@@ -72,7 +73,7 @@ class UdpRelay:
         self.near = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.near.bind(("127.0.0.1", 0))
         self.port = self.near.getsockname()[1]
-        self.peer, self.far = None, None
+        self.peer, self.far, self.seen, self.dead, self.over = None, None, set(), set(), False
         self.move()
         threading.Thread(target=self._run, daemon=True).start()
 
@@ -82,15 +83,24 @@ class UdpRelay:
         self.far = far
         self.public_port = far.getsockname()[1]
 
+    def cut(self, for_good=False):
+        self.dead |= self.seen
+        self.over = for_good
+
     def _run(self):
         while True:
             far = self.far
             ready, _, _ = select.select([self.near, far], [], [], 0.05)
             if self.near in ready:
-                data, self.peer = self.near.recvfrom(65536)
-                self.far.sendto(self.towards(data), self.target)
+                data, source = self.near.recvfrom(65536)
+                self.seen.add(source)
+                if source not in self.dead and not self.over:
+                    self.peer = source
+                    self.far.sendto(self.towards(data), self.target)
             if far in ready and self.peer:
-                self.near.sendto(far.recv(65536), self.peer)
+                data = far.recv(65536)
+                if self.peer not in self.dead and not self.over:
+                    self.near.sendto(data, self.peer)
 
 
 class MediaRelay:

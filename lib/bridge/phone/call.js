@@ -1,5 +1,5 @@
 // One call. States: calling, ringing, incoming, connecting, up, ended (with why, and the status that ended it).
-// Events: state, hold, stream, lack (no microphone).
+// Events: state, hold, stream, lack (no microphone), way (of the media: see path.broken).
 "use strict";
 
 class SipCall extends EventTarget {
@@ -39,10 +39,7 @@ class SipCall extends EventTarget {
         this.remote = new MediaStream();
         this.pc = new RTCPeerConnection({iceServers: [], bundlePolicy: "max-bundle"});
         this.pc.ontrack = (event) => { this.remote.addTrack(event.track); this.tell("stream"); };
-        this.pc.onconnectionstatechange = () => {
-            if (this.pc.connectionState === "connected") this.restarts = 0;
-            if (this.pc.connectionState === "failed") this.restart();
-        };
+        this.path = new MediaPath(this);
     }
 
     async gathered() {
@@ -172,6 +169,7 @@ class SipCall extends EventTarget {
             if (this.state === "ended") return;
             this.phone.respond(invite, 200, {Contact: `<${this.phone.contact}>`, Allow: ALLOW, Supported: "outbound, replaces"}, body);
             this.invite = null;
+            this.unconfirmed = setTimeout(() => this.hangUp(), 32000); // RFC 3261 §13.3.1.4
             this.change("up");
         } catch (error) {
             if (this.state !== "ended") this.phone.respond(invite, 488);
@@ -209,8 +207,16 @@ class SipCall extends EventTarget {
         this.end("");
     }
 
+    // What only rang here rings no more: the bridge has told the caller so. Calls that are up go on.
+    disconnected() {
+        if (!this.invite) return;
+        this.invite = null;
+        this.end("missed");
+    }
+
     end(why, status) {
         if (this.state === "ended") return;
+        clearTimeout(this.unconfirmed);
         this.phone.calls.delete(this.callId);
         closeSources(this.local);
         if (this.pc) this.pc.close();
@@ -221,6 +227,7 @@ class SipCall extends EventTarget {
         const phone = this.phone;
         switch (request.method) {
         case "ACK":
+            clearTimeout(this.unconfirmed);
             if (request.body && this.pc) await this.take("answer", request.body).catch(() => this.hangUp());
             return;
         case "CANCEL": // the bridge answers the INVITE's transaction, we its request
@@ -229,7 +236,7 @@ class SipCall extends EventTarget {
             return;
         case "BYE":
             phone.respond(request, 200);
-            return this.end("");
+            return this.end(this.path?.broken ? "the way was lost" : "");
         case "INVITE":
         case "UPDATE": return this.reinvited(request);
         case "INFO":
@@ -263,24 +270,17 @@ class SipCall extends EventTarget {
         } catch { this.phone.respond(request, 488); }
     }
 
-    // Describes the media anew. False when the other side does not want that: all is as it was.
+    // Describes the media anew. Resolves with the status; where that is a refusal all is as it was.
     async reinvite(options) {
         const handle = {}, response = await this.within("INVITE", {}, await this.offer(options), {handle});
         if (response.status >= 300) {
             await this.pc.setLocalDescription({type: "rollback"}).catch(() => {});
-            return false;
+            return response.status;
         }
         this.inviteCseq = handle.number;
         this.acknowledge();
         await this.take("answer", response.body);
-        return true;
-    }
-
-    // The way of the media is gone, perhaps with the network it went through: ICE anew, twice at most.
-    async restart() {
-        this.restarts = (this.restarts || 0) + 1;
-        if (this.state !== "up" || this.restarts > 2) return this.hangUp();
-        if (!await this.reinvite({iceRestart: true}).catch(() => false)) this.hangUp();
+        return response.status;
     }
 
     async hold(on) {
@@ -293,7 +293,7 @@ class SipCall extends EventTarget {
             if (on) usual.set(transceiver, now);
             transceiver.direction = !on ? usual.get(transceiver) || "sendrecv" : now.startsWith("send") ? "sendonly" : "inactive";
         }
-        if (!await this.reinvite()) {
+        if (await this.reinvite() >= 300) {
             for (const [transceiver, direction] of before) transceiver.direction = direction;
             return false;
         }

@@ -11,6 +11,7 @@ function outcome({who, why, status}) {
                    488: `${who} and this browser have no common codec.`, 503: "The bridge is busy: try again.",
                    600: `${who} is busy.`, 603: `${who} declined.`, 604: `Nobody is called ${who}.`};
     if (why === "the connection was lost") return "The connection to the bridge was lost.";
+    if (why === "the way was lost") return `The connection with ${who} was lost.`;
     if (why === "answered elsewhere") return `${who}: answered elsewhere.`;
     if (why === "missed") return `${who} called at ${new Date().toLocaleTimeString([], {hour: "2-digit", minute: "2-digit"})}.`;
     if (!why || why === "cancelled" || why === "declined" || why === "nothing to replace") return "";
@@ -35,7 +36,7 @@ class Card {
         this.keypad();
         this.transfer();
         this.timer = setInterval(() => this.time(), 1000);
-        for (const name of ["hold", "lack"]) call.addEventListener(name, () => this.show());
+        for (const name of ["hold", "lack", "way"]) call.addEventListener(name, () => this.show());
         call.addEventListener("stream", () => this.media());
         call.addEventListener("state", () => this.changed());
         this.changed();
@@ -69,6 +70,7 @@ class Card {
         const {call} = this, up = call.state === "up";
         let words = STATES[call.state] || "";
         if (up) words = call.held ? ", on hold" : call.remoteHeld ? ", the other side holds" : "";
+        if (up && call.path.broken) words += ", the connection is lost, trying again …";
         if (up && call.lack) words += ", they cannot hear you";
         this.time();
         if (this.part(".words").textContent !== words) this.part(".words").textContent = words;

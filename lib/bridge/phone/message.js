@@ -19,10 +19,17 @@ function uuid() {
     return hex.replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12})$/, "$1-$2-4$3-8$4-$5");
 }
 
+// What others call themselves, as it may stand beside words of ours: without what turns the direction of writing,
+// hides or takes the whole page.
+function harmless(name) {
+    const text = name.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "").replace(/\s+/g, " ").trim();
+    return text.length > 64 ? `${Array.from(text).slice(0, 63).join("")}…` : text;
+}
+
 // "sip:anna@house.test" -> "anna"
 function userOf(uri) {
     const user = (uri.match(/^sips?:([^@;]+)@/) || [0, uri])[1];
-    try { return decodeURIComponent(user); } catch { return user; }
+    try { return harmless(decodeURIComponent(user)); } catch { return harmless(user); }
 }
 
 class SipMessage {
@@ -59,7 +66,7 @@ class SipMessage {
     // Names are the sender's word, the user is what the bridge has checked: both, where they differ.
     nameIn(name) {
         const shown = this.get(name).match(/^\s*"((?:[^"\\]|\\.)*)"|^\s*([^<"]+?)\s*</);
-        const display = shown && (shown[1] || shown[2] || "").replace(/\\(.)/g, "$1").trim();
+        const display = shown && harmless((shown[1] || shown[2] || "").replace(/\\(.)/g, "$1"));
         const user = userOf(this.uriIn(name));
         return display && display !== user ? `${display} (${user})` : user;
     }
@@ -111,5 +118,6 @@ async function authorization(challenges, method, uri, user, password) {
     const secret = await hash(`${user}:${chosen.realm}:${password}`), what = await hash(`${method}:${uri}`);
     const response = await hash(`${secret}:${chosen.nonce}:${nc}:${cnonce}:auth:${what}`);
     return `Digest username="${user.replace(/["\\]/g, "\\$&")}", realm="${chosen.realm}", nonce="${chosen.nonce}", uri="${uri}", ` +
-        `response="${response}", algorithm=${strong ? "SHA-256" : "MD5"}, qop=auth, nc=${nc}, cnonce="${cnonce}"`;
+        `response="${response}", algorithm=${strong ? "SHA-256" : "MD5"}, qop=auth, nc=${nc}, cnonce="${cnonce}"` +
+        (chosen.opaque === undefined ? "" : `, opaque="${chosen.opaque}"`);
 }

@@ -47,6 +47,7 @@ function logIn(user, password) {
         $("login").hidden = true;
         $("dial").hidden = $("logout").hidden = false;
         $("login-error").textContent = $("password").value = "";
+        sessionStorage.setItem("user", user);
         if (!cards.size) home();
         askForMicrophone(microphone).then(microphone);
     });
@@ -60,6 +61,7 @@ function logIn(user, password) {
         const line = document.createElement("p");
         line.textContent = `${detail.from}: ${detail.text}`;
         $("messages").append(line);
+        while ($("messages").childElementCount > 50) $("messages").firstChild.remove();
     });
     phone.connect();
 }
@@ -71,7 +73,7 @@ function logOut() {
     status("not connected", "off");
     $("login").hidden = false;
     $("dial").hidden = $("logout").hidden = true;
-    $("password").value = "";
+    $("password").value = $("login-note").textContent = "";
     $("messages").replaceChildren();
     note("");
     $("user").focus();
@@ -134,7 +136,7 @@ function accept(video) {
 
 $("login").addEventListener("submit", (event) => {
     event.preventDefault();
-    $("login-error").textContent = "";
+    $("login-error").textContent = $("login-note").textContent = "";
     if (config && !phone) logIn($("user").value.trim(), $("password").value);
 });
 $("logout").addEventListener("click", logOut);
@@ -150,8 +152,23 @@ document.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && waiting) waiting.decline();
 });
 document.addEventListener("input", () => { typed = Date.now(); });
-window.addEventListener("pagehide", () => phone && phone.close());
+// The browser asks before a call ends by mistake. One that is ended all the same is told of when the page is back.
+window.addEventListener("beforeunload", (event) => { if (cards.size) event.preventDefault(); });
+window.addEventListener("pagehide", () => {
+    const ended = [...cards.keys()].filter((call) => call.state === "up").map((call) => call.who);
+    if (ended.length) sessionStorage.setItem("ended", ended.join(", "));
+    if (phone) phone.close();
+});
 window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+
+// After a reload: who it was, and what became of the calls.
+function greet() {
+    const ended = sessionStorage.getItem("ended");
+    sessionStorage.removeItem("ended");
+    if (ended) $("login-note").textContent = `The page was loaded again: the call with ${ended} has ended.`;
+    $("user").value = $("user").value || sessionStorage.getItem("user") || "";
+    $($("user").value ? "password" : "user").focus();
+}
 
 function load() {
     fetch("config.json").then((answer) => answer.json()).then((value) => {
@@ -160,7 +177,7 @@ function load() {
         url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
         config = {...value, url: url.href};
         status("not connected", "off");
-        $("user").focus();
+        greet();
     }).catch(() => {
         status("the bridge does not answer", "off");
         setTimeout(load, 3000);

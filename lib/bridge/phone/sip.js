@@ -1,5 +1,8 @@
 // A user agent on a WebSocket (RFC 7118): registration, transactions, what comes in.
+// Events: connection (connected, lost, closed, trouble), registered, refused, moved (another network), call, message.
 "use strict";
+
+const PULSE = 25000; // ms between keep-alives (RFC 5626 §3.5.1); a proxy between may end what is silent for a minute
 
 class SipPhone extends EventTarget {
     // options: {url, domain, user, password}
@@ -16,7 +19,21 @@ class SipPhone extends EventTarget {
         this.wait = 1000;
         this.registered = false;
         this.outbox = []; // what could not be sent while the connection was gone
-        addEventListener("online", () => { if (this.again) { clearTimeout(this.again); this.connect(); } });
+        const signal = (this.over = new AbortController()).signal;
+        addEventListener("online", () => this.moved(), {signal});
+        document.addEventListener("visibilitychange", () => document.hidden || this.check(), {signal});
+        const network = navigator.connection;
+        let before = network?.type;
+        network?.addEventListener("change", () => {
+            if (network.type !== before) this.moved();
+            before = network.type;
+        }, {signal});
+    }
+
+    // Another network than before, perhaps: nobody tells of connections that were left behind in the old one.
+    moved() {
+        if (this.again) this.connect(); else this.check();
+        this.tell("moved");
     }
 
     // One for each tab, kept over a reload: the bridge knows the page again. A tab that was duplicated has the
@@ -39,29 +56,61 @@ class SipPhone extends EventTarget {
     tell(name, detail) { this.dispatchEvent(new CustomEvent(name, {detail})); }
 
     async connect() {
+        clearTimeout(this.again);
         this.closing = false;
         this.again = null;
         this.instance = await SipPhone.instanceOfTab();
-        if (this.closing) return;
-        this.socket = new WebSocket(this.url, "sip");
-        this.socket.onopen = () => { this.tell("connection", "connected"); this.register(600); };
-        this.socket.onmessage = (event) => this.receive(event.data);
-        this.socket.onclose = () => {
-            this.registered = false;
-            clearTimeout(this.refresh);
-            for (const transaction of [...this.transactions.values()]) transaction.fail("the connection was lost");
-            if (this.closing) return this.tell("connection", "closed");
-            this.tell("connection", "lost");
-            // Not all pages of a bridge that starts again at the same moment.
-            this.again = setTimeout(() => this.connect(), this.wait * (0.5 + Math.random() / 2));
-            this.wait = Math.min(this.wait * 2, 30000);
-        };
+        if (this.closing || this.socket) return;
+        const socket = this.socket = new WebSocket(this.url, "sip");
+        this.due = setTimeout(() => this.lost(), 10000);
+        socket.onopen = () => { this.heard(); this.tell("connection", "connected"); this.register(600); };
+        socket.onmessage = (event) => { this.heard(); this.receive(event.data); };
+        socket.onclose = () => this.lost();
+        clearInterval(this.pulse);
+        this.pulse = setInterval(() => this.check(10000), PULSE);
+    }
+
+    // Is anybody there? Without an answer in time the connection is given up.
+    check(patience = 3000) {
+        if (!this.socket || this.due || this.socket.readyState !== WebSocket.OPEN) return;
+        this.socket.send("\r\n\r\n");
+        this.due = setTimeout(() => this.lost(), patience);
+    }
+
+    heard() {
+        clearTimeout(this.due);
+        this.due = 0;
+    }
+
+    ready() {
+        return this.registered ? Promise.resolve() : new Promise((done) => this.addEventListener("registered", done, {once: true}));
+    }
+
+    // Dead connections take a minute to close: they are not waited for.
+    lost() {
+        const socket = this.socket;
+        if (!socket) return;
+        socket.onopen = socket.onmessage = socket.onclose = null;
+        socket.close();
+        this.socket = null;
+        this.registered = false;
+        this.heard();
+        clearInterval(this.pulse);
+        clearTimeout(this.refresh);
+        for (const transaction of [...this.transactions.values()]) transaction.fail("the connection was lost");
+        for (const call of [...this.calls.values()]) call.disconnected();
+        if (this.closing) return this.tell("connection", "closed");
+        this.tell("connection", "lost");
+        // Not all pages of a bridge that starts again at the same moment.
+        this.again = setTimeout(() => this.connect(), this.wait * (0.5 + Math.random() / 2));
+        this.wait = Math.min(this.wait * 2, 30000);
     }
 
     async close() {
         this.closing = true;
         clearTimeout(this.again);
         clearTimeout(this.refresh);
+        this.over.abort();
         for (const call of [...this.calls.values()]) call.hangUp();
         if (this.registered) await this.register(0).catch(() => {});
         this.socket && this.socket.close();
@@ -75,6 +124,7 @@ class SipPhone extends EventTarget {
         if (response.status === 200) {
             this.registered = seconds > 0;
             if (!seconds) return;
+            this.welcome = true;
             this.wait = 1000;
             const own = response.list("contact").find((c) => c.includes(this.contact)) || "";
             const granted = Number((own.match(/;expires=(\d+)/i) || [0, seconds])[1]);
@@ -84,8 +134,9 @@ class SipPhone extends EventTarget {
         } else if (!seconds || this.closing) {
             return;
         } else if (!response.headers.length) { // nobody answered: a new connection may help
-            this.socket.close();
-        } else if (response.status >= 500) {
+            this.lost();
+        } else if (response.status >= 500 || this.welcome && response.status === 403) { // locked for what others did, perhaps
+            this.registered = false;
             this.tell("connection", "trouble");
             this.refresh = setTimeout(() => this.register(600), 1000 * Math.max(Number(response.get("retry-after")) || 0, 10));
         } else {
@@ -93,17 +144,19 @@ class SipPhone extends EventTarget {
         }
     }
 
-    // What a call says while the connection is gone is said when it is back: a BYE must not get lost.
+    // Without a connection nothing is sent, but what ends or confirms a call: that is said when there is one again.
     send(text) {
         if (this.socket && this.socket.readyState === WebSocket.OPEN) this.socket.send(text);
-        else if (!this.closing && this.outbox.length < 50) this.outbox.push({text, at: Date.now()});
+        else if (!this.closing && this.outbox.length < 50 && /^(BYE|ACK) /.test(text)) this.outbox.push({text, at: Date.now()});
+        else return false;
+        return true;
     }
 
     write(start, headers, body, type) {
         let out = start + "\r\n";
-        for (const [name, value] of headers) out += `${name}: ${value}\r\n`;
+        for (const [name, value] of headers) out += `${name}: ${String(value).replace(/[\r\n]+/g, " ")}\r\n`;
         if (body) out += `Content-Type: ${type || "application/sdp"}\r\n`;
-        this.send(out + `Content-Length: ${new TextEncoder().encode(body || "").length}\r\n\r\n${body || ""}`);
+        return this.send(out + `Content-Length: ${new TextEncoder().encode(body || "").length}\r\n\r\n${body || ""}`);
     }
 
     // Sends a request and, when challenged, once more with credentials. Resolves with the final response.
@@ -119,9 +172,9 @@ class SipPhone extends EventTarget {
             const response = await new Promise((resolve) => {
                 const end = (message) => { this.transactions.delete(branch); clearTimeout(timer); resolve(message); };
                 const fail = (reason) => end(Object.assign(new SipMessage(), {status: 408, reason}));
-                const timer = setTimeout(() => fail("no answer"), method === "INVITE" ? 200000 : 32000);
+                const timer = setTimeout(() => fail("no answer"), provisional ? 200000 : 32000);
                 this.transactions.set(branch, {end, fail, provisional: provisional || (() => {})});
-                this.write(`${method} ${uri} SIP/2.0`, lines, body, type);
+                if (!this.write(`${method} ${uri.replace(/\s/g, "")} SIP/2.0`, lines, body, type)) fail("the connection was lost");
             });
             if (method === "INVITE" && response.status >= 300 && response.headers.length) // RFC 3261 §17.1.1.3
                 this.write(`ACK ${uri} SIP/2.0`, lines.filter((l) => ["Via", "Max-Forwards", "Route", "From", "Call-ID"].includes(l[0]))
