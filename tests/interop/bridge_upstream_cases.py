@@ -1,8 +1,9 @@
-"""wss-bridge in front of somebody else's registrar (Kamailio)."""
+"""wss-bridge in front of somebody else's registrar (Kamailio), or with its media on somebody else's relay (rtpengine)."""
 
-from bridge import USERS, Bridge, secret
+from bridge import USERS, Bridge, answering, edge, secret, web_phone
 from browser import Chromium, Pages, WebPhone
 from harness import Kamailio, Offhook, case, expect, expect_equal, wait_until, workdir, write_tone
+from rtpengine import Rtpengine
 
 LEVEL = -15.0
 
@@ -112,3 +113,66 @@ def refused_lines():
     bridge.stop()
     browser.quit()
     registrar.stop()
+
+
+@case("bridge: in front of Kamailio, by Path and by Contact", timeout=150)
+def kamailio_upstream():
+    pages, browser = Pages(), Chromium()
+    for mode, path in (("path", True), ("contact", False)):
+        registrar = Kamailio(path=path)
+        bridge = edge(registrar, "--upstream-mode", mode, name=f"edge-{mode}")
+        domain = f"127.0.0.1:{registrar.port}"
+        page = WebPhone(browser, pages, bridge.web, "anna", registrar.password, domain=domain, hz=700,
+                        answer=True).registered()
+        tone = write_tone(workdir() / f"{mode}.wav", 440, 30, 8000, dbfs=LEVEL)
+        account = ["--aor", f"sip:ben@{domain}", "--registrar", f"sip:{domain}", "--password-file",
+                   secret(registrar.password), "--listen", "udp:127.0.0.1:0"]
+        phone = Offhook("answer", "--auto", "--play", tone, "--then", "wait", *account, name=f"ben-{mode}")
+        phone.wait_event("account.registered")
+        call = page.call(f"sip:ben@{domain}")
+        page.event("confirmed", {"index": call})
+        page.hears(440)
+        page.do(call, "terminate()")
+        phone.wait_event("call.ended", {"by": "remote"})
+        phone.ends(0)
+        # And the way in: the registrar finds the browser through the bridge.
+        caller = Offhook("call", "--play", tone, "--hangup-after", "3s", *account, "--timeout", "30s",
+                         f"sip:anna@{domain}", name=f"ben2-{mode}")
+        page.event("confirmed", {"index": call + 1})
+        page.hears(440)
+        caller.ends(0)
+        page.event("ended", {"index": call + 1})
+        page.window.run("(phone.ua.stop(), null)")
+        page.event("unregistered")
+        bridge.stop()
+        registrar.stop()
+    browser.quit()
+
+
+@case("bridge: the media on rtpengine, on the second one when the first is gone, and a page that is gone", timeout=120)
+def rtpengine():
+    pages, browser = Pages(), Chromium()
+    first, second = Rtpengine(), Rtpengine()
+    bridge = Bridge("--media", f"rtpengine:{first.address},{second.address}")
+    phone = answering(bridge, "ben", "--count", "3")
+    page = web_phone(browser, pages, bridge, "anna", hz=700)
+    for round_ in range(2):
+        call = page.call("sip:ben@house.test")
+        page.event("confirmed", {"index": call})
+        page.hears(440)
+        page.do(call, "terminate()")
+        wait_until(lambda: len(phone.events_named("call.ended")) > round_, "the phone's call ends")
+        if round_ == 0:
+            first.popen.terminate()
+            bridge.wait_event("bridge.rtpengine", {"alive": False}, timeout=20)
+    # The page is closed without a word: rtpengine tells that nothing comes from it, and the phone is told.
+    call = page.call("sip:ben@house.test")
+    page.event("confirmed", {"index": call})
+    page.hears(440)
+    page.window.close()
+    bridge.wait_event("bridge.ended", {"reason": "the caller's media is gone"}, timeout=30)
+    wait_until(lambda: len(phone.events_named("call.ended")) == 3, "the phone's third call ends")
+    phone.ends(0)
+    second.popen.terminate()
+    browser.quit()
+    bridge.stop()

@@ -1,4 +1,4 @@
-"""Video between a page and a phone: H.264 of baresip decoded in the page, lost frames, and who asks for new ones."""
+"""Video between pages, and between a page and a phone: H.264 of baresip decoded in the page, lost frames, and who asks for new ones."""
 
 import pathlib
 import re
@@ -96,5 +96,23 @@ def media_control():
     sees(page, call + 1, "videoOut", pli=started["pli"] + 1, key=started["key"] + 1)
     page.do(call + 1, "terminate()")
     caller.succeeds()
+    browser.quit()
+    bridge.stop()
+
+
+@case("bridge: video between two browsers, decoded, with key frames on request", timeout=90)
+def video():
+    bridge, pages, browser = Bridge(), Pages(), Chromium()
+    anna = web_phone(browser, pages, bridge, "anna", hz=500, video=True, answer=True)
+    ben = web_phone(browser, pages, bridge, "ben", hz=800, video=True)
+    call = ben.call("sip:anna@house.test")
+    ben.event("confirmed")
+    for page, index in ((anna, 0), (ben, call)):
+        wait_until(lambda page=page, index=index: (page.stats(index).get("video") or {}).get("decoded", 0) > 20,
+                   f"{page.user} sees the other", timeout=20, step=0.2)
+    stats = ben.stats(call)
+    expect(stats["videoOut"]["key"] >= 1, f"key frames: {stats}")
+    ben.do(call, "terminate()")
+    anna.event("ended", {"index": 0})
     browser.quit()
     bridge.stop()

@@ -1,10 +1,12 @@
-"""The built-in web phone as people use it: several calls, no microphone, a bridge that starts again, two tabs, nginx."""
+"""The built-in web phone as people use it: a call and its buttons, several calls, no microphone, a bridge that starts
+again, two tabs, nginx."""
 
+import os
 import urllib.request
 
 from bridge import Bridge, answering, configuration, log_in
 from browser import Chromium, wait_for_sound
-from harness import Offhook, case, expect, expect_equal, wait_until, workdir
+from harness import Offhook, case, expect, expect_equal
 from nginx import Nginx
 from processes import free_port
 
@@ -156,3 +158,73 @@ def behind_nginx():
     browser.quit()
     bridge.stop()
     nginx.stop()
+
+
+def click(window, selector):
+    window.run(f"document.querySelector({selector!r}).click()")
+
+
+@case("web phone: it calls, is called, holds, opens the door, transfers", timeout=150)
+def built_in_phone():
+    bridge, browser = Bridge("--door-code", "42#", origin="http://127.0.0.1:*"), Chromium()
+    shots = os.environ.get("OFFHOOK_SCREENSHOTS")
+    window = browser.open(bridge.http + "/", size=(390, 844))
+    log_in(window, "anna")
+    bridge.registered("anna")
+    door = answering(bridge, "ben", "--expect-dtmf", "42#")
+    window.run("""(() => {
+        document.getElementById("target").value = "ben";
+        document.getElementById("call-audio").click();
+    })()""")
+    window.wait('/^0:0/.test((document.querySelector(".call .state") || {}).textContent)', "the call is up")
+    if shots:
+        window.screenshot(f"{shots}/phone.png")
+    wait_for_sound(window)
+    click(window, ".call .hold")
+    door.wait_event("call.remote-hold")
+    window.wait('document.querySelector(".hold").getAttribute("aria-pressed") === "true" && '
+                '!document.querySelector(".hold").disabled', "held")
+    click(window, ".call .hold")
+    window.wait('document.querySelector(".hold").getAttribute("aria-pressed") === "false"', "resumed")
+    click(window, ".call .door")
+    for digit in "42#":
+        door.wait_event("call.dtmf", {"digit": digit, "method": "rfc4733"})
+    click(window, ".call .hangup")
+    door.wait_event("call.ended")
+    door.ends(0)
+    # It is called: it rings, answers by the keyboard, and the caller hangs up.
+    caller = Offhook("call", "--hangup-after", "2s", *bridge.account("carl"), "--timeout", "40s",
+                     "sip:anna@house.test", name="carl")
+    window.wait('!document.getElementById("incoming").hidden', "it rings")
+    expect_equal(window.run('document.activeElement.id'), "answer", "the button with the focus")
+    expect(window.run('document.getElementById("incoming-who").textContent'), "who calls is shown")
+    if shots:
+        window.browser.command("/window/rect", {"width": 1200, "height": 800})
+        window.screenshot(f"{shots}/desktop.png")
+    click(window, "#answer")
+    caller.wait_event("call.answered")
+    caller.ends(0)
+    window.wait('document.querySelectorAll(".call").length === 0', "the call is gone")
+    # A second page transfers its call.
+    other = browser.open(bridge.http + "/", size=(390, 844))
+    log_in(other, "ben")
+    target = answering(bridge, "carl", hz=520)
+    other.run("""(() => {
+        document.getElementById("target").value = "anna";
+        document.getElementById("call-audio").click();
+    })()""")
+    window.wait('!document.getElementById("incoming").hidden', "anna's rings")
+    click(window, "#answer")
+    other.wait('/^0:0/.test((document.querySelector(".call .state") || {}).textContent)', "the call is up")
+    other.run("""(() => {
+        document.querySelector(".call .transfer").click();
+        document.querySelector(".call .transfer-form input").value = "carl";
+        document.querySelector(".call .transfer-form button").click();
+    })()""")
+    target.wait_event("call.answered", timeout=20)
+    other.wait('document.querySelectorAll(".call").length === 0', "ben's call is gone")
+    window.wait('document.querySelectorAll(".call").length === 1', "anna talks to carl")
+    click(window, ".call .hangup")
+    target.wait_event("call.ended")
+    browser.quit()
+    bridge.stop()

@@ -1,0 +1,54 @@
+"""wss-bridge and those who have no business there: foreign pages, guessers of passwords, floods, open-relay attempts."""
+
+import socket
+import urllib.request
+
+from bridge import USERS, Bridge
+from browser import Chromium, Pages, WebPhone
+from harness import Offhook, case, expect, expect_equal, workdir
+
+
+@case("bridge: strangers, guessers and foreign pages are refused", timeout=90)
+def attacks():
+    bridge, pages, browser = Bridge(origin="https://elsewhere.example"), Pages(), Chromium()
+    page = WebPhone(browser, pages, bridge.web, "anna", USERS["anna"])
+    page.event("disconnected")
+    expect(not bridge.events_named("bridge.registered"), "a foreign page registered")
+    metrics = urllib.request.urlopen(bridge.http + "/metrics").read().decode()
+    expect("offhook_bridge_origins_refused_total 0" not in metrics, "the refused Origin is counted")
+    expect_equal(urllib.request.urlopen(bridge.http + "/healthz").read(), b"ok\n", "/healthz")
+    # Guessing: five wrong passwords, then not even the right one helps.
+    wrong = workdir() / "wrong"
+    wrong.write_text("guess\n")
+    account = bridge.account("anna")
+    account[account.index("--password-file") + 1] = wrong
+    for attempt in range(5):
+        Offhook("register", "--once", *account, name=f"guess{attempt}").ends(14)
+    bridge.wait_event("bridge.locked", {"user": "anna"})
+    Offhook("register", "--once", *bridge.account("anna"), name="right").ends(14)
+    Offhook("register", "--once", *bridge.account("ben"), name="ben").ends(0)
+    # A flood from one stranger: most of it is dropped, and others register as ever.
+    host, port = bridge.udp.rsplit(":", 1)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.bind(("127.0.0.2", 0))
+        for number in range(1000):
+            stranger.sendto(f"OPTIONS sip:{bridge.udp} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.2:{stranger.getsockname()[1]}"
+                            f";branch=z9hG4bKf{number};rport\r\nFrom: <sip:x@y>;tag=1\r\nTo: <sip:{bridge.udp}>\r\n"
+                            f"Call-ID: flood{number}\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n".encode(), (host, int(port)))
+        Offhook("register", "--once", *bridge.account("ben"), name="meanwhile").ends(0)
+        stranger.setblocking(False)
+        answers = 0
+        try:
+            while stranger.recv(4096):
+                answers += 1
+        except BlockingIOError:
+            pass
+    expect(100 <= answers <= 400, f"{answers} of 1000 requests of a stranger were answered")
+    # No open relay: neither for strangers nor for users.
+    stranger = Offhook("call", "--listen", "udp:127.0.0.1:0", "--timeout", "10s", f"sip:ben@{bridge.udp}",
+                       name="stranger")
+    expect_equal(stranger.exit_code(20), 12, "a stranger's call")
+    relay = Offhook("call", *bridge.account("ben"), "--timeout", "20s", "sip:victim@198.51.100.7", name="relay")
+    expect_equal(relay.exit_code(25), 14, "a call to another domain (403 in spite of the right password)")
+    browser.quit()
+    bridge.stop()
