@@ -41,7 +41,7 @@ Call::Call(Core &core, Host &host, sip::ServerTransaction server, Party caller, 
                     request_.method() == sip::Method::refer),
       caller_cseq_(cseq_of(request_)), caller_allows_update_(!request_.has(HeaderId::allow) ||
                                                              request_.lists_token(HeaderId::allow, "UPDATE")),
-      timer_c_(core.loop), linger_(core.loop), renew_again_(core.loop), started_(core.loop.now()) {}
+      linger_(core.loop), renew_again_(core.loop), started_(core.loop.now()) {}
 
 Call::~Call() {
     for (auto &branch : branches_)
@@ -63,7 +63,6 @@ void Call::start(std::vector<Target> targets) {
                  .add("from", caller_.name)
                  .add("to", request_.request_uri())
                  .add("devices", targets.size()));
-        restart_timer_c();
     }
     for (auto &target : targets)
         static_cast<void>(target), fork_.add();
@@ -86,7 +85,8 @@ void Call::add_branch(Target target) {
     if (no_reliable(branch) && request_.lists_token(HeaderId::require, "100rel"))
         return on_failure(index, 420, "100rel");
     if (!invite_ || (!caller_.web && !branch.target.party.web)) return send_branch(index, std::move(draft));
-    if (has_parts(request_)) return on_failure(index, 415, "descriptions inside of other bodies are not read");
+    if (has_parts(request_))
+        return on_failure(index, 415, "descriptions inside of other bodies are not read");
     if (!media_) {
         auto media = core_.media.open(call_id_, caller_.web, media_address(caller_), *this);
         if (!media) return on_failure(index, 503, media.error().what);
@@ -145,10 +145,6 @@ void Call::send_branch(unsigned index, sip::Draft draft) {
     branch.courier = Courier::send(core_, std::move(order));
 }
 
-void Call::restart_timer_c() {
-    timer_c_.start(timer_c_length, [this] { perform(fork_.cancel(), "SIP;cause=408;text=\"No answer\""); });
-}
-
 void Call::learn(Branch &branch, const sip::Message &response, const sip::Flow &flow) {
     branch.target.party.flow = flow;
     branch.dialogs.learn(response, [this](const sip::Uri &uri) { return core_.is_ours(uri); });
@@ -167,7 +163,6 @@ void Call::on_response(unsigned index, const sip::Message &response, const sip::
     if (refused_line(response.status(), End::callee, index))
         return on_failure(index, 403, "refused by the upstream");
     if (response.status() == 422 && ask_longer(index, response)) return;
-    if (response.status() > 100 && response.status() < 200 && invite_ && !fork_.finished()) restart_timer_c();
     if (response.status() >= 300 && branch.anchored) media_->release(index); // others may ring on for long
     perform(fork_.received(index, response.status()), "SIP;cause=200;text=\"Call completed elsewhere\"");
 }

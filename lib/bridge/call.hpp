@@ -23,8 +23,6 @@ namespace offhook::bridge {
 
 class Call final : public std::enable_shared_from_this<Call>, private MediaPlane::Listener {
 public:
-    static constexpr Duration timer_c_length{185'000}; // RFC 3261 §16.6: more than 3 min
-
     struct Host {
         virtual void on_over(const std::shared_ptr<Call> &call) = 0; // may drop it
 
@@ -53,6 +51,7 @@ public:
 
     [[nodiscard]] const std::string &call_id() const noexcept { return call_id_; }
     [[nodiscard]] std::string name() const { return "b" + std::to_string(number_); } // in logs and events
+    [[nodiscard]] const std::string &caller() const noexcept { return caller_.name; }
     [[nodiscard]] bool invite() const noexcept { return invite_; }
     [[nodiscard]] bool is_over() const noexcept { return over_; } // and waits for those that it called off
     [[nodiscard]] bool established() const noexcept { return winner_.has_value(); }
@@ -87,7 +86,6 @@ private:
         bool acknowledged = false;          // and was answered
         std::optional<sip::Draft> answer{}; // the final one
         bool refused_by_us = false;         // though the other end accepted it
-        std::unique_ptr<Timer> timer_c{};   // of an INVITE
     };
     using ExchangePtr = std::shared_ptr<Exchange>;
 
@@ -109,7 +107,6 @@ private:
     void establish(unsigned index);
     void linger();
     void answered_late(unsigned index, const sip::Message &response);
-    void restart_timer_c();
     // 422 (RFC 4028): the bridge asked for the interval that is too short, and asks for a longer one.
     bool ask_longer(unsigned index, const sip::Message &response);
     bool ask_longer(const ExchangePtr &exchange, const sip::Message &response);
@@ -221,7 +218,7 @@ private:
     std::array<std::string, 2> described_;        // what each end has said last that holds
     std::pair<std::uint32_t, std::string> acked_; // the CSeq number of the last ACK with an answer; that
     sip::Draft success_;                          // the 2xx that the caller got, as long as media is ours
-    Timer timer_c_, linger_, renew_again_;
+    Timer linger_, renew_again_;
     TimePoint started_, answered_, refreshed_;
 };
 

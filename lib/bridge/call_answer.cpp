@@ -134,7 +134,6 @@ void Call::respond(unsigned index, sip::Draft draft) {
 }
 
 void Call::establish(unsigned index) {
-    timer_c_.cancel();
     if (std::exchange(winner_, index) == index) return;
     invite_raised_[bridge::index(End::caller)] = branches_[index].raised;
     answered_ = refreshed_ = core_.loop.now();

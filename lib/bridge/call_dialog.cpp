@@ -323,11 +323,7 @@ void Call::send(const ExchangePtr &exchange, sip::Draft draft) {
     order.failure = [this, weak](const Error &error) {
         if (const auto known = weak.lock()) on_reply_failure(known, error);
     };
-    const bool invite = order.draft.method == "INVITE";
     exchange->courier = Courier::send(core_, std::move(order));
-    if (!invite) return;
-    exchange->timer_c = std::make_unique<Timer>(core_.loop);
-    exchange->timer_c->start(timer_c_length, [courier = exchange->courier.get()] { courier->cancel({}); });
 }
 
 } // namespace offhook::bridge

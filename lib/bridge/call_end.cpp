@@ -82,7 +82,6 @@ void Call::tell_end(const std::string &why) const {
 void Call::over(const std::string &why) {
     if (std::exchange(over_, true)) return;
     const auto keep = shared_from_this();
-    timer_c_.cancel();
     linger_.cancel();
     renew_again_.cancel();
     serial_.clear();

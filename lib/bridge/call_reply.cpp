@@ -22,7 +22,6 @@ bool ends_subscription(const sip::Message &request) {
 void Call::on_reply(const ExchangePtr &exchange, const sip::Message &response, const sip::Flow &flow) {
     const auto keep = shared_from_this();
     if (over_ && response.status() < 200) return;
-    if (exchange->timer_c && response.status() >= 200) exchange->timer_c->cancel();
     Party &answerer = party(other(exchange->from), exchange->branch);
     if (answerer.web == is_web(flow.kind)) answerer.flow = flow;
     if (answerer.line != nullptr) upstream_->answered(response);

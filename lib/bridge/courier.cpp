@@ -116,6 +116,19 @@ void Courier::search(bool wait) {
     });
 }
 
+// Whoever was asked says nothing more, neither yes nor no.
+void Courier::watch(std::string_view method) {
+    if (method != "INVITE") return;
+    timer_c_.start(timer_c_length, [this] { cancel("SIP;cause=408;text=\"No answer\""); });
+}
+
+void Courier::came(const sip::Message &response, const sip::Flow &by) {
+    const bool rings = response.status() > 100 && response.status() < 200;
+    if (rings && timer_c_.running()) watch("INVITE");
+    if (response.status() >= 200) timer_c_.cancel();
+    if (order_.response) order_.response(response, by);
+}
+
 void Courier::go(const Way &way) {
     if (cancelled_) return failed({Errc::rejected, "cancelled", 487});
     if (!way.route.empty() && !again_) again_ = order_.draft;
@@ -124,12 +137,12 @@ void Courier::go(const Way &way) {
         draft.prepend("Route", *hop);
     if (!way.route.empty()) draft.prepend("Route", way.route);
     if (order_.prepare) order_.prepare(draft, way.flow);
+    watch(draft.method);
     transaction_ = core_.layer.request(
         std::move(draft), way.flow,
         [weak = weak_from_this()](const sip::Message &response, const sip::Flow &by) {
             const auto self = weak.lock();
-            if (self && !self->search_again(response) && self->order_.response)
-                self->order_.response(response, by);
+            if (self && !self->search_again(response)) self->came(response, by);
         },
         [weak = weak_from_this()](const Error &error) {
             const auto self = weak.lock();
@@ -152,6 +165,7 @@ bool Courier::search_again(const sip::Message &response) {
 void Courier::go_upstream() {
     if (cancelled_) return failed({Errc::rejected, "cancelled", 487});
     const UpstreamLine &line = *order_.to.line;
+    watch(order_.draft.method);
     sip::ClientRequest::Options options;
     options.draft = std::move(order_.draft);
     options.next_hop = line.upstream();
@@ -163,16 +177,12 @@ void Courier::go_upstream() {
     request_ = std::make_unique<sip::ClientRequest>(
         core_.layer, core_.resolver, core_.loop, std::move(options),
         [weak = weak_from_this()](const sip::Message &response, const sip::Flow &by) {
-            if (const auto self = weak.lock(); self && self->order_.response)
-                self->order_.response(response, by);
+            if (const auto self = weak.lock()) self->came(response, by);
         },
         [weak = weak_from_this()](const sip::ClientRequest::Outcome &outcome) {
             const auto self = weak.lock();
             if (!self) return;
-            if (outcome.response) {
-                if (self->order_.response) self->order_.response(*outcome.response, outcome.flow);
-                return;
-            }
+            if (outcome.response) return self->came(*outcome.response, outcome.flow);
             const Error &error = outcome.response.error();
             const unsigned status = error.sip != 0 ? error.sip : error.code == Errc::timeout ? 408U : 503U;
             self->failed({error.code, error.what, status});
@@ -181,11 +191,13 @@ void Courier::go_upstream() {
 
 void Courier::failed(const Error &error) {
     const auto keep = shared_from_this();
+    timer_c_.cancel();
     if (order_.failure) order_.failure(error);
 }
 
 void Courier::cancel(const std::string &reason) {
     cancelled_ = true;
+    timer_c_.cancel();
     transaction_.cancel(reason);
     if (request_) request_->cancel(reason);
 }
@@ -194,6 +206,7 @@ void Courier::forget() {
     order_.response = {};
     order_.failure = {};
     order_.prepare = {};
+    timer_c_.cancel();
     if (finder_) finder_->stop();
 }
 

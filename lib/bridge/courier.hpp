@@ -58,12 +58,16 @@ public:
     static std::shared_ptr<Courier> send(Core &core, Order order);
     // One that nobody waits for (not INVITE): the core keeps it until it is answered or given up.
     static void send_off(Core &core, sip::Draft draft, Party to);
-    Courier(Core &core, Order order) : core_(core), order_(std::move(order)) {}
+    Courier(Core &core, Order order) : core_(core), order_(std::move(order)), timer_c_(core.loop) {}
     void cancel(const std::string &reason); // INVITE: CANCEL now or when it is possible
     void forget();                          // reports nothing any more
 
 private:
+    static constexpr Duration timer_c_length{185'000}; // RFC 3261 §16.6: more than 3 min
+
     void search(bool wait);
+    void watch(std::string_view method); // an INVITE: for so long it may ring
+    void came(const sip::Message &response, const sip::Flow &by);
     void go(const Way &way);
     void go_upstream();                              // as a line of ours: challenges are answered
     bool search_again(const sip::Message &response); // it is not there any more
@@ -75,6 +79,7 @@ private:
     sip::ClientTransaction transaction_;
     std::unique_ptr<sip::ClientRequest> request_; // upstream
     std::optional<sip::Draft> again_;             // by another bridge: may have to be sent a second time
+    Timer timer_c_;
     bool cancelled_ = false;
 };
 

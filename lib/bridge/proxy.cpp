@@ -16,7 +16,8 @@ using sip::HeaderId;
 using sip::Method;
 
 constexpr std::size_t most_calls = 20'000, most_connections = 20'000;
-constexpr std::size_t most_visits = 3; // of one request to us
+constexpr std::size_t most_of_one = 500; // calls, subscriptions and messages under way of one caller
+constexpr std::size_t most_visits = 3;   // of one request to us
 
 bool has_to_tag(const sip::Message &request) {
     const auto to = request.to();
@@ -163,6 +164,8 @@ void Proxy::on_over(const CallPtr &call) {
     const auto [begin, end] = calls_.equal_range(call->call_id());
     for (auto it = begin; it != end; ++it)
         if (it->second == call) {
+            if (const auto own = calls_of_.find(call->caller()); own != calls_of_.end() && --own->second == 0)
+                calls_of_.erase(own);
             calls_.erase(it);
             return;
         }
@@ -217,6 +220,12 @@ void Proxy::out_of_dialog(const sip::Message &request, const sip::Flow &flow,
     }
     if (calls_.size() >= most_calls)
         return server.respond(sip::Draft::response(request, 503).add("Retry-After", "30"));
+    auto &own = calls_of_[from->party.name];
+    if (!from->upstream && own >= most_of_one) {
+        ++counters_.refused;
+        return server.respond(sip::Draft::response(request, 503).add("Retry-After", "30"));
+    }
+    ++own;
     if (request.method() == Method::invite) ++counters_.calls;
     if (request.method() == Method::message) ++counters_.messages;
     auto call = std::make_shared<Call>(core_, *this, server, from->party, next_call_++);

@@ -107,7 +107,8 @@ private:
     std::unique_ptr<UpstreamLines> lines_; // … and this, where calls go out as lines of the upstream
     std::unique_ptr<Cluster> cluster_;     // null: alone
     Counters counters_;
-    std::unordered_multimap<std::string, CallPtr> calls_; // by Call-ID
+    std::unordered_multimap<std::string, CallPtr> calls_;   // by Call-ID
+    std::unordered_map<std::string, std::size_t> calls_of_; // by who made them
     unsigned next_call_ = 1;
     sip::FloodGuard flood_;
     Visitors visitors_;

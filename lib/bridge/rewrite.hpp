@@ -60,7 +60,7 @@ void as_invite(sip::Draft &request); // an UPDATE with an offer → the re-INVIT
 // The ACK of a 2xx, RFC 3261 §13.2.2.4.
 sip::Draft ack_of(const sip::Draft &invite, const sip::Message &response);
 
-bool has_sdp(const sip::Message &message) noexcept; // a body of application/sdp
+bool has_sdp(const sip::Message &message) noexcept;   // a body of application/sdp
 bool has_parts(const sip::Message &message) noexcept; // multipart: a description may be inside
 void strip_body(sip::Draft &draft);
 bool describes(const sip::Message &request) noexcept; // offers and answers come with this method

@@ -247,3 +247,25 @@ def made_up_dialogs():
     refused = int(re.search(r"^offhook_bridge_refused_total (\d+)$", metrics, re.M)[1])
     expect(refused > 300, f"{refused} are counted")
     bridge.stop()
+
+
+@case("bridge: one caller may have 500 calls and subscriptions at once, and others go on", timeout=90)
+def most_of_one():
+    bridge = native()
+    anna, ben, carl = (registered(RawPhone(bridge.udp, user, password)) for user, password in
+                       (("anna", "rose-17"), ("ben", "lily-23"), ("carl", "iris-42")))
+    uri, event = "sip:carl@house.test", ("Event", "presence")
+
+    def taken():
+        carl.reply(carl.wait("SUBSCRIBE", "SUBSCRIBE"), 200, tag=word())
+
+    for _ in range(500):
+        ben.ask("SUBSCRIBE", uri, more=[event], until=None)
+        taken()
+        ben.wait(200, "200")
+    refused = ben.ask("SUBSCRIBE", uri, more=[event], until=200)[1]
+    expect_equal((refused.status, refused.get("retry-after")), (503, "30"), "one too many")
+    anna.ask("SUBSCRIBE", uri, more=[event], until=None)
+    taken()
+    anna.wait(200, "200")
+    bridge.stop()

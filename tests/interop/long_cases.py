@@ -6,20 +6,24 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 
+from bridge import USERS
+from bridge_wire import invite_from, native, registered
 from control import Control, running
 from harness import ROOT, Offhook, Process, answerer, case, expect, expect_equal, need, wait_until, workdir
+from raw_sip import RawPhone, plain_sdp
 
 FAST = 10  # times
 
 
-def fast_clock():
+def fast_clock(times=FAST):
     """The environment of a program whose clock is fast (the plain one: a sanitizer wants to be loaded first)."""
     library = workdir() / "fast_clock.so"
     if not library.exists():
         source = ROOT / "tests/support/fast_clock.c"
         subprocess.run([need("cc"), "-shared", "-fPIC", "-O1", source, "-o", library, "-ldl"], check=True)
-    return {"LD_PRELOAD": str(library), "FAST_CLOCK": str(FAST)}
+    return {"LD_PRELOAD": str(library), "FAST_CLOCK": str(times)}
 
 
 def session(name, *args):
@@ -138,3 +142,60 @@ def thirty_percent():
 
 if __name__ == "__main__":
     relay(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]))
+
+
+def two_phones(times):
+    """(bridge, caller, callee); no browsers: they would have to answer a ping each moment."""
+    bridge = native(plain=True, env=fast_clock(times), name=f"fast{times}")
+    return bridge, *(registered(RawPhone(bridge.udp, user, USERS[user]), "", [("Expires", "36000")])
+                     for user in ("carl", "ben"))
+
+
+@case("bridge: who rings for ever is called off after three minutes (Timer C), in a call too (fast clock)", serial=True,
+      timeout=90)
+def timer_c():
+    times = 30
+    bridge, carl, ben = two_phones(times)
+
+    def called_off(invite, tag):
+        started = time.monotonic()
+        cancel = ben.wait("CANCEL", "CANCEL", timeout=20)
+        expect(time.monotonic() - started > 150 / times, f"it rang for {(time.monotonic() - started) * times:.0f} s")
+        expect_equal("No answer" in cancel.get("reason"), True, cancel.get("reason"))
+        ben.reply(cancel, 200, contact=False)
+        ben.reply(invite, 487, contact=False, tag=tag)
+        expect_equal(carl.wait(lambda m: m.status >= 300, "the end").status, 487, "what the caller hears")
+
+    _, invite = invite_from(carl, ben, "sip:ben@house.test", body=plain_sdp())
+    ben.reply(invite, 180, tag="one")
+    called_off(invite, "one")
+    sent, invite = invite_from(carl, ben, "sip:ben@house.test", body=plain_sdp())
+    ben.reply(invite, 200, "OK", body=plain_sdp(), tag="two")
+    dialog = carl.dialog_of_caller(sent, carl.wait(200, "200"))
+    carl.within(dialog, "ACK", number=dialog.number)
+    ben.wait("ACK", "ACK")
+    carl.within(dialog, "INVITE", body=plain_sdp("sendonly"))
+    hold = ben.wait("INVITE", "hold")
+    ben.reply(hold, 180)
+    called_off(hold, "")
+    bridge.stop()
+
+
+@case("bridge: a subscription lasts as long as there is something to tell, far beyond an hour (fast clock)", serial=True,
+      timeout=120)
+def long_subscription():
+    times = 150
+    bridge, carl, ben = two_phones(times)
+    fixed = dict(call_id="long", tag="carl")
+    sent, _ = carl.ask("SUBSCRIBE", "sip:ben@house.test", more=[("Event", "presence"), ("Expires", "3600")], until=None,
+                       **fixed)
+    subscribe = ben.wait("SUBSCRIBE", "SUBSCRIBE")
+    ben.reply(subscribe, 200, "OK", [("Expires", "3600")], tag="ben")
+    carl.wait(200, "200")
+    dialog = ben.dialog_of_callee(subscribe, "ben")
+    for _ in range(2):
+        time.sleep(2400 / times)
+        ben.within(dialog, "NOTIFY", more=[("Event", "presence"), ("Subscription-State", "active")])
+        carl.reply(carl.wait("NOTIFY", "NOTIFY"), 200)
+        expect_equal(ben.wait(lambda m: m.status >= 200, "answer").status, 200, "NOTIFY")
+    bridge.stop()
