@@ -145,3 +145,24 @@ def without_an_offer():
     expect(min(ended["packets_from_caller"], ended["packets_from_callee"]) > 50, f"packets both ways: {ended}")
     browser.quit()
     bridge.stop()
+
+
+@case("bridge: digits of a page by INFO and as its own events at one moment: the phone hears each of them once", timeout=90)
+def both_ways_of_digits():
+    bridge, pages, browser = Bridge(), Pages(), Chromium()
+    phone = answering(bridge, "ben", "--codecs", "pcmu")
+    page = web_phone(browser, pages, bridge, "anna", hz=700)
+    call = page.call("sip:ben@house.test")
+    page.event("confirmed", {"index": call})
+    page.hears(440)
+    for info, own in ("12", "34", "56"):
+        page.do(call, f'sendDTMF("{info}", {{transportType: "INFO"}}), '
+                      f'phone.sessions[{call}].sendDTMF("{own}", {{transportType: "RFC2833"}})')
+        for digit in (info, own):
+            phone.wait_event("call.dtmf", {"digit": digit, "sent": False})
+    heard = [event["digit"] for event in phone.events_named("call.dtmf")]
+    expect_equal(sorted(heard), sorted("123456"), "digits")
+    page.do(call, "terminate()")
+    phone.ends(0)
+    browser.quit()
+    bridge.stop()
