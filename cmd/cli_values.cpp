@@ -121,6 +121,11 @@ Result<std::string> parse_origin_text(const std::string &text) {
     return bridge::parse_origin(text);
 }
 
+Result<std::string> parse_network_text(const std::string &text) {
+    if (auto network = Network::parse(text); !network) return tl::unexpected(network.error());
+    return text;
+}
+
 Result<std::string> parse_port_range_text(const std::string &text) {
     if (auto range = bridge::parse_port_range(text); !range) return tl::unexpected(range.error());
     return text;

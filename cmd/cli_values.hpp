@@ -16,6 +16,7 @@ Result<std::string> parse_sip_socket_text(const std::string &text);
 Result<std::string> parse_media_text(const std::string &text);
 Result<std::string> parse_upstream_text(const std::string &text);
 Result<std::string> parse_origin_text(const std::string &text);
+Result<std::string> parse_network_text(const std::string &text); // an address, or "192.0.2.0/24"
 Result<std::string> parse_port_range_text(const std::string &text);
 Result<std::string> parse_sip_uri(const std::string &text);
 Result<std::string> parse_proxy(const std::string &text); // sip: URI, ws:// or wss:// URL

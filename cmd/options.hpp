@@ -126,7 +126,7 @@ struct WssBridgeOptions {
     std::optional<std::uint16_t> ice_port;
     std::string domain, www, upstream, upstream_mode, media, rtp_ports, state_file, cluster_key_file,
         door_code;
-    std::vector<std::string> sip, origins;
+    std::vector<std::string> sip, origins, proxies;
     bool allow_native = false, allow_ws = false, hide_forks = false, ice_tcp = false, status = false;
 };
 

@@ -181,6 +181,8 @@ void Parser::bridge_command() {
              "where phones reach it: udp, tcp or tls; repeatable");
     repeated(sub, "--origin", bridge.origins, parse_origin_text, "PATTERN",
              "pages that may connect (https://phone.example.com, * is any); repeatable");
+    repeated(sub, "--trusted-proxy", bridge.proxies, parse_network_text, "ADDRESS[/LENGTH]",
+             "believe X-Forwarded-For or Forwarded of this reverse proxy; repeatable");
     sub.add_flag("--allow-native", bridge.allow_native, "let in WebSocket clients that are no browsers");
     sub.add_flag("--allow-ws", bridge.allow_ws,
                  "ws:// (not encrypted) also on addresses that others can reach");

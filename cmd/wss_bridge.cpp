@@ -89,6 +89,9 @@ Result<> apply(const GlobalOptions &global, const WssBridgeOptions &options, bri
                         : global.srtp == "optional" ? bridge::PlainSrtp::offer
                                                     : bridge::PlainSrtp::off;
     if (!options.origins.empty()) settings.origins = options.origins;
+    if (!options.proxies.empty()) settings.proxies.clear();
+    for (const auto &text : options.proxies)
+        settings.proxies.push_back(Network::parse(text).value());
     if (auto sockets = apply_sockets(global, options, settings); !sockets) return sockets;
     if (!options.media.empty()) settings.rtpengines = bridge::parse_media(options.media).value();
     if (options.transcode) settings.transcode = *options.transcode;
@@ -360,6 +363,14 @@ Result<int> show_status(Output &output) {
     output.text("domain   " + member(*status, "domain"));
     output.text("since    " + member(*status, "up_s") + " s, " + member(*status, "calls_total") + " calls, " +
                 member(*status, "connections") + " connections");
+    if (const Json *refusals = status->find("refusals");
+        refusals != nullptr && refusals->as_object() != nullptr) {
+        std::string line;
+        for (const auto &[name, count] : *refusals->as_object())
+            if (count.dump() != "0")
+                line += (line.empty() ? "refused  " : ", ") + count.dump() + " " + sanitise(name);
+        if (!line.empty()) output.text(line);
+    }
     for (const auto &[list, head] :
          {std::pair("bindings", "user     "), {"lines", "line     "}, {"calls", "call     "}})
         if (const Json *items = status->find(list); items != nullptr && items->as_array() != nullptr)

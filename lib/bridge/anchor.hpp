@@ -45,7 +45,7 @@ public:
     Result<std::unique_ptr<MediaSession>> open(const std::string &call_id, bool caller_web,
                                                const Address &caller, Listener &listener) override;
     [[nodiscard]] Traffic traffic() const override {
-        return {strangers_->load(), gate_->taken(), gate_->refused()};
+        return {strangers_->count(), gate_->taken(), gate_->refused(), strangers_->last(), gate_->stranger()};
     }
 
 private:
@@ -56,7 +56,7 @@ private:
     std::shared_ptr<const media::DtlsIdentity> identity_;
     std::shared_ptr<PacketLog> log_;
     std::shared_ptr<LoopMailbox> mailbox_;
-    IcePort::Counter strangers_ = std::make_shared<std::atomic<std::uint64_t>>(0);
+    IcePort::Counter strangers_ = std::make_shared<Strangers>();
     std::shared_ptr<IceGate> gate_ = std::make_shared<IceGate>();
     std::vector<std::shared_ptr<MediaWorker>> workers_;
     std::vector<std::shared_ptr<IcePorts>> ports_; // of the workers; none: each leg has its own

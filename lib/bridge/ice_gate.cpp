@@ -48,8 +48,12 @@ sip::PortGuest::Verdict IceGate::judge(std::string_view bytes) {
     const bool possible = size >= media::stun_header_size && size <= longest_check;
     if (possible && bytes.size() < length_size + size) return Verdict::more;
     if (possible && find(bytes) != nullptr) return Verdict::take;
-    ++refused_;
     return Verdict::refuse;
+}
+
+void IceGate::refused(const Address &remote) {
+    ++refused_;
+    stranger_ = remote;
 }
 
 void IceGate::take(Fd socket, const Address &remote, std::string_view bytes) {

@@ -29,8 +29,11 @@ public:
     [[nodiscard]] Verdict judge(std::string_view bytes) override;
     void take(Fd socket, const Address &remote, std::string_view bytes) override;
 
+    void refused(const Address &remote) override;
+
     [[nodiscard]] std::uint64_t taken() const noexcept { return taken_; }
     [[nodiscard]] std::uint64_t refused() const noexcept { return refused_; }
+    [[nodiscard]] const Address &stranger() const noexcept { return stranger_; } // the last that was refused
 
 private:
     static constexpr std::size_t longest_check = 511; // those of browsers have about 120 bytes
@@ -44,6 +47,7 @@ private:
     std::unordered_map<std::string, Leg> legs_;
     std::vector<Address> listeners_;
     std::uint64_t taken_ = 0, refused_ = 0;
+    Address stranger_;
 };
 
 } // namespace offhook::bridge

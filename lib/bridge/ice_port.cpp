@@ -92,7 +92,7 @@ void IcePort::received(unsigned, std::span<std::uint8_t> packet, const Address &
     if (const auto agent = demux_.find(packet, from, now))
         if (const auto leg = legs_.find(*agent); leg != legs_.end())
             return leg->second.sink->received(leg->second.port, packet, from, now);
-    strangers_->fetch_add(1, std::memory_order_relaxed);
+    strangers_->note(from);
 }
 
 } // namespace offhook::bridge

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -17,9 +18,28 @@
 
 namespace offhook::bridge {
 
+// Datagrams that were nobody's, of all workers.
+class Strangers {
+public:
+    void note(const Address &from) {
+        count_.fetch_add(1, std::memory_order_relaxed);
+        if (const std::unique_lock lock(mutex_, std::try_to_lock); lock) last_ = from; // one of them will do
+    }
+    [[nodiscard]] std::uint64_t count() const noexcept { return count_.load(std::memory_order_relaxed); }
+    [[nodiscard]] Address last() const {
+        const std::lock_guard lock(mutex_);
+        return last_;
+    }
+
+private:
+    std::atomic<std::uint64_t> count_{0};
+    mutable std::mutex mutex_;
+    Address last_;
+};
+
 class IcePort final : public std::enable_shared_from_this<IcePort>, private MediaWorker::Sink {
 public:
-    using Counter = std::shared_ptr<std::atomic<std::uint64_t>>;
+    using Counter = std::shared_ptr<Strangers>;
 
     // Binds, and has the worker listen. `strangers` counts the datagrams that are nobody's. Errors:
     // Errc::network ("UDP port 40000 of 192.0.2.1: Address already in use").

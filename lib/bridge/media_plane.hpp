@@ -73,6 +73,7 @@ public:
     struct Traffic {                 // since the start
         std::uint64_t strangers = 0; // datagrams to the browsers' common port that were nobody's
         std::uint64_t tcp_taken = 0, tcp_refused = 0; // connections for media
+        Address stranger{}, tcp_stranger{};           // the last of either
     };
 
     virtual ~MediaPlane() = default;

@@ -32,13 +32,20 @@ std::string allow() {
 } // namespace
 
 Proxy::Proxy(Loop &loop, const Settings &settings, MediaPlane &media)
-    : settings_(settings), web_(settings, {[this] { return metrics(); },
-                                           [this](const sip::HttpHead &request, const sip::Flow &flow) {
-                                               logins_.opened(flow, request.value("Cookie"), unix_time());
-                                           }}),
+    : settings_(settings), web_(settings, web_source()),
       logins_(settings.logins, [this](const sip::Flow &flow) { return core_.transports().alive(flow); }),
       core_(loop, *this, settings, media, random_u32()), flood_({50, 200, 1'000, 2'000}), sweep_(loop),
       save_(loop) {}
+
+Web::Source Proxy::web_source() {
+    return {[this] { return metrics(); },
+            [this](Refusal what, const Address &source, const std::string &why) {
+                refused(what, source.ip(), source.ip() + ": " + why, why);
+            },
+            [this](const sip::HttpHead &request, const sip::Flow &flow) {
+                logins_.opened(flow, request.value("Cookie"), unix_time());
+            }};
+}
 
 Proxy::~Proxy() {
     save_now();
@@ -82,15 +89,6 @@ bool Proxy::in_domain(const sip::Uri &uri) const {
     if (!uri.is_sip()) return false;
     if (sip::iequals(uri.host, settings_.domain)) return true;
     return const_cast<Core &>(core_).transports().is_local(uri.host, uri.port);
-}
-
-void Proxy::refuse(const sip::ServerTransaction &server, unsigned status, const std::string &why,
-                   const std::string &source, std::string_view phrase) {
-    ++counters_.refused;
-    core_.tell("bridge.refused",
-               std::string(server.request().method_token()) + " from " + source + " refused: " + why,
-               Json::object().add("source", source).add("code", status).add("reason", why));
-    server.respond(sip::Draft::response(server.request(), status, phrase, sip::random_token(8)));
 }
 
 void Proxy::on_request(const sip::Message &request, const sip::Flow &flow, sip::ServerTransaction server) {

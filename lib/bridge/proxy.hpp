@@ -10,6 +10,7 @@
 #include "bridge/call.hpp"
 #include "bridge/cluster.hpp"
 #include "bridge/core.hpp"
+#include "bridge/refusals.hpp"
 #include "bridge/upstream.hpp"
 #include "bridge/upstream_lines.hpp"
 #include "bridge/visitors.hpp"
@@ -59,6 +60,7 @@ private:
     void on_flow_failed(const sip::Flow &flow, const Error &error) override;
     void on_over(const CallPtr &call) override;
 
+    [[nodiscard]] Web::Source web_source();
     [[nodiscard]] CallPtr call_of(const sip::Message &request) const;
     void in_dialog(const sip::Message &request, const sip::Flow &flow, const sip::ServerTransaction &server);
     void register_(const sip::Message &request, const sip::Flow &flow, const sip::ServerTransaction &server);
@@ -84,11 +86,18 @@ private:
     [[nodiscard]] bool may_call(const UserSettings &user, const sip::Uri &uri) const;
     [[nodiscard]] bool in_domain(const sip::Uri &uri) const;
     void refuse(const sip::ServerTransaction &server, unsigned status, const std::string &why,
-                const std::string &source, std::string_view phrase = {});
+                const std::string &source, std::string_view phrase = {}, Refusal what = Refusal::policy);
+    // Counts it; `text` is for people.
+    void refused(Refusal what, const std::string &source, const std::string &text, const std::string &why,
+                 std::optional<unsigned> code = {}, std::uint64_t times = 1);
+    void count_media_strangers();
+    [[nodiscard]] std::vector<std::pair<std::string_view, std::uint64_t>>
+    refusals_by_name(const MediaPlane::Traffic &media) const;
     void device_back(const std::string &device);
     void found_again(const std::string &device);
     // Strangers may ask only so often; who has proved a password lately is none.
     bool admit(const sip::Message &request, const sip::Flow &flow, const sip::ServerTransaction &server);
+    void too_often(const sip::Flow &flow);
     void proved(const sip::Flow &flow);
     bool admit_visitor(const sip::Message &request, const sip::Flow &flow,
                        const sip::ServerTransaction &server); // one message of a browser
@@ -107,6 +116,8 @@ private:
     std::unique_ptr<UpstreamLines> lines_; // … and this, where calls go out as lines of the upstream
     std::unique_ptr<Cluster> cluster_;     // null: alone
     Counters counters_;
+    Refusals refusals_;
+    MediaPlane::Traffic told_media_;                        // what refusals_ knows of
     std::unordered_multimap<std::string, CallPtr> calls_;   // by Call-ID
     std::unordered_map<std::string, std::size_t> calls_of_; // by who made them
     unsigned next_call_ = 1;

@@ -24,13 +24,21 @@ bool Proxy::admit(const sip::Message &request, const sip::Flow &flow, const sip:
         return true;
     case sip::FloodGuard::Verdict::refuse:
         ++counters_.refused;
+        too_often(flow);
         server.respond(sip::Draft::response(request, 503, {}, sip::random_token(8)).add("Retry-After", "10"));
         return false;
     default:
         ++counters_.refused;
+        too_often(flow);
         server.drop();
         return false;
     }
+}
+
+void Proxy::too_often(const sip::Flow &flow) {
+    refused(Refusal::rate, flow.remote.ip(),
+            "requests of the stranger " + flow.remote.ip() + " are refused: too many", "too many requests",
+            503);
 }
 
 void Proxy::proved(const sip::Flow &flow) {
@@ -49,6 +57,9 @@ bool Proxy::admit_visitor(const sip::Message &request, const sip::Flow &flow,
         return false;
     default:
         ++counters_.refused;
+        refused(Refusal::browser_rate, flow.remote.ip(),
+                "messages of the browser at " + flow.remote.to_string() + " are refused: too many",
+                "too many messages at once", 503);
         if (request.method() != sip::Method::ack)
             server.respond(
                 sip::Draft::response(request, 503, {}, sip::random_token(8)).add("Retry-After", "2"));
@@ -58,8 +69,8 @@ bool Proxy::admit_visitor(const sip::Message &request, const sip::Flow &flow,
 
 void Proxy::send_away(const sip::Flow &flow, const std::string &why) {
     ++counters_.refused;
-    core_.tell("bridge.refused", "the connection of " + flow.remote.to_string() + " is ended: " + why,
-               Json::object().add("source", flow.remote.ip()).add("reason", why));
+    refused(Refusal::sent_away, flow.remote.ip(),
+            "the connection of " + flow.remote.to_string() + " is ended: " + why, why);
     core_.transports().abandon(flow);
 }
 
@@ -86,7 +97,8 @@ std::optional<Gatekeeper::Verdict> Proxy::authenticate(const sip::Message &reque
     }
     if (verdict.outcome == Gatekeeper::Outcome::locked) {
         ++counters_.locked;
-        refuse(server, 403, "too many wrong passwords", source, "Too Many Wrong Passwords");
+        refuse(server, 403, "too many wrong passwords", source, "Too Many Wrong Passwords",
+               Refusal::guessing);
         return {};
     }
     ++counters_.challenges;
@@ -94,11 +106,10 @@ std::optional<Gatekeeper::Verdict> Proxy::authenticate(const sip::Message &reque
         core_.tell("bridge.locked", source + " guessed passwords of " + name + ": locked out",
                    Json::object().add("source", source).add("user", name));
     if (!login.why.empty()) // a password would do all the same
-        core_.tell(
-            "bridge.refused",
-            std::string(request.method_token()) + " of " + name + " from " + source +
-                " not taken: " + login.why,
-            Json::object().add("source", source).add("code", registers ? 401 : 407).add("reason", login.why));
+        refused(Refusal::login, source,
+                std::string(request.method_token()) + " of " + name + " from " + source +
+                    " not taken: " + login.why,
+                login.why, registers ? 401 : 407);
     server.respond(
         core_.gate.challenge(request, !registers, name, verdict.outcome == Gatekeeper::Outcome::stale, now));
     return {};

@@ -121,6 +121,7 @@ void Proxy::found_again(const std::string &device) {
 
 void Proxy::sweep() {
     registered(core_.location.expire(core_.loop.now()));
+    count_media_strangers();
     for (const auto &flow : visitors_.overdue(core_.loop.now()))
         send_away(flow, "no registration and no call in half a minute");
     sweep_.start(sweep_every, [this] { sweep(); });

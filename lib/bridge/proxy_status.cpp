@@ -42,13 +42,32 @@ std::string Proxy::metrics() const {
     put("challenges_total", "counter", "Requests that were challenged", counters_.challenges);
     put("refused_total", "counter", "Requests refused by policy", counters_.refused);
     put("locked_total", "counter", "Requests refused after too many wrong passwords", counters_.locked);
-    put("origins_refused_total", "counter", "WebSocket handshakes of foreign pages", web_.refused_origins());
+    put("origins_refused_total", "counter", "WebSocket handshakes of foreign pages",
+        refusals_.count(Refusal::origin));
     const auto media = core_.media.traffic();
     put("media_strangers_total", "counter", "Datagrams to the browsers' common port that were nobody's",
         media.strangers);
     put("media_tcp_total", "counter", "TCP connections of browsers for media", media.tcp_taken);
     put("media_tcp_refused_total", "counter",
         "TCP connections that were neither TLS, HTTP nor a browser's media", media.tcp_refused);
+    out += "# HELP offhook_bridge_refusals_total What was refused, by reason\n"
+           "# TYPE offhook_bridge_refusals_total counter\n";
+    for (const auto &[name, count] : refusals_by_name(media))
+        out += "offhook_bridge_refusals_total{reason=\"" + std::string(name) + "\"} " +
+               std::to_string(count) + "\n";
+    return out;
+}
+
+// Those of the media are newer than what refusals_ was told last.
+std::vector<std::pair<std::string_view, std::uint64_t>>
+Proxy::refusals_by_name(const MediaPlane::Traffic &media) const {
+    std::vector<std::pair<std::string_view, std::uint64_t>> out;
+    for (std::size_t i = 0; i < refusal_kinds; ++i) {
+        const auto what = static_cast<Refusal>(i);
+        out.emplace_back(name_of(what), what == Refusal::media_udp   ? media.strangers
+                                        : what == Refusal::media_tcp ? media.tcp_refused
+                                                                     : refusals_.count(what));
+    }
     return out;
 }
 
@@ -75,11 +94,15 @@ Json Proxy::status() const {
     std::size_t connections = 0;
     core_.location.each(
         [&](const Binding &b) { connections += sip::is_stream(b.flow.kind) && b.reachable ? 1 : 0; });
+    auto refusals = Json::object();
+    for (const auto &[name, count] : refusals_by_name(core_.media.traffic()))
+        refusals.add(std::string(name), count);
     auto out = Json::object();
     out.add("domain", settings_.domain)
         .add("up_s", std::chrono::duration_cast<std::chrono::seconds>(now - started_).count())
         .add("calls_total", counters_.calls)
         .add("refused_total", counters_.refused)
+        .add("refusals", refusals)
         .add("connections", connections)
         .add("bindings", users)
         .add("calls", calls);

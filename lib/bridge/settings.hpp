@@ -9,6 +9,7 @@
 
 #include "base/address.hpp"
 #include "base/clock.hpp"
+#include "base/network.hpp"
 #include "bridge/jwt.hpp"
 #include "sip/transport.hpp"
 #include "sip/uri.hpp"
@@ -65,6 +66,7 @@ struct Settings {
     LoginSettings logins;
     std::vector<SocketSettings> web, sip; // ws and wss; udp, tcp and tls
     std::vector<std::string> origins;     // patterns; empty: the bridge's own addresses
+    std::vector<Network> proxies;         // whose X-Forwarded-For or Forwarded names the client
     bool allow_native = false;            // clients without Origin
     bool allow_ws = false;                // ws:// also where others than this host can reach it
     std::string www;                      // folder with the page; empty: the built-in one

@@ -263,6 +263,7 @@ SettingsReport Reader::read() {
              {"listen", each(s.web, parse_web_socket)},
              {"sip", each(s.sip, parse_sip_socket)},
              {"origin", each(s.origins, parse_origin)},
+             {"trusted_proxies", each(s.proxies, Network::parse)},
              {"allow_native", flag(s.allow_native)},
              {"hide_forks", flag(s.hide_forks)},
              {"allow_ws", flag(s.allow_ws)},

@@ -8,6 +8,7 @@
 
 #include "base/json.hpp"
 #include "base/text.hpp"
+#include "bridge/forwarded.hpp"
 #include "bridge/web_phone.hpp"
 #include "sip/headers.hpp"
 #include "sip/websocket_handshake.hpp"
@@ -85,9 +86,40 @@ bool Web::origin_allowed(const sip::HttpHead &request, bool secure) const {
     });
 }
 
+bool Web::is_proxy(const Address &address) const {
+    return std::ranges::any_of(settings_.proxies,
+                               [&](const Network &network) { return network.contains(address); });
+}
+
+void Web::limit_reached(Limit limit, const Address &remote) {
+    if (limit == Limit::connections)
+        return source_.refused(Refusal::connections, remote, "a connection was not taken: too many");
+    if (limit == Limit::per_address)
+        return source_.refused(Refusal::connections_of_address, remote,
+                               "a connection was not taken: too many from there");
+    source_.refused(Refusal::silent, remote, "connections that said nothing made way for others");
+}
+
+Result<Address> Web::client(const sip::HttpHead &request, const sip::Flow &flow) {
+    if (!is_proxy(flow.remote)) return flow.remote;
+    const auto client = forwarded_client(request, settings_.proxies);
+    if (!client) {
+        source_.refused(Refusal::forwarded, flow.remote, client.error().what);
+        return tl::unexpected(client.error());
+    }
+    if (!*client) return flow.remote;
+    return (*client)->port() == 0 ? (*client)->with_port(flow.remote.port()) : **client;
+}
+
+// A reverse proxy with TLS says so. Who claims it without one misleads itself alone: browsers do not.
+bool Web::by_https(const sip::HttpHead &request, const sip::Flow &flow) {
+    return sip::is_secure(flow.kind) || request.value("X-Forwarded-Proto") == "https";
+}
+
 std::optional<sip::HttpResponse> Web::refuse_upgrade(const sip::HttpHead &request, const sip::Flow &flow) {
-    if (!origin_allowed(request, sip::is_secure(flow.kind))) {
-        ++refused_origins_;
+    if (!origin_allowed(request, by_https(request, flow))) {
+        source_.refused(Refusal::origin, flow.remote,
+                        "a page of " + sanitise(request.value("Origin")).substr(0, 100) + " may not connect");
         return sip::HttpResponse::text(403, "This page may not connect here (Origin).");
     }
     source_.opened(request, flow);
@@ -128,9 +160,7 @@ sip::HttpResponse Web::page(std::string_view path) const {
 sip::HttpResponse Web::config(const sip::HttpHead &request, const sip::Flow &flow) const {
     sip::HttpResponse out;
     out.content_type = "application/json";
-    // A reverse proxy with TLS says so; whoever else claims it misleads itself alone.
-    const bool secure = sip::is_secure(flow.kind) || request.value("X-Forwarded-Proto") == "https";
-    const std::string scheme = secure ? "wss://" : "ws://";
+    const std::string scheme = by_https(request, flow) ? "wss://" : "ws://";
     out.body = Json::object()
                    .add("url", scheme + std::string(request.value("Host")) + "/ws")
                    .add("domain", settings_.domain)

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "base/address.hpp"
 #include "sip/framer.hpp"
 
 namespace offhook::sip {
@@ -33,6 +35,9 @@ public:
     // The wire form of a message, and of a ping that the peer has to answer.
     virtual void append(std::string &out, std::string_view message) = 0;
     virtual void append_ping(std::string &out) = 0;
+    // Whose the connection is, where that is known and somebody else than who opened it (a proxy); from
+    // open() on.
+    [[nodiscard]] virtual std::optional<Address> client() const { return std::nullopt; }
     // Last words: for a peer that took too long to open, and for an orderly end.
     virtual std::string too_slow() { return {}; }
     virtual std::string good_bye() { return {}; }

@@ -25,6 +25,7 @@ public:
     // `bytes`: all that has come. Until the verdict is there the connection has the limits of one that is in
     // its handshake; refused ones are closed.
     [[nodiscard]] virtual Verdict judge(std::string_view bytes) = 0;
+    virtual void refused(const Address &) {} // after Verdict::refuse
     // After Verdict::take, with the same bytes. The socket does not block and is nobody else's.
     virtual void take(Fd socket, const Address &remote, std::string_view bytes) = 0;
 };

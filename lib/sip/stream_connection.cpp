@@ -113,6 +113,8 @@ void StreamConnection::opened() {
     deadline_.cancel();
     if (incoming_) deadline(limits_.first_message, "no SIP message came");
     if (!waiting_.empty()) (void)write(std::exchange(waiting_, {}));
+    if (const auto client = framing_->client())
+        listener_.on_client(*this, std::exchange(flow_.remote, *client));
 }
 
 // False when it broke the connection.
@@ -192,7 +194,10 @@ bool StreamConnection::is_guests(std::string_view bytes) {
     }
     waiting_ += bytes;
     const auto verdict = guest_->judge(waiting_);
-    if (verdict == PortGuest::Verdict::refuse) close({Errc::network, where() + ": neither TLS nor HTTP"});
+    if (verdict == PortGuest::Verdict::refuse) {
+        guest_->refused(flow_.remote);
+        close({Errc::network, where() + ": neither TLS nor HTTP"});
+    }
     if (verdict == PortGuest::Verdict::take) hand_over();
     return true;
 }

@@ -24,6 +24,9 @@ class StreamConnection : public std::enable_shared_from_this<StreamConnection> {
 public:
     struct Listener {
         virtual void on_item(StreamConnection &connection, Framing::Item item) = 0;
+        // Before the first item: it comes through a proxy, and flow().remote is from now on who is behind
+        // that.
+        virtual void on_client(StreamConnection &connection, const Address &proxy) = 0;
         // The last call; never from inside connect(), accept(), send() or finish().
         virtual void on_closed(StreamConnection &connection, const Error &error) = 0;
 

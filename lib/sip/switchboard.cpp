@@ -95,14 +95,29 @@ Result<Address> Transports::Self::listen_stream(TransportKind kind, const Addres
 
 // False when there is none for one more from there.
 bool Transports::Self::make_room(const Address &remote) {
-    if (connections.size() >= limits.connections || half_open_.all(remote) >= limits.per_address)
+    if (connections.size() >= limits.connections) {
+        web_server->limit_reached(WebServer::Limit::connections, remote);
         return false;
-    const bool from_there = half_open_.half_open(remote) >= limits.half_open_per_address;
-    if (!from_there && half_open_.half_open() < limits.connections / half_open_share) return true;
-    // However young: whoever means it says something long before as many others have come.
-    const auto slow = from_there ? half_open_.oldest(remote) : half_open_.oldest();
-    StreamConnection *connection = slow ? find(*slow) : nullptr;
+    }
+    // Who is behind a proxy is known later only.
+    if (!web_server->is_proxy(remote) && !make_room_there(remote)) return false;
+    return half_open_.half_open() < limits.connections / half_open_share || end_silent(half_open_.oldest());
+}
+
+bool Transports::Self::make_room_there(const Address &remote) {
+    if (half_open_.all(remote) >= limits.per_address) {
+        web_server->limit_reached(WebServer::Limit::per_address, remote);
+        return false;
+    }
+    return half_open_.half_open(remote) < limits.half_open_per_address ||
+           end_silent(half_open_.oldest(remote));
+}
+
+// However young: whoever means it says something long before as many others have come.
+bool Transports::Self::end_silent(std::optional<std::uint64_t> oldest) {
+    StreamConnection *connection = oldest ? find(*oldest) : nullptr;
     if (connection == nullptr) return false;
+    web_server->limit_reached(WebServer::Limit::half_open, connection->flow().remote);
     connection->abort({Errc::network, connection->where() + ": made way for another connection"});
     return true;
 }
@@ -303,6 +318,14 @@ void Transports::Self::on_item(StreamConnection &connection, Framing::Item item)
         received(std::move(item.bytes), flow);
         return;
     }
+}
+
+void Transports::Self::on_client(StreamConnection &connection, const Address &proxy) {
+    const Flow flow = connection.flow();
+    half_open_.closed(proxy, flow.connection);
+    const bool room = make_room_there(flow.remote);
+    half_open_.accepted(flow.remote, flow.connection);
+    if (!room) connection.finish({Errc::network, connection.where() + ": too many connections from there"});
 }
 
 void Transports::Self::on_closed(StreamConnection &connection, const Error &error) {

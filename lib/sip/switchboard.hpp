@@ -54,11 +54,14 @@ private:
                      const Address &remote) override;
     void on_unreachable(UdpSocket &socket, const Address &remote, int err) override;
     void on_item(StreamConnection &connection, Framing::Item item) override;
+    void on_client(StreamConnection &connection, const Address &proxy) override;
     void on_closed(StreamConnection &connection, const Error &error) override;
 
     void accepted(StreamListener &from, std::unique_ptr<StreamSocket> socket, const Address &remote,
                   std::string_view first);
     bool make_room(const Address &remote);
+    bool make_room_there(const Address &remote);
+    bool end_silent(std::optional<std::uint64_t> oldest);
     [[nodiscard]] Result<std::unique_ptr<StreamSocket>> socket_to(const Hop &hop);
     [[nodiscard]] std::unique_ptr<Framing> client_framing(const Hop &hop) const;
     void ping(const Flow &flow, std::string_view bytes) const;

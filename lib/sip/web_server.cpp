@@ -4,6 +4,10 @@
 
 namespace offhook::sip {
 
+Result<Address> WebServer::client(const HttpHead &, const Flow &flow) {
+    return flow.remote;
+}
+
 std::optional<HttpResponse> WebServer::refuse_upgrade(const HttpHead &request, const Flow &flow) {
     if (is_own_origin(request, is_secure(flow.kind))) return std::nullopt;
     return HttpResponse::text(403, "This page may not connect here (Origin).");

@@ -99,6 +99,9 @@ Failure WebSocketClientFraming::bad_head(const Error &) {
 Result<> WebSocketServerFraming::head_came(const std::string &head) {
     auto request = HttpHead::parse_request(head);
     if (!request) return bad_head(request.error());
+    const auto client = server_.client(*request, flow_);
+    if (!client) return bad_head(client.error());
+    if (!(*client == flow_.remote)) flow_.remote = *(client_ = *client);
     if (!wants_websocket(*request)) {
         const HttpResponse response = server_.answer(*request, flow_);
         output_ += response.encode(request->method != "HEAD");

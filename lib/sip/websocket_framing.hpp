@@ -60,6 +60,7 @@ public:
     WebSocketServerFraming(WebServer &server, Flow flow)
         : WebSocketFraming(WebSocket::Role::server), server_(server), flow_(std::move(flow)) {}
     std::string too_slow() override;
+    [[nodiscard]] std::optional<Address> client() const override { return client_; }
 
 private:
     Result<> head_came(const std::string &head) override;
@@ -68,6 +69,7 @@ private:
 
     WebServer &server_;
     Flow flow_;
+    std::optional<Address> client_; // other than the one who connected
 };
 
 } // namespace offhook::sip

@@ -131,7 +131,7 @@ Packet framed(const Packet &packet) {
 TEST_SUITE("bridge web paths") {
     TEST_CASE("two legs share a UDP port, a stranger gets nothing, and a leg moves") {
         auto worker = MediaWorker::start().value();
-        const auto strangers = std::make_shared<std::atomic<std::uint64_t>>(0);
+        const auto strangers = std::make_shared<Strangers>();
         auto ports = std::make_unique<IcePorts>(*worker, free_port(), strangers);
         const auto port = ports->on(localhost).value();
         CHECK(ports->on(localhost).value() == port);
@@ -145,7 +145,7 @@ TEST_SUITE("bridge web paths") {
         const Packet sound(172, 0x80);
         send_to(stranger, port->address(), sound);
         send_to(stranger, port->address(), check("carl"));
-        REQUIRE(comes_true([&] { return strangers->load() == 2; }));
+        REQUIRE(comes_true([&] { return strangers->count() == 2; }));
         for (const auto &[fd, name] : {std::pair(&wifi, "anna"), {&other, "ben"}}) {
             send_to(*fd, port->address(), check(name));
             send_to(*fd, port->address(), sound);
@@ -158,7 +158,7 @@ TEST_SUITE("bridge web paths") {
         send_to(lte, port->address(), sound);
         CHECK(receive(lte) == sound);
         send_to(wifi, port->address(), sound);
-        REQUIRE(comes_true([&] { return strangers->load() == 3; }));
+        REQUIRE(comes_true([&] { return strangers->count() == 3; }));
         // More at a time than one call of the kernel gives.
         for (int i = 0; i < 100; ++i)
             send_to(other, port->address(), sound);
@@ -166,14 +166,14 @@ TEST_SUITE("bridge web paths") {
             CHECK(receive(other) == sound);
         in(*worker, [&] { anna.reset(); });
         send_to(lte, port->address(), sound);
-        REQUIRE(comes_true([&] { return strangers->load() == 4; }));
+        REQUIRE(comes_true([&] { return strangers->count() == 4; }));
         in(*worker, [&] { ben.reset(); });
     }
 
     TEST_CASE("a UDP port that is somebody else's is refused in words") {
         auto worker = MediaWorker::start().value();
         const Fd taken = udp();
-        IcePorts ports(*worker, bound(taken.get()).port(), std::make_shared<std::atomic<std::uint64_t>>(0));
+        IcePorts ports(*worker, bound(taken.get()).port(), std::make_shared<Strangers>());
         const auto port = ports.on(localhost);
         REQUIRE_FALSE(port);
         CHECK(port.error().code == Errc::network);

@@ -1,5 +1,6 @@
 """wss-bridge and those who have no business there: foreign pages, guessers of passwords, floods, open-relay attempts."""
 
+import re
 import socket
 import urllib.request
 
@@ -8,12 +9,24 @@ from browser import Chromium, Pages, WebPhone
 from harness import Offhook, case, expect, expect_equal, workdir
 
 
+def refusals(bridge):
+    """By kind, as /metrics has them and --status too."""
+    text = urllib.request.urlopen(bridge.http + "/metrics").read().decode()
+    metrics = {kind: int(count) for kind, count in re.findall(r'^offhook_bridge_refusals_total{reason="(\w+)"} (\d+)$', text, re.M)}
+    status = Offhook("wss-bridge", "--status", audio=None)
+    expect_equal(status.wait_event("bridge.status")["refusals"], metrics, "--status beside /metrics")
+    status.ends(0)
+    return metrics
+
+
 @case("bridge: strangers, guessers and foreign pages are refused", timeout=90)
 def attacks():
     bridge, pages, browser = Bridge(origin="https://elsewhere.example"), Pages(), Chromium()
     page = WebPhone(browser, pages, bridge.web, "anna", USERS["anna"])
     page.event("disconnected")
     expect(not bridge.events_named("bridge.registered"), "a foreign page registered")
+    told = bridge.wait_event("bridge.refused", {"kind": "origin"})
+    expect_equal((told["source"], told["reason"]), ("127.0.0.1", f"a page of {pages.origin} may not connect"), "what is told")
     metrics = urllib.request.urlopen(bridge.http + "/metrics").read().decode()
     expect("offhook_bridge_origins_refused_total 0" not in metrics, "the refused Origin is counted")
     expect_equal(urllib.request.urlopen(bridge.http + "/healthz").read(), b"ok\n", "/healthz")
@@ -26,6 +39,7 @@ def attacks():
         Offhook("register", "--once", *account, name=f"guess{attempt}").ends(14)
     bridge.wait_event("bridge.locked", {"user": "anna"})
     Offhook("register", "--once", *bridge.account("anna"), name="right").ends(14)
+    expect_equal(bridge.wait_event("bridge.refused", {"kind": "guessing"})["source"], "127.0.0.1", "who is told of")
     Offhook("register", "--once", *bridge.account("ben"), name="ben").ends(0)
     # A flood from one stranger: most of it is dropped, and others register as ever.
     host, port = bridge.udp.rsplit(":", 1)
@@ -44,11 +58,15 @@ def attacks():
         except BlockingIOError:
             pass
     expect(100 <= answers <= 400, f"{answers} of 1000 requests of a stranger were answered")
+    expect_equal([(e["source"], e["code"]) for e in bridge.events_named("bridge.refused") if e["kind"] == "rate"],
+                 [("127.0.0.2", 503)], "the flood is told of once")
     # No open relay: neither for strangers nor for users.
     stranger = Offhook("call", "--listen", "udp:127.0.0.1:0", "--timeout", "10s", f"sip:ben@{bridge.udp}",
                        name="stranger")
     expect_equal(stranger.exit_code(20), 12, "a stranger's call")
     relay = Offhook("call", *bridge.account("ben"), "--timeout", "20s", "sip:victim@198.51.100.7", name="relay")
     expect_equal(relay.exit_code(25), 14, "a call to another domain (403 in spite of the right password)")
+    for kind, source in (("policy", 2), ("guessing", 1), ("origin", 1), ("rate", 500)):
+        expect(refusals(bridge)[kind] >= source, f"refusals: {refusals(bridge)}")
     browser.quit()
     bridge.stop()

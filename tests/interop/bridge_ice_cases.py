@@ -97,9 +97,13 @@ def one_port():
     before = metric(bridge, "media_strangers_total")  # what browsers sent before they had proved their address
     expect(before < 50, f"{before} datagrams were dropped")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
-        for _ in range(50):
+        for _ in range(100):
             stranger.sendto(bytes([0x80]) + bytes(171), ("127.0.0.1", port))
-        wait_until(lambda: metric(bridge, "media_strangers_total") >= before + 50, "they are counted")
+        wait_until(lambda: metric(bridge, "media_strangers_total") >= before + 100, "they are counted")
+    told = bridge.wait_event("bridge.refused", {"kind": "media_udp"})
+    expect(told["times"] >= 50 and told["reason"] == "nobody's media", f"what is told: {told}")
+    expect_equal(len([e for e in bridge.events_named("bridge.refused") if e["kind"] == "media_udp"]), 1,
+                 "times that it was told; what browsers send before they have proved their address was not")
     # The browser is behind another port from one moment to the next; its next check says so.
     nat.rebind()
     received = dora.stats(other)["audio"]["received"]
@@ -204,6 +208,7 @@ def tcp_strangers():
             stranger.sendall(first)
             expect_equal(stranger.recv(100), b"", "what a stranger gets")
     expect_equal(metric(bridge, "media_tcp_refused_total"), 3, "strangers refused")
+    expect_equal(bridge.wait_event("bridge.refused", {"kind": "media_tcp"})["source"], "127.0.0.1", "who is told of")
     page.hears(440)
     browser.quit()
     bridge.stop()

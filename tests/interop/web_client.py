@@ -38,10 +38,10 @@ def frame(opcode, payload, fin=True):
 
 
 class WebClient:
-    def __init__(self, address, tls=False, timeout=20.0, headers=""):
+    def __init__(self, address, tls=False, timeout=20.0, headers="", source=""):
         host, port = address.rsplit(":", 1)
         self.address = address
-        self.socket = socket.create_connection((host, int(port)), timeout)
+        self.socket = socket.create_connection((host, int(port)), timeout, source_address=(source, 0) if source else None)
         if tls:
             self.socket = trusting().wrap_socket(self.socket)
         self.buffer = b""
@@ -88,7 +88,7 @@ def _parameter(challenge, name):
 
 
 def register(client, user, password, domain="house.test"):
-    """REGISTER with digest (MD5): the status of the answer."""
+    """REGISTER with digest (MD5): the status of the answer, to the first request where that is no challenge."""
     call_id = os.urandom(8).hex()
 
     def request(number, more=""):
@@ -103,7 +103,9 @@ def register(client, user, password, domain="house.test"):
     client.send(request(1))
     challenge = client.receive()
     lines = [line for line in challenge.split("\r\n") if line.startswith("WWW-Authenticate:") and "algorithm=SHA" not in line]
-    if not challenge.startswith("SIP/2.0 401 ") or not lines:
+    if not challenge.startswith("SIP/2.0 401 "):
+        return int(challenge.split(" ")[1])
+    if not lines:
         raise Failure(f"no challenge: {challenge[:300]}")
     realm, nonce = _parameter(lines[0], "realm"), _parameter(lines[0], "nonce")
     proof = md5(f"{md5(f'{user}:{realm}:{password}')}:{nonce}:00000001:c:auth:{md5(f'REGISTER:sip:{domain}')}")

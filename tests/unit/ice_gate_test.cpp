@@ -58,7 +58,10 @@ TEST_SUITE("bridge ice gate") {
         CHECK(gate.judge(check("", "rose")) == Verdict::refuse);
         gate.remove("anna");
         CHECK(gate.judge(good) == Verdict::refuse);
-        CHECK(gate.refused() == 4);
+        gate.refused(
+            at("192.0.2.8", 7000)); // as the connection tells it, whose address judge() does not know
+        CHECK(gate.refused() == 1);
+        CHECK(gate.stranger() == at("192.0.2.8", 7000));
         CHECK(gate.taken() == 2);
     }
 
