@@ -22,7 +22,7 @@ function uuid() {
 // What others call themselves, as it may stand beside words of ours: without what turns the direction of writing,
 // hides or takes the whole page.
 function harmless(name) {
-    const text = name.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "").replace(/\s+/g, " ").trim();
+    const text = name.replace(/\s+/g, " ").replace(/[\p{Cc}\p{Cf}]/gu, "").trim();
     return text.length > 64 ? `${Array.from(text).slice(0, 63).join("")}…` : text;
 }
 
@@ -33,10 +33,12 @@ function userOf(uri) {
 }
 
 class SipMessage {
+    // Null for what is none, or has a line so long that only a fool or an attacker sends it.
     static parse(text) {
         const split = text.indexOf("\r\n\r\n");
         if (split < 0) return null;
         const lines = text.slice(0, split).replace(/\r\n[ \t]+/g, " ").split("\r\n");
+        if (lines.some((line) => line.length > 8192)) return null;
         const message = new SipMessage();
         const start = lines.shift().split(" ");
         if (start[0] === "SIP/2.0") {
@@ -61,8 +63,10 @@ class SipMessage {
     }
     all(name) { return this.headers.filter((h) => h[0] === name).map((h) => h[1]); }
     get(name) { return this.all(name)[0] || ""; }
-    tag(name) { return (this.get(name).match(/;\s*tag=([^;>\s]+)/i) || [])[1] || ""; }
-    uriIn(name) { const value = this.get(name); return (value.match(/<([^>]+)>/) || [0, value.split(";")[0]])[1]; }
+    // Without the name in quotes, in which everything may stand.
+    address(name) { return this.get(name).replace(/"(?:[^"\\]|\\.)*"/g, ""); }
+    tag(name) { return (this.address(name).replace(/<[^>]*>/g, "").match(/;\s*tag=([^;>\s]+)/i) || [])[1] || ""; }
+    uriIn(name) { const value = this.address(name); return (value.match(/<([^>]+)>/) || [0, value.split(";")[0].trim()])[1]; }
     // Names are the sender's word, the user is what the bridge has checked: both, where they differ.
     nameIn(name) {
         const shown = this.get(name).match(/^\s*"((?:[^"\\]|\\.)*)"|^\s*([^<"]+?)\s*</);
@@ -104,20 +108,23 @@ async function sha256(text) {
     return Array.from(bytes, (v) => v.toString(16).padStart(2, "0")).join("");
 }
 
-async function authorization(challenges, method, uri, user, password) {
+// {value, realm}, or null where nothing in the challenges can be answered. `realm`: of the one registrar that knows
+// the password, once it has asked; whoever else asks gets nothing to guess it from.
+async function authorization(challenges, method, uri, user, password, realm) {
     const read = challenges.filter((c) => /^digest\s/i.test(c)).map((c) => {
         const out = {};
         for (const [, name, quoted, plain] of c.matchAll(/(\w+)=(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))/g))
             out[name.toLowerCase()] = quoted !== undefined ? quoted : plain;
         return out;
-    });
+    }).filter((c) => c.realm !== undefined && c.nonce && (!realm || c.realm === realm));
     const strong = crypto.subtle && read.find((c) => /^sha-256$/i.test(c.algorithm || ""));
     const chosen = strong || read.find((c) => /^md5$/i.test(c.algorithm || "md5"));
     if (!chosen) return null;
     const hash = strong ? sha256 : md5, cnonce = randomText(16), nc = "00000001";
     const secret = await hash(`${user}:${chosen.realm}:${password}`), what = await hash(`${method}:${uri}`);
     const response = await hash(`${secret}:${chosen.nonce}:${nc}:${cnonce}:auth:${what}`);
-    return `Digest username="${user.replace(/["\\]/g, "\\$&")}", realm="${chosen.realm}", nonce="${chosen.nonce}", uri="${uri}", ` +
+    const value = `Digest username="${user.replace(/["\\]/g, "\\$&")}", realm="${chosen.realm}", nonce="${chosen.nonce}", uri="${uri}", ` +
         `response="${response}", algorithm=${strong ? "SHA-256" : "MD5"}, qop=auth, nc=${nc}, cnonce="${cnonce}"` +
         (chosen.opaque === undefined ? "" : `, opaque="${chosen.opaque}"`);
+    return {value, realm: chosen.realm};
 }

@@ -2,7 +2,7 @@
 "use strict";
 
 const $ = (id) => document.getElementById(id);
-let phone = null, config = null, waiting = null, typed = 0;
+let phone = null, config = null, waiting = null, typed = -Infinity;
 const bell = new Bell(), cards = new Map();
 
 function status(text, state) {
@@ -93,7 +93,7 @@ function incoming(call) {
     bell.start(RINGING);
     if (navigator.vibrate) navigator.vibrate([800, 400, 800]);
     // Somebody who is typing must not answer with the next key.
-    if (Date.now() - typed > 2000) $("answer").focus();
+    if (performance.now() - typed > 2000) $("answer").focus();
     call.addEventListener("state", () => {
         if (call.state === "incoming" || waiting !== call) return;
         waiting = null;
@@ -151,7 +151,7 @@ $("decline").addEventListener("click", () => waiting && waiting.decline());
 document.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && waiting) waiting.decline();
 });
-document.addEventListener("input", () => { typed = Date.now(); });
+document.addEventListener("input", () => { typed = performance.now(); });
 // The browser asks before a call ends by mistake. One that is ended all the same is told of when the page is back.
 window.addEventListener("beforeunload", (event) => { if (cards.size) event.preventDefault(); });
 window.addEventListener("pagehide", () => {

@@ -181,10 +181,11 @@ class SipPhone extends EventTarget {
                     .concat([["To", response.get("to")], ["CSeq", `${number} ACK`]]));
             const proxy = response.status === 407;
             if (attempt || (!proxy && response.status !== 401)) return response;
-            const value = await authorization(response.all(proxy ? "proxy-authenticate" : "www-authenticate"), method,
-                                              uri, this.user, this.password);
-            if (!value) return response;
-            extra = [[proxy ? "Proxy-Authorization" : "Authorization", value]];
+            const proof = await authorization(response.all(proxy ? "proxy-authenticate" : "www-authenticate"), method,
+                                              uri, this.user, this.password, method === "REGISTER" ? "" : this.realm);
+            if (!proof) return response;
+            if (method === "REGISTER") this.realm = proof.realm;
+            extra = [[proxy ? "Proxy-Authorization" : "Authorization", proof.value]];
         }
     }
 
