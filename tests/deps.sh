@@ -74,8 +74,9 @@ install() {
 # JavaScript for the browser tests, into build/js: JsSIP ships no bundle, esbuild makes one.
 [ "${1:-all}" = all ] || exit 0
 js=$(dirname "$0")/../build/js
-if [ ! -e "$js/node_modules/jssip" ] || [ ! -e "$js/node_modules/sip.js" ] || [ ! -x "$js/node_modules/.bin/esbuild" ]; then
+if [ ! -e "$js/node_modules/jssip" ] || [ ! -e "$js/node_modules/sip.js" ] || [ ! -e "$js/node_modules/axe-core" ] || [ ! -x "$js/node_modules/.bin/esbuild" ]; then
     command -v npm >/dev/null || { missing=" nodejs npm"; install; }
     mkdir -p "$js"
-    npm install --silent --no-audit --no-fund --prefix "$js" jssip@3.13.8 sip.js@0.21.2 esbuild@0.28.2 >&2
+    npm install --silent --no-audit --no-fund --prefix "$js" jssip@3.13.8 sip.js@0.21.2 esbuild@0.28.2 \
+        axe-core@4.14.1 >&2
 fi
