@@ -28,7 +28,8 @@ def configuration(users=None, extra="", devices=(), name="bridge", domain="house
 
 
 class Bridge(Offhook):
-    """On free ports of 127.0.0.1: .web is its WebSocket URL, .udp is where phones reach it. host: where browsers do."""
+    """On free ports of 127.0.0.1: .web is its WebSocket URL, .udp is where phones reach it. host: where browsers do;
+    origin: whose pages may connect, None for its own alone."""
 
     def __init__(self, *args, name="bridge", config=None, origin="http://127.0.0.1:*", web="ws", host="127.0.0.1",
                  **options):
@@ -38,7 +39,8 @@ class Bridge(Offhook):
         if host != "127.0.0.1":
             args = (*args, "--allow-ws")
         super().__init__("wss-bridge", "-c", config, "--listen", f"{web}://{host}:0", "--sip", "udp:127.0.0.1:0",
-                         "--sip", "tcp:127.0.0.1:0", "--origin", origin, *args, name=name, audio=None, **options)
+                         "--sip", "tcp:127.0.0.1:0", *(("--origin", origin) if origin else ()), *args, name=name,
+                         audio=None, **options)
         self.wait_event("bridge.ready", timeout=20)
         self.sockets = {e["address"].split(":")[0]: e["address"].split(":", 1)[1]
                         for e in self.events_named("bridge.listening")}

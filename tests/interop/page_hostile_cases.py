@@ -2,10 +2,10 @@
 headers, questions for the password, lines without end."""
 
 from bridge import USERS, Bridge, log_in
+from bridge_wire import registered
 from browser import Chromium
 from harness import case, expect, expect_equal, wait_until
 from raw_sip import RawPhone, plain_sdp, word
-from signalling import registered
 
 UP = "[...phone.calls.values()].filter((c) => c.state === 'up')"
 WHO = 'document.getElementById("incoming-who").textContent'

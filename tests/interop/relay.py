@@ -67,11 +67,11 @@ class UdpRelay:
     """A NAT: datagrams to `port` leave by a port of its own towards `target`; move() makes that another one. cut()
     ends it for all who have used it; from other ports of theirs it goes on, unless it is for good."""
 
-    def __init__(self, target):
+    def __init__(self, target, host="127.0.0.1", port=0):
         self.target = ("127.0.0.1", target)
         self.towards = lambda data: data  # what becomes of datagrams on their way there
         self.near = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.near.bind(("127.0.0.1", 0))
+        self.near.bind((host, port))
         self.port = self.near.getsockname()[1]
         self.peer, self.far, self.seen, self.dead, self.over = None, None, set(), set(), False
         self.move()
