@@ -70,6 +70,9 @@ void Proxy::register_(const sip::Message &request, const sip::Flow &flow,
     std::optional<std::chrono::seconds> proof;
     if (verdict->until) proof = std::chrono::seconds(*verdict->until - unix_time());
     auto answer = core_.location.process(request, flow, *verdict->user, core_.loop.now(), proof);
+    if (answer.response.status == 200 && is_web(flow.kind) && !settings_.door_code.empty())
+        answer.response.add("Door-Code",
+                            settings_.door_code); // for the web phone's button; nobody else is told
     server.respond(answer.response);
     registered(answer.changes);
 }

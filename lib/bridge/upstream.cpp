@@ -224,6 +224,8 @@ void Upstream::on_response(const RegisteringPtr &work, const sip::Message &respo
         note_left(response, *work);
         // What the registrar has leads nowhere: the client is to come back soon.
         if (switching || has_left(*work)) shorten(draft, short_expires);
+        if (!core_.settings.door_code.empty())
+            draft.erase("Door-Code").add("Door-Code", core_.settings.door_code);
         UserSettings user;
         user.name = user_of(work->request);
         user.devices = 1000;

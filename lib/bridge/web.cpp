@@ -38,17 +38,29 @@ sip::HttpResponse not_found() {
     return sip::HttpResponse::text(404, "There is nothing here.");
 }
 
-// Pages may not be framed or guessed at, and speak to this bridge only.
-void protect(sip::HttpResponse &response) {
-    response.headers.insert(
-        response.headers.end(),
-        {{"X-Content-Type-Options", "nosniff"},
-         {"X-Frame-Options", "DENY"},
-         {"Referrer-Policy", "no-referrer"},
-         {"Cache-Control", "no-cache"},
-         {"Content-Security-Policy", "default-src 'self'; connect-src 'self' ws: wss:; "
-                                     "media-src 'self' blob: mediastream:; img-src 'self' data:; "
-                                     "frame-ancestors 'none'; base-uri 'none'"}});
+// The web sockets of this very host, for browsers that do not count them as 'self'.
+std::string own_web_sockets(std::string_view host) {
+    const bool plain = !host.empty() && std::ranges::all_of(host, [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               std::string_view("-.:[]").find(c) != std::string_view::npos;
+    });
+    return plain ? " ws://" + std::string(host) + " wss://" + std::string(host) : "";
+}
+
+// Pages may not be framed or guessed at, speak to this bridge only, and send no form anywhere.
+void protect(sip::HttpResponse &response, const sip::HttpHead &request) {
+    response.headers.insert(response.headers.end(),
+                            {{"X-Content-Type-Options", "nosniff"},
+                             {"X-Frame-Options", "DENY"},
+                             {"Referrer-Policy", "no-referrer"},
+                             {"Cache-Control", "no-cache"},
+                             {"Cross-Origin-Opener-Policy", "same-origin"},
+                             {"Cross-Origin-Resource-Policy", "same-origin"},
+                             {"Content-Security-Policy",
+                              "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+                              "media-src 'self' blob: mediastream:; connect-src 'self'" +
+                                  own_web_sockets(request.value("Host")) +
+                                  "; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"}});
 }
 
 } // namespace
@@ -151,7 +163,6 @@ sip::HttpResponse Web::page(std::string_view path) const {
             sip::HttpResponse out;
             out.content_type = content_type(known.name);
             out.body = known.content;
-            protect(out);
             return out;
         }
     return not_found();
@@ -165,9 +176,8 @@ sip::HttpResponse Web::config(const sip::HttpHead &request, const sip::Flow &flo
                    .add("url", scheme + std::string(request.value("Host")) + "/ws")
                    .add("domain", settings_.domain)
                    .add("iceServers", Json::Array())
-                   .add("doorCode", settings_.door_code)
                    .dump();
-    protect(out);
+    protect(out, request);
     return out;
 }
 
@@ -184,7 +194,10 @@ sip::HttpResponse Web::answer(const sip::HttpHead &request, const sip::Flow &flo
         return out;
     }
     if (path == "/ws") return sip::WebServer::answer(request, flow);
-    return settings_.www.empty() ? page(path) : file(path);
+    if (!settings_.www.empty()) return file(path);
+    auto out = page(path);
+    protect(out, request);
+    return out;
 }
 
 } // namespace offhook::bridge

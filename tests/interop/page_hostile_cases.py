@@ -42,6 +42,10 @@ def names():
         answer = ben.wait(487, "487")
         ben.ack(sent, answer, "sip:anna@house.test")
         window.wait('document.getElementById("incoming").hidden', "it rings no more")
+    # Whatever got in could tell nobody else.
+    blocked = window.run("""new Promise((done) => { document.addEventListener("securitypolicyviolation", (e) => done(e.effectiveDirective));
+        try { new WebSocket("ws://127.0.0.1:9/"); } catch {} })""")
+    expect_equal(blocked, "connect-src", "a connection to elsewhere")
     ben.ask("MESSAGE", "sip:anna@house.test", more=[("Content-Type", "text/html")], body="<b onclick=x>bold</b>")
     window.wait('document.getElementById("messages").textContent', "the message")
     expect_equal(window.run('document.getElementById("messages").textContent'), "ben: <b onclick=x>bold</b>", "the message")

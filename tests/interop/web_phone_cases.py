@@ -143,7 +143,7 @@ def bridge_starts_again():
 @case("web phone: behind nginx as the manual has it", timeout=90)
 def behind_nginx():
     browser, nginx = Chromium(), Nginx()
-    bridge = Bridge("--public-address", "127.0.0.1", origin=nginx.origin)
+    bridge = Bridge("--public-address", "127.0.0.1", "--trusted-proxy", "127.0.0.1", origin=None)
     nginx.start(int(bridge.http.rsplit(":", 1)[1]))
     expect_equal(urllib.request.urlopen(nginx.plain + "/healthz").read(), b"ok\n", "/healthz through nginx")
     phone = answering(bridge, "ben")

@@ -115,7 +115,7 @@ function show(call) {
     note("");
     holdOthers(call);
     cards.set(call, new Card(call, {
-        doorCode: config.doorCode,
+        doorCode: phone.doorCode,
         note,
         others: (but) => [...cards.keys()].filter((other) => other !== but && other.state === "up"),
         over: (focused) => {

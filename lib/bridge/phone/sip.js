@@ -125,6 +125,7 @@ class SipPhone extends EventTarget {
             this.registered = seconds > 0;
             if (!seconds) return;
             this.welcome = true;
+            this.doorCode = response.get("door-code");
             this.wait = 1000;
             const own = response.list("contact").find((c) => c.includes(this.contact)) || "";
             const granted = Number((own.match(/;expires=(\d+)/i) || [0, seconds])[1]);
