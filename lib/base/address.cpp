@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -31,6 +32,14 @@ Address Address::any(int family, std::uint16_t port) {
         sa_set_in(&address.sa_, 0, port);
     }
     return address;
+}
+
+bool Address::is_loopback() const noexcept {
+    constexpr auto in_net = [](const std::uint8_t *ip) { return *ip == IN_LOOPBACKNET; };
+    if (family() == AF_INET) return in_net(reinterpret_cast<const std::uint8_t *>(&sa_.u.in.sin_addr));
+    const in6_addr &ip = sa_.u.in6.sin6_addr;
+    return family() == AF_INET6 &&
+           (IN6_IS_ADDR_LOOPBACK(&ip) || (IN6_IS_ADDR_V4MAPPED(&ip) && in_net(ip.s6_addr + 12)));
 }
 
 Address Address::with_port(std::uint16_t port) const {

@@ -24,7 +24,8 @@ public:
     [[nodiscard]] bool is_set() const { return sa_isset(&sa_, SA_ADDR); }
     [[nodiscard]] int family() const { return sa_af(&sa_); } // AF_INET, AF_INET6, AF_UNSPEC
     [[nodiscard]] bool is_any() const { return sa_is_any(&sa_); }
-    [[nodiscard]] bool is_loopback() const { return sa_is_loopback(&sa_); }
+    // What stays on this host: 127.0.0.0/8, ::1, and 127.0.0.0/8 as IPv6 writes it (::ffff:127.0.0.1).
+    [[nodiscard]] bool is_loopback() const noexcept;
     [[nodiscard]] std::uint16_t port() const { return sa_port(&sa_); }
     [[nodiscard]] Address with_port(std::uint16_t port) const;
     [[nodiscard]] std::string ip() const;        // no brackets

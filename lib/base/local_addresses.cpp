@@ -5,7 +5,6 @@
 
 #include <ifaddrs.h>
 #include <net/if.h>
-#include <netinet/in.h>
 
 namespace offhook {
 
@@ -19,12 +18,6 @@ bool link_local(const std::string &ip) {
 
 } // namespace
 
-bool is_loopback(const Address &address) noexcept {
-    if (address.family() == AF_INET6) return address.is_loopback();
-    const auto *ip = reinterpret_cast<const sockaddr_in *>(address.sockaddr_ptr());
-    return address.family() == AF_INET && ntohl(ip->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
-}
-
 std::vector<Address> local_addresses() {
     std::vector<Address> found;
     ifaddrs *list = nullptr;
@@ -34,7 +27,7 @@ std::vector<Address> local_addresses() {
         if (entry->ifa_addr == nullptr || (entry->ifa_flags & IFF_UP) == 0) continue;
         if (entry->ifa_addr->sa_family != AF_INET && entry->ifa_addr->sa_family != AF_INET6) continue;
         const Address address = Address::from_sockaddr(entry->ifa_addr).with_port(0);
-        if (address.is_any() || is_loopback(address) || link_local(address.ip())) continue;
+        if (address.is_any() || address.is_loopback() || link_local(address.ip())) continue;
         if (std::ranges::find(found, address) == found.end()) found.push_back(address);
     }
     return found;

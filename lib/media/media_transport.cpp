@@ -55,7 +55,7 @@ Result<std::unique_ptr<MediaTransport>> MediaTransport::open(Loop &loop, const A
 
 // Calls within the host stay there: who is reached by the loopback needs no other address of it.
 void MediaTransport::open_others(std::uint16_t port_min, std::uint16_t port_max) {
-    if (is_loopback(rtp())) return;
+    if (rtp().is_loopback()) return;
     for (const Address &address : local_addresses()) {
         if (sockets_.size() == most_addresses) return;
         if (address.same_ip(rtp())) continue;

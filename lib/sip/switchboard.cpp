@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <functional>
 
-#include "base/local_addresses.hpp"
 #include "base/random.hpp"
 #include "sip/digest.hpp"
 #include "sip/draft.hpp"
@@ -165,7 +164,7 @@ UdpSocket *Transports::Self::socket_of(const Address &local) const {
 UdpSocket *Transports::Self::socket_towards(const Address &remote) const {
     const auto usable = [&](const auto &socket) {
         const Address &bound = socket->address();
-        return bound.family() == remote.family() && (!is_loopback(bound) || is_loopback(remote));
+        return bound.family() == remote.family() && (!bound.is_loopback() || remote.is_loopback());
     };
     const auto only = std::ranges::find_if(sockets, usable);
     if (only == sockets.end()) return nullptr;
