@@ -5,9 +5,9 @@
 #include "base/log.hpp"
 #include "base/random.hpp"
 #include "bridge/interwork.hpp"
-#include "bridge/media_ports.hpp"
 #include "bridge/relay.hpp"
 #include "bridge/relay_plan.hpp"
+#include "media/media_ports.hpp"
 #include "sip/digest.hpp"
 
 namespace offhook::bridge {
@@ -178,14 +178,15 @@ void AnchorSession::offer_tcp(Leg &leg, unsigned id) {
 
 Result<std::uint16_t> AnchorSession::web_port(Leg &leg, unsigned id) {
     std::shared_ptr<IcePort> shared;
-    const auto own = std::make_shared<MediaPort>();
+    const auto own = std::make_shared<media::MediaPort>();
     if (place_.ports) {
         auto opened = place_.ports->on(leg.bind);
         if (!opened) return tl::unexpected(Error{Errc::network, opened.error().what, 503});
         shared = std::move(*opened);
         own->port = shared->address().port();
     } else {
-        auto opened = open_media_port(leg.bind, place_.settings->rtp_min, place_.settings->rtp_max, false);
+        auto opened =
+            media::open_media_port(leg.bind, place_.settings->rtp_min, place_.settings->rtp_max, false);
         if (!opened) return tl::unexpected(Error{Errc::network, opened.error().what, 503});
         *own = std::move(*opened);
     }
@@ -208,10 +209,10 @@ Result<std::uint16_t> AnchorSession::port_of(Leg &leg, unsigned id, std::size_t 
         if (port) leg.ports[slot] = *port;
         return port;
     }
-    auto opened = open_media_port(leg.bind, place_.settings->rtp_min, place_.settings->rtp_max, true);
+    auto opened = media::open_media_port(leg.bind, place_.settings->rtp_min, place_.settings->rtp_max, true);
     if (!opened) return tl::unexpected(Error{Errc::network, opened.error().what, 503});
     leg.ports[slot] = opened->port;
-    const auto port = std::make_shared<MediaPort>(std::move(*opened));
+    const auto port = std::make_shared<media::MediaPort>(std::move(*opened));
     const Address shown = Address::parse(leg.own.ip, port->port).value_or(leg.bind);
     in_worker([port, shown, id, line, ssrc = leg.own.ssrcs[line]](Relay &relay) {
         relay.add_line(id, line, std::move(port->rtp), std::move(port->rtcp), shown, ssrc);
@@ -364,7 +365,8 @@ Result<std::unique_ptr<AnchorPlane>> AnchorPlane::open(const Settings &settings,
         if (settings.ice_port != 0) {
             const auto port = static_cast<std::uint16_t>(settings.ice_port + i);
             // Known now rather than with the first call, when the addresses are known.
-            if (auto free = open_shared_port(Address::any(AF_INET, port)); !free) return fail(free.error());
+            if (auto free = media::open_shared_port(Address::any(AF_INET, port)); !free)
+                return fail(free.error());
             plane->ports_.push_back(std::make_shared<IcePorts>(**worker, port, plane->strangers_));
         }
         plane->workers_.push_back(std::move(*worker));

@@ -5,8 +5,8 @@
 #include <sys/socket.h>
 
 #include "base/log.hpp"
-#include "bridge/media_ports.hpp"
 #include "bridge/media_worker.hpp"
+#include "media/media_ports.hpp"
 
 namespace offhook::bridge {
 
@@ -52,7 +52,7 @@ IcePort::~IcePort() {
 }
 
 Result<std::shared_ptr<IcePort>> IcePort::open(MediaWorker &worker, const Address &bind, Counter strangers) {
-    auto socket = open_shared_port(bind);
+    auto socket = media::open_shared_port(bind);
     if (!socket) return tl::unexpected(socket.error());
     std::shared_ptr<IcePort> port(new IcePort(worker, std::move(*socket), bind, std::move(strangers)));
     worker.post([port] { port->worker_.watch(port->socket_.get(), *port, 0, MediaWorker::Traffic::heavy); });

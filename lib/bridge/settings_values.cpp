@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "base/text.hpp"
-#include "bridge/media_ports.hpp"
 #include "bridge/settings_reader.hpp"
+#include "media/media_ports.hpp"
 #include "sip/headers.hpp"
 #include "sip/socket_address.hpp"
 
@@ -165,8 +165,8 @@ Result<> check_ice(const Settings &settings) {
     if (last > 65'535)
         return fail(Errc::config, "ice_port: each media worker takes one port from " +
                                       std::to_string(settings.ice_port) + " on, and there are not so many");
-    const unsigned low = settings.rtp_min != 0 ? settings.rtp_min : first_dynamic_port,
-                   high = settings.rtp_max != 0 ? settings.rtp_max : last_dynamic_port;
+    const unsigned low = settings.rtp_min != 0 ? settings.rtp_min : media::first_dynamic_port,
+                   high = settings.rtp_max != 0 ? settings.rtp_max : media::last_dynamic_port;
     if (settings.ice_port > high || last < low) return {};
     return fail(Errc::config, "ice_port " + std::to_string(settings.ice_port) +
                                   " is among the ports of phones (" + std::to_string(low) + "-" +

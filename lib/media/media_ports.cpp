@@ -1,4 +1,4 @@
-#include "bridge/media_ports.hpp"
+#include "media/media_ports.hpp"
 
 #include <cerrno>
 
@@ -8,12 +8,12 @@
 
 #include "base/random.hpp"
 
-namespace offhook::bridge {
+namespace offhook::media {
 
 namespace {
 
-constexpr int expedited = 0xB8; // DSCP EF (RFC 3246)
-constexpr int buffer_bytes = 256 * 1024;
+constexpr int expedited = 0xB8;                      // DSCP EF (RFC 3246)
+constexpr int buffer_bytes = 256 * 1024;             // a busy moment is not a loss
 constexpr int shared_buffer_bytes = 8 * 1024 * 1024; // half a second of 5000 calls
 
 Fd new_socket(const Address &address, int buffer) {
@@ -26,11 +26,13 @@ Fd new_socket(const Address &address, int buffer) {
     return fd;
 }
 
-Fd bind_socket(const Address &address) {
+// Empty where the port is somebody's. Errors: Errc::network for what another port would not mend (an address
+// that has gone, no descriptor left).
+Result<Fd> bind_socket(const Address &address) {
     Fd fd = new_socket(address, buffer_bytes);
-    if (!fd) return fd;
-    if (bind(fd.get(), address.sockaddr_ptr(), address.sockaddr_len()) != 0) return {};
-    return fd;
+    if (fd && bind(fd.get(), address.sockaddr_ptr(), address.sockaddr_len()) == 0) return fd;
+    if (fd && errno == EADDRINUSE) return Fd();
+    return fail_errno(Errc::network, errno, "a media port on " + address.ip());
 }
 
 } // namespace
@@ -44,13 +46,13 @@ Result<MediaPort> open_media_port(const Address &ip, std::uint16_t min, std::uin
     const unsigned start = places != 0 ? random_below(places) : 0;
     for (unsigned i = 0; i < places; ++i) {
         const auto port = static_cast<std::uint16_t>(base + (start + i) % places * step);
-        MediaPort out;
-        out.rtp = bind_socket(ip.with_port(port));
-        if (!out.rtp) continue;
-        if (pair) out.rtcp = bind_socket(ip.with_port(static_cast<std::uint16_t>(port + 1)));
-        if (pair && !out.rtcp) continue;
-        out.port = port;
-        return out;
+        auto rtp = bind_socket(ip.with_port(port));
+        if (!rtp) return tl::unexpected(rtp.error());
+        if (!*rtp) continue;
+        auto rtcp = pair ? bind_socket(ip.with_port(static_cast<std::uint16_t>(port + 1))) : Fd();
+        if (!rtcp) return tl::unexpected(rtcp.error());
+        if (pair && !*rtcp) continue;
+        return MediaPort{std::move(*rtp), std::move(*rtcp), port};
     }
     return fail(Errc::network, "no media port free on " + ip.ip() + " (" + std::to_string(low) + "-" +
                                    std::to_string(high) + ")");
@@ -72,4 +74,4 @@ Result<Fd> open_shared_port(const Address &address) {
                       "UDP port " + std::to_string(address.port()) + " of " + address.ip());
 }
 
-} // namespace offhook::bridge
+} // namespace offhook::media

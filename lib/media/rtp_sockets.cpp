@@ -4,21 +4,13 @@
 #include <cstring>
 #include <ctime>
 
-#include <netinet/in.h>
-#include <netinet/ip.h>
 #include <sys/socket.h>
-#include <unistd.h>
-
-#include "base/random.hpp"
 
 namespace offhook::media {
 
 namespace {
 
-constexpr int burst = 32;       // datagrams read in one turn of the loop
-constexpr int expedited = 0xB8; // DSCP EF (RFC 3246): voice
-constexpr std::uint16_t first_dynamic = 16384, last_dynamic = 32766;
-constexpr int attempts = 64;
+constexpr int burst = 32; // datagrams read in one turn of the loop
 
 // One datagram as recvmmsg(2) delivers it.
 struct Slot {
@@ -49,66 +41,31 @@ void send(int fd, const Address &to, Bytes datagram) noexcept {
 
 } // namespace
 
-int RtpSockets::bind_port(const Address &address) noexcept {
-    const int fd = socket(address.family(), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0) return -1;
-    setsockopt(fd, address.family() == AF_INET6 ? IPPROTO_IPV6 : IPPROTO_IP,
-               address.family() == AF_INET6 ? IPV6_TCLASS : IP_TOS, &expedited, sizeof expedited);
-    if (bind(fd, address.sockaddr_ptr(), address.sockaddr_len()) == 0) return fd;
-    close(fd);
-    return -1;
-}
-
-bool RtpSockets::try_port(const Address &ip, std::uint16_t port) {
-    rtp_fd_ = bind_port(ip.with_port(port));
-    if (rtp_fd_ < 0) return false;
-    rtcp_fd_ = bind_port(ip.with_port(static_cast<std::uint16_t>(port + 1)));
-    if (rtcp_fd_ >= 0) {
-        rtp_address_ = ip.with_port(port);
-        return true;
-    }
-    close(std::exchange(rtp_fd_, -1));
-    return false;
-}
-
 Result<std::unique_ptr<RtpSockets>> RtpSockets::open(const Address &ip, std::uint16_t min,
                                                      std::uint16_t max) {
-    std::unique_ptr<RtpSockets> sockets(new RtpSockets);
-    if (min == 0) min = first_dynamic;
-    if (max == 0) max = last_dynamic;
-    const unsigned pairs = max > min ? (max - min + 1U) / 2 : 1;
-    const unsigned start = random_below(pairs);
-    for (unsigned i = 0; i < std::min<unsigned>(pairs, attempts); ++i) {
-        const auto port = static_cast<std::uint16_t>((min + 1U) / 2 * 2 + (start + i) % pairs * 2);
-        if (sockets->try_port(ip, port)) return sockets;
-    }
-    return fail(Errc::network, "no RTP port is free on " + ip.ip() + " between " + std::to_string(min) +
-                                   " and " + std::to_string(max));
-}
-
-RtpSockets::~RtpSockets() {
-    rtp_watch_.stop();
-    rtcp_watch_.stop();
-    if (rtp_fd_ >= 0) close(rtp_fd_);
-    if (rtcp_fd_ >= 0) close(rtcp_fd_);
+    return open_media_port(ip, min, max, true).map([&](MediaPort &&opened) {
+        const Address address = ip.with_port(opened.port);
+        return std::unique_ptr<RtpSockets>(new RtpSockets(std::move(opened), address));
+    });
 }
 
 Result<> RtpSockets::start(Received rtp, Received rtcp) {
     received_rtp_ = std::move(rtp);
     if (!watch_rtp()) return fail(Errc::internal, "cannot watch the RTP socket");
-    return rtcp_watch_.start(rtcp_fd_, FdWatch::read,
-                             [this, received = std::move(rtcp)](int) { drain(rtcp_fd_, received); });
+    return rtcp_watch_.start(ports_.rtcp.get(), FdWatch::read,
+                             [this, received = std::move(rtcp)](int) { drain(ports_.rtcp.get(), received); });
 }
 
 bool RtpSockets::watch_rtp() {
-    return rtp_watch_.start(rtp_fd_, FdWatch::read, [this](int) { drain(rtp_fd_, received_rtp_); })
+    return rtp_watch_
+        .start(ports_.rtp.get(), FdWatch::read, [this](int) { drain(ports_.rtp.get(), received_rtp_); })
         .has_value();
 }
 
 void RtpSockets::set_paced(bool paced) {
     if (paced == paced_) return;
     const int stamped = paced ? 1 : 0;
-    (void)setsockopt(rtp_fd_, SOL_SOCKET, SO_TIMESTAMPNS, &stamped, sizeof stamped);
+    (void)setsockopt(ports_.rtp.get(), SOL_SOCKET, SO_TIMESTAMPNS, &stamped, sizeof stamped);
     if (paced)
         rtp_watch_.stop();
     else if (!watch_rtp())
@@ -117,7 +74,7 @@ void RtpSockets::set_paced(bool paced) {
 }
 
 void RtpSockets::poll() {
-    if (paced_) drain(rtp_fd_, received_rtp_);
+    if (paced_) drain(ports_.rtp.get(), received_rtp_);
 }
 
 // At most a burst in one turn of the loop.
@@ -153,11 +110,11 @@ void RtpSockets::drain(int fd, const Received &received) {
 }
 
 void RtpSockets::send_rtp(const Address &to, Bytes datagram) const noexcept {
-    send(rtp_fd_, to, datagram);
+    send(ports_.rtp.get(), to, datagram);
 }
 
 void RtpSockets::send_rtcp(const Address &to, Bytes datagram) const noexcept {
-    send(rtcp_fd_, to, datagram);
+    send(ports_.rtcp.get(), to, datagram);
 }
 
 } // namespace offhook::media

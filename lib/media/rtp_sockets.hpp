@@ -6,6 +6,7 @@
 #include "base/address.hpp"
 #include "base/loop.hpp"
 #include "base/result.hpp"
+#include "media/media_ports.hpp"
 #include "media/rtp.hpp"
 
 namespace offhook::media {
@@ -14,9 +15,9 @@ class RtpSockets {
 public:
     using Received = std::function<void(const Address &from, std::span<std::uint8_t> datagram)>;
 
-    // Ports from [min, max], or any when both are 0. Errors: Errc::network ("no RTP port free on …").
+    // Ports from [min, max], or any when both are 0. Errors: Errc::network ("no media port free on …").
     static Result<std::unique_ptr<RtpSockets>> open(const Address &ip, std::uint16_t min, std::uint16_t max);
-    ~RtpSockets();
+    ~RtpSockets() = default;
     RtpSockets(const RtpSockets &) = delete;
     RtpSockets &operator=(const RtpSockets &) = delete;
 
@@ -36,16 +37,13 @@ public:
     [[nodiscard]] Address rtcp() const { return rtp_address_.with_port(rtp_address_.port() + 1); }
 
 private:
-    RtpSockets() = default;
-    static int bind_port(const Address &address) noexcept;
-    bool try_port(const Address &ip, std::uint16_t port);
-
+    RtpSockets(MediaPort &&ports, const Address &rtp) : ports_(std::move(ports)), rtp_address_(rtp) {}
     void drain(int fd, const Received &received);
     bool watch_rtp();
 
     static constexpr std::size_t longest_datagram = 2048, at_once = 4;
 
-    int rtp_fd_ = -1, rtcp_fd_ = -1;
+    MediaPort ports_;
     Address rtp_address_;
     FdWatch rtp_watch_, rtcp_watch_;
     Received received_rtp_;

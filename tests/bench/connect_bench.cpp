@@ -11,10 +11,10 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-#include "bridge/media_ports.hpp"
 #include "bridge/relay.hpp"
 #include "media/dtls.hpp"
 #include "media/ice.hpp"
+#include "media/media_ports.hpp"
 #include "media/stun.hpp"
 
 using namespace offhook;
@@ -37,7 +37,7 @@ T need(Result<T> result) {
 // The browser's socket: it waits for each answer.
 class Browser {
 public:
-    Browser(MediaPort port, const Address &relay) : port_(std::move(port)), relay_(relay) {}
+    Browser(media::MediaPort port, const Address &relay) : port_(std::move(port)), relay_(relay) {}
 
     void check(const media::IceCredentials &theirs) const {
         using media::StunAttribute;
@@ -77,7 +77,7 @@ private:
         return datagram;
     }
 
-    MediaPort port_;
+    media::MediaPort port_;
     Address relay_;
 };
 
@@ -89,7 +89,7 @@ double milliseconds_to_come_up(MediaWorker &worker) {
     auto relay = std::make_shared<Relay>(
         worker, std::make_shared<RelayCounters>(),
         Relay::Events{[up] { up->set_value(); }, [](End, auto &why) { die(why); }, {}}, nullptr);
-    auto port = std::make_shared<MediaPort>(need(open_media_port(loopback, 0, 0, false)));
+    auto port = std::make_shared<media::MediaPort>(need(media::open_media_port(loopback, 0, 0, false)));
     const Address at = loopback.with_port(port->port);
     worker.post([=, &worker] {
         relay->start();
@@ -97,7 +97,7 @@ double milliseconds_to_come_up(MediaWorker &worker) {
                        {1});
         relay->set_fingerprint(0, theirs->fingerprint().encode());
     });
-    const Browser browser(need(open_media_port(loopback, 0, 0, false)), at);
+    const Browser browser(need(media::open_media_port(loopback, 0, 0, false)), at);
     const auto started = std::chrono::steady_clock::now();
     browser.check(secrets);
     const auto dtls = need(media::DtlsSession::open(theirs, media::DtlsRole::client, {ours->fingerprint()}));

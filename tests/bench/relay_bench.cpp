@@ -10,8 +10,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "bridge/media_ports.hpp"
 #include "bridge/relay.hpp"
+#include "media/media_ports.hpp"
 
 using namespace offhook;
 using namespace offhook::bridge;
@@ -24,7 +24,8 @@ Address loopback(std::uint16_t port) {
 
 std::shared_ptr<Relay> start(MediaWorker &worker, std::uint16_t a, std::uint16_t b) {
     auto relay = std::make_shared<Relay>(worker, std::make_shared<RelayCounters>(), Relay::Events{}, nullptr);
-    auto near = open_media_port(loopback(0), 0, 0, true), far = open_media_port(loopback(0), 0, 0, true);
+    auto near = media::open_media_port(loopback(0), 0, 0, true),
+         far = media::open_media_port(loopback(0), 0, 0, true);
     if (!near || !far) std::exit(1);
     std::cout << near->port << '\n';
     Relay::LinePlan line;
@@ -35,7 +36,7 @@ std::shared_ptr<Relay> start(MediaWorker &worker, std::uint16_t a, std::uint16_t
     const auto suite = media::SrtpSuite::aes128_cm_sha1_80;
     line.callee_keys = media::SrtpKeys{media::SrtpKey::random(suite), media::SrtpKey::random(suite)};
     struct Setup {
-        MediaPort near, far;
+        media::MediaPort near, far;
         std::vector<Relay::LinePlan> plan;
     };
     auto setup = std::make_shared<Setup>(Setup{std::move(*near), std::move(*far), {std::move(line)}});
