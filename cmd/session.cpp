@@ -1,6 +1,6 @@
 #include "cmd/session.hpp"
 
-#include <cerrno>
+#include <chrono>
 #include <csignal>
 
 #include <unistd.h>
@@ -19,15 +19,10 @@ constexpr int exit_interrupted = 130; // by whichever signal
 constexpr Duration timeout_grace{60};
 constexpr Duration farewell_limit{2'200};
 
-void write_text(std::FILE *file, const std::string &text) {
-    (void)std::fwrite(text.data(), 1, text.size(), file);
-    (void)std::fflush(file);
-}
-
 } // namespace
 
 Session::Session(const GlobalOptions &options, Setup setup, Output &output)
-    : output_(output), setup_(std::move(setup)), timeout_(loop_), last_resort_(loop_) {
+    : output_(output), setup_(std::move(setup)), taps_(output), timeout_(loop_), last_resort_(loop_) {
     (void)std::signal(SIGPIPE, SIG_IGN);
     signals_ = std::make_unique<SignalWatch>(std::initializer_list<int>{SIGINT, SIGTERM, SIGHUP},
                                              [this](int signo) { on_signal(signo); });
@@ -41,44 +36,27 @@ Result<std::unique_ptr<Session>> Session::open(const GlobalOptions &options, Set
     for (const auto &warning : setup.warnings)
         log_warning(warning);
     std::unique_ptr<Session> session(new Session(options, std::move(setup), output));
-    if (auto taps = session->open_taps(options); !taps) return tl::unexpected(taps.error());
+    if (auto taps = session->taps_.open(options); !taps) return tl::unexpected(taps.error());
     auto phone = Phone::open(session->loop_, session->setup_.phone);
     if (!phone) return tl::unexpected(phone.error());
     session->phone_ = std::move(*phone);
     session->watching_ =
         session->phone_->events().add([raw = session.get()](const Event &event) { raw->on_event(event); });
     auto *raw = session.get();
-    if (session->pcap_ || session->trace_ || options.trace) {
-        const bool to_stderr = options.trace && !session->trace_;
-        auto sip_tap = [raw, to_stderr](const sip::Flow &flow, bool sent, std::string_view bytes) {
-            const auto now = std::chrono::system_clock::now();
-            if (raw->pcap_) raw->pcap_->write_sip(flow, sent, bytes, now);
-            if (to_stderr) raw->output_.trace(sip::format_trace(flow, sent, bytes, now));
-            if (raw->trace_) write_text(raw->trace_.get(), sip::format_trace(flow, sent, bytes, now));
+    if (raw->taps_.wanted()) {
+        auto sip_tap = [raw](const sip::Flow &flow, bool sent, std::string_view bytes) {
+            raw->taps_.write_sip(flow, sent, bytes);
         };
         media::MediaLeg::Tap rtp_tap;
-        if (session->pcap_)
-            rtp_tap = [raw](const Address &from, const Address &to, media::Bytes datagram) {
+        if (auto *pcap = raw->taps_.pcap())
+            rtp_tap = [pcap](const Address &from, const Address &to, media::Bytes datagram) {
                 const std::string_view bytes(reinterpret_cast<const char *>(datagram.data()),
                                              datagram.size());
-                raw->pcap_->write_datagram(from, to, bytes, std::chrono::system_clock::now());
+                pcap->write_datagram(from, to, bytes, std::chrono::system_clock::now());
             };
         session->phone_->set_taps(std::move(sip_tap), std::move(rtp_tap));
     }
     return session;
-}
-
-Result<> Session::open_taps(const GlobalOptions &options) {
-    if (!options.pcap.empty()) {
-        auto pcap = sip::PcapWriter::open(options.pcap);
-        if (!pcap) return fail(Errc::invalid_argument, "--pcap " + pcap.error().what);
-        pcap_ = std::move(*pcap);
-    }
-    if (options.trace && *options.trace != "-") {
-        trace_.reset(std::fopen(options.trace->c_str(), "we"));
-        if (!trace_) return fail_errno(Errc::invalid_argument, errno, "--trace " + *options.trace);
-    }
-    return {};
 }
 
 void Session::on_signal(int signo) {
@@ -138,7 +116,7 @@ int Session::run() {
         output_.error(ran.error().what);
         return 1;
     }
-    if (pcap_) pcap_->flush();
+    if (auto *pcap = taps_.pcap()) pcap->flush();
     return exit_.value_or(1);
 }
 

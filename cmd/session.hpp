@@ -10,9 +10,9 @@
 #include "cmd/options.hpp"
 #include "cmd/output.hpp"
 #include "cmd/setup.hpp"
+#include "cmd/taps.hpp"
 #include "phone/phone.hpp"
 #include "sip/status.hpp"
-#include "sip/trace.hpp"
 
 namespace offhook::cmd {
 
@@ -46,17 +46,15 @@ public:
 
 private:
     Session(const GlobalOptions &options, Setup setup, Output &output);
-    Result<> open_taps(const GlobalOptions &options);
     void on_signal(int signo);
     void on_event(const Event &event);
 
     Output &output_;
     Setup setup_;
+    Taps taps_;
     Loop loop_;
     Timer timeout_, last_resort_;
     std::unique_ptr<SignalWatch> signals_;
-    std::unique_ptr<sip::PcapWriter> pcap_;
-    std::unique_ptr<std::FILE, int (*)(std::FILE *)> trace_{nullptr, &std::fclose};
     std::unique_ptr<Phone> phone_;
     Observers<Event>::Handle watching_, registering_;
     std::optional<int> exit_;

@@ -20,7 +20,7 @@
 #include "cmd/commands.hpp"
 #include "cmd/output.hpp"
 #include "cmd/setup.hpp"
-#include "sip/trace.hpp"
+#include "cmd/taps.hpp"
 
 namespace offhook::cmd {
 
@@ -166,7 +166,7 @@ Result<bridge::Settings> settings_for(const GlobalOptions &global, const WssBrid
 class Running {
 public:
     Running(const GlobalOptions &global, Output &output)
-        : output_(output), service_(loop_), timeout_(loop_), last_(loop_) {
+        : output_(output), taps_(output), service_(loop_), timeout_(loop_), last_(loop_) {
         (void)std::signal(SIGPIPE, SIG_IGN);
         signals_ = std::make_unique<SignalWatch>(std::initializer_list<int>{SIGINT, SIGTERM, SIGHUP},
                                                  [this](int signo) { on_signal(signo); });
@@ -175,7 +175,7 @@ public:
 
     Result<int> run(const GlobalOptions &global, bridge::Settings settings) {
         settings_ = std::move(settings);
-        if (auto taps = open_taps(global); !taps) return tl::unexpected(taps.error());
+        if (auto taps = taps_.open(global); !taps) return tl::unexpected(taps.error());
         watch_certificate();
         if (auto checked = check_tls(); !checked) return tl::unexpected(checked.error());
         if (auto media = open_media(); !media) return tl::unexpected(media.error());
@@ -184,11 +184,10 @@ public:
             output_.event(event.name, event.fields, event.text);
             if (output_.broken()) finish(1);
         });
-        if (pcap_ || trace_ || global.trace)
+        if (taps_.wanted())
             proxy_->core().transports().set_tap(
-                [this, to_stderr = global.trace && !trace_](const sip::Flow &flow, bool sent,
-                                                            std::string_view bytes) {
-                    tap(flow, sent, bytes, to_stderr);
+                [this](const sip::Flow &flow, bool sent, std::string_view bytes) {
+                    taps_.write_sip(flow, sent, bytes);
                 });
         if (auto started = proxy_->start(); !started) return tl::unexpected(started.error());
         if (anchor_ != nullptr && settings_.ice_tcp)
@@ -202,7 +201,7 @@ public:
         output_.event("bridge.ready", Json::object().add("domain", settings_.domain), "ready: " + role());
         service_.ready(role());
         if (auto ran = loop_.run(); !ran) return tl::unexpected(ran.error());
-        if (pcap_) close_pcap();
+        if (auto *pcap = taps_.pcap()) close(*pcap);
         return exit_;
     }
 
@@ -213,22 +212,9 @@ private:
         return std::to_string(count) + (count == 1 ? " user" : " users") + " of " + settings_.domain;
     }
 
-    Result<> open_taps(const GlobalOptions &global) {
-        if (!global.pcap.empty()) {
-            auto pcap = sip::PcapWriter::open(global.pcap);
-            if (!pcap) return fail(Errc::invalid_argument, "--pcap " + pcap.error().what);
-            pcap_ = std::move(*pcap);
-        }
-        if (global.trace && *global.trace != "-") {
-            trace_.reset(std::fopen(global.trace->c_str(), "we"));
-            if (!trace_) return fail_errno(Errc::invalid_argument, errno, "--trace " + *global.trace);
-        }
-        return {};
-    }
-
     Result<> open_media() {
         if (settings_.rtpengines.empty()) {
-            if (pcap_) log_packets();
+            if (auto *pcap = taps_.pcap()) log_packets(*pcap);
             auto anchor = bridge::AnchorPlane::open(settings_, packets_);
             if (!anchor) return tl::unexpected(anchor.error());
             anchor_ = anchor->get();
@@ -246,21 +232,21 @@ private:
     }
 
     // Media into the capture, in the clear on both sides.
-    void log_packets() {
+    void log_packets(sip::PcapWriter &pcap) {
         packets_ = std::make_shared<bridge::PacketLog>(
             bridge::PacketLog::Limits{},
-            [this](const bridge::PacketLog::Packet &packet) {
-                pcap_->write_datagram(packet.from, packet.to, packet.bytes, packet.when);
+            [&pcap](const bridge::PacketLog::Packet &packet) {
+                pcap.write_datagram(packet.from, packet.to, packet.bytes, packet.when);
             },
             [] { log_warning("--pcap: the limit for media is reached; from now on only signalling"); });
     }
 
-    void close_pcap() {
+    void close(sip::PcapWriter &pcap) const {
         if (packets_) packets_->drain();
         if (packets_ && packets_->left_out() != 0)
             log_warning("--pcap: " + std::to_string(packets_->left_out()) +
                         " packets came too fast and are not in it");
-        pcap_->flush();
+        pcap.flush();
     }
 
     Result<> check_tls() {
@@ -294,17 +280,6 @@ private:
         if (!used) log_error(used.error().what + "; the old one stays");
     }
 
-    void tap(const sip::Flow &flow, bool sent, std::string_view bytes, bool to_stderr) {
-        const auto now = std::chrono::system_clock::now();
-        if (pcap_) pcap_->write_sip(flow, sent, bytes, now);
-        if (!to_stderr && !trace_) return;
-        const std::string text = sip::format_trace(flow, sent, bytes, now);
-        if (to_stderr) output_.trace(text);
-        if (!trace_) return;
-        (void)std::fwrite(text.data(), 1, text.size(), trace_.get());
-        (void)std::fflush(trace_.get());
-    }
-
     void on_signal(int signo) {
         if (signo == SIGHUP) {
             service_.reloading();
@@ -325,13 +300,12 @@ private:
     }
 
     Output &output_;
+    Taps taps_;
     Loop loop_;
     ServiceManager service_;
     Timer timeout_, last_;
     std::unique_ptr<SignalWatch> signals_;
-    std::unique_ptr<sip::PcapWriter> pcap_;
     std::shared_ptr<bridge::PacketLog> packets_; // null: no media in it
-    std::unique_ptr<std::FILE, int (*)(std::FILE *)> trace_{nullptr, &std::fclose};
     bridge::Settings settings_;
     std::unique_ptr<bridge::MediaPlane> media_;
     bridge::AnchorPlane *anchor_ = nullptr; // media_, when it is in process
