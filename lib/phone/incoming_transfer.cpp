@@ -195,11 +195,8 @@ void IncomingTransfer::on_call_over(Call &call) {
 }
 
 void IncomingTransfer::on_renumbered(CallId one, CallId other) {
-    const auto renumber = [&](CallId &id) {
-        if (id == one || id == other) id = id == one ? other : one;
-    };
-    renumber(id_);
-    if (next_) renumber(*next_);
+    renumber(id_, one, other);
+    if (next_) renumber(*next_, one, other);
 }
 
 void IncomingTransfer::on_request(const sip::Message &request, const sip::Flow &,

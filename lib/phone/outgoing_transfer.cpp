@@ -171,11 +171,8 @@ void OutgoingTransfer::on_call_over(Call &call) {
 }
 
 void OutgoingTransfer::on_renumbered(CallId one, CallId other) {
-    const auto renumber = [&](CallId &id) {
-        if (id == one || id == other) id = id == one ? other : one;
-    };
-    renumber(id_);
-    if (consultation_) renumber(*consultation_);
+    renumber(id_, one, other);
+    if (consultation_) renumber(*consultation_, one, other);
 }
 
 void OutgoingTransfer::on_request(const sip::Message &request, const sip::Flow &,

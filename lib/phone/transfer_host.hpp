@@ -27,4 +27,9 @@ protected:
     ~TransferHost() = default;
 };
 
+// `id` after the calls `one` and `other` have changed their numbers with each other.
+inline void renumber(CallId &id, CallId one, CallId other) noexcept {
+    if (id == one || id == other) id = id == one ? other : one;
+}
+
 } // namespace offhook

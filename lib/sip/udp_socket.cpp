@@ -40,6 +40,25 @@ struct Control {
     alignas(cmsghdr) std::array<char, 512> bytes;
 };
 
+// A message that recvmsg(2) fills. It points into itself.
+struct Incoming {
+    explicit Incoming(std::span<char> bytes) : payload{bytes.data(), bytes.size()} {
+        message.msg_name = &name;
+        message.msg_namelen = sizeof name;
+        message.msg_iov = &payload;
+        message.msg_iovlen = 1;
+        message.msg_control = control.bytes.data();
+        message.msg_controllen = control.bytes.size();
+    }
+    Incoming(const Incoming &) = delete;
+    Incoming &operator=(const Incoming &) = delete;
+
+    sockaddr_storage name{}; // whose it is, or whom it was for
+    Control control{};
+    iovec payload;
+    msghdr message{};
+};
+
 template <class T>
 T read_as(const cmsghdr *header) {
     T value{};
@@ -139,27 +158,18 @@ void UdpSocket::ready(int flags) {
 }
 
 bool UdpSocket::receive_one() {
-    sockaddr_storage source{};
-    Control control{};
-    iovec part{buffer_.data(), buffer_.size()};
-    msghdr message{};
-    message.msg_name = &source;
-    message.msg_namelen = sizeof source;
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = control.bytes.data();
-    message.msg_controllen = control.bytes.size();
-    const ssize_t size = recvmsg(fd_.get(), &message, 0);
+    Incoming in(buffer_);
+    const ssize_t size = recvmsg(fd_.get(), &in.message, 0);
     if (size < 0) {
         if (errno == EAGAIN || errno == EWOULDBLOCK) return false;
         drain_errors(); // a pending ICMP error is returned once by the next call, whatever it is
         report_refusals();
         return true;
     }
-    const Address remote = Address::from_sockaddr(reinterpret_cast<const sockaddr *>(&source));
+    const Address remote = Address::from_sockaddr(reinterpret_cast<const sockaddr *>(&in.name));
     if (remote.port() == 0) return true; // nobody to answer
     listener_.on_datagram(*this, {buffer_.data(), static_cast<std::size_t>(size)},
-                          destination_of(message, address_.port()), remote);
+                          destination_of(in.message, address_.port()), remote);
     return true;
 }
 
@@ -169,26 +179,17 @@ void UdpSocket::drain_errors() {
 }
 
 bool UdpSocket::take_error() {
-    sockaddr_storage target{};
-    Control control{};
     std::array<char, 1> payload{};
-    iovec part{payload.data(), payload.size()};
-    msghdr message{};
-    message.msg_name = &target;
-    message.msg_namelen = sizeof target;
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = control.bytes.data();
-    message.msg_controllen = control.bytes.size();
-    if (recvmsg(fd_.get(), &message, MSG_ERRQUEUE) < 0) return false;
-    for (cmsghdr *header = CMSG_FIRSTHDR(&message); header != nullptr;
-         header = CMSG_NXTHDR(&message, header)) {
+    Incoming in(payload);
+    if (recvmsg(fd_.get(), &in.message, MSG_ERRQUEUE) < 0) return false;
+    for (cmsghdr *header = CMSG_FIRSTHDR(&in.message); header != nullptr;
+         header = CMSG_NXTHDR(&in.message, header)) {
         const bool v4 = header->cmsg_level == IPPROTO_IP && header->cmsg_type == IP_RECVERR;
         const bool v6 = header->cmsg_level == IPPROTO_IPV6 && header->cmsg_type == IPV6_RECVERR;
         if (!v4 && !v6) continue;
         const auto error = read_as<sock_extended_err>(header);
         if (is_failure(error) && refusals_.size() < datagrams_per_wakeup)
-            refusals_.push_back({Address::from_sockaddr(reinterpret_cast<const sockaddr *>(&target)),
+            refusals_.push_back({Address::from_sockaddr(reinterpret_cast<const sockaddr *>(&in.name)),
                                  static_cast<int>(error.ee_errno)});
     }
     return true;
