@@ -6,19 +6,11 @@
 #include "bridge/rewrite.hpp"
 #include "bridge/settings_reader.hpp"
 #include "bridge/web.hpp"
+#include "tests/support/text.hpp"
 
 using namespace offhook;
 using namespace offhook::bridge;
-
-namespace {
-
-sip::Message parsed(const std::string &text) {
-    auto m = sip::Message::parse(text);
-    REQUIRE(m);
-    return *m;
-}
-
-} // namespace
+using offhook::test::parsed;
 
 TEST_SUITE("bridge rewrite") {
     TEST_CASE("a request is forwarded without our routes and our users' credentials") {

@@ -3,17 +3,13 @@
 #include "base/config.hpp"
 #include "bridge/settings_reader.hpp"
 #include "bridge/upstream_dialog.hpp"
+#include "tests/support/text.hpp"
 
 using namespace offhook;
 using namespace offhook::bridge;
+using offhook::test::parsed;
 
 namespace {
-
-sip::Message parsed(const std::string &text) {
-    auto message = sip::Message::parse(text);
-    REQUIRE(message);
-    return *message;
-}
 
 std::string browser(const std::string &method, unsigned cseq, const std::string &to,
                     const std::string &more = "") {

@@ -1,21 +1,12 @@
 #include <algorithm>
 
+#include "tests/support/text.hpp"
 #include "tests/unit/offer_answer_fixture.hpp"
 
 using namespace offhook;
 using namespace offhook::media;
 using namespace offhook::test::offers;
-
-namespace {
-
-std::string repeated(std::string_view line, int count) {
-    std::string text;
-    for (int n = 0; n < count; ++n)
-        text += line;
-    return text;
-}
-
-} // namespace
+using offhook::test::repeated;
 
 TEST_SUITE("offer_answer") {
 

@@ -3,9 +3,11 @@
 #include <doctest/doctest.h>
 
 #include "media/sdp.hpp"
+#include "tests/support/text.hpp"
 
 using namespace offhook;
 using namespace offhook::media;
+using offhook::test::repeated;
 
 namespace {
 
@@ -14,13 +16,6 @@ const std::string usual = "v=0\r\no=alice 2890844526 2890844527 IN IP4 192.0.2.1
                           "m=audio 49170 RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000\r\n"
                           "a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\n"
                           "m=video 49172/2 RTP/SAVP 31\r\nc=IN IP6 2001:db8::1\r\na=inactive\r\n";
-
-std::string repeated(std::string_view line, int count) {
-    std::string text;
-    for (int n = 0; n < count; ++n)
-        text += line;
-    return text;
-}
 
 } // namespace
 
