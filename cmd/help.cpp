@@ -8,7 +8,7 @@ namespace offhook::cmd {
 
 namespace {
 
-constexpr std::size_t text_column = 28;
+constexpr std::size_t text_column = 28, widest = 80;
 
 std::string flags_of(const OptionEntry &option) {
     std::string flags = option.short_names.empty() ? "    " : "-" + option.short_names.front() + ", ";
@@ -17,7 +17,7 @@ std::string flags_of(const OptionEntry &option) {
     return option.value.empty() ? flags : flags + " " + option.value;
 }
 
-// "  flags    text", the text in its column and wrapped at 100.
+// "  flags    text", the text in its column and wrapped where a terminal ends.
 std::string row(const std::string &left, const std::string &text) {
     std::string out = "  " + left;
     std::size_t column = display_width(out);
@@ -28,7 +28,7 @@ std::string row(const std::string &left, const std::string &text) {
     out.append(text_column - column, ' ');
     column = text_column;
     for (const auto &word : split(text, ' ')) {
-        if (column + display_width(word) + 1 > 100) {
+        if (column + display_width(word) + 1 > widest) {
             out += "\n" + std::string(text_column, ' ');
             column = text_column;
         }
@@ -80,10 +80,9 @@ std::string help_text(const CommandTree &tree) {
            "  offhook call sip:bob@192.0.2.7\n"
            "  offhook answer --auto --play hello.wav --record '{date}-{peer}.wav'\n"
            "  offhook register --once -a home\n"
-           "\nexit status: 0 answered, 10 busy, 11 no answer, 12 declined, 13 unknown, 14 authentication, 20 "
-           "network,\n"
-           "21 TLS, 30 media, 31 audio, 40 an expectation failed, 124 time-out, 2 wrong usage; see "
-           "offhook(1)\n";
+           "\nexit status: 0 answered, 10 busy, 11 no answer, 12 declined, 13 unknown,\n"
+           "14 authentication, 20 network, 21 TLS, 30 media, 31 audio, 40 an expectation\n"
+           "failed, 124 time-out, 2 wrong usage; see offhook(1)\n";
 }
 
 std::string help_text(const CommandTree &tree, const CommandEntry &command) {

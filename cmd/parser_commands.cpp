@@ -8,7 +8,7 @@ void Parser::call_command() {
         command("call", "place a call", "TARGET [TARGET…]",
                 "  offhook call sip:bob@192.0.2.7\n"
                 "  offhook call --play hello.wav --record '{date}-{peer}.wav' sip:bob@example.com\n"
-                "  offhook call --do 'wait answer; dtmf 1234#; wait 2s; hangup' --timeout 30s +49301234\n"
+                "  offhook call --do 'wait answer; dtmf 1234#; wait 2s; hangup' +49301234\n"
                 "  offhook call --expect-audio --min-mos 3.5 --nagios sip:echo@pbx.lan\n");
     sub.add_option("TARGET", call.targets, "SIP URI, tel:, number or user, host, or contact");
     talks(sub);
@@ -19,7 +19,7 @@ void Parser::answer_command() {
     auto &sub =
         command("answer", "wait for a call and answer it", "",
                 "  offhook answer --auto --echo --count 10\n"
-                "  offhook answer --auto --play menu.wav --expect-dtmf '^1$' --listen udp:0.0.0.0:5060\n"
+                "  offhook answer --auto --play menu.wav --listen udp:0.0.0.0:5060\n"
                 "  offhook answer --code 486\n");
     sub.add_flag("--auto", answer.automatic, "answer by itself even on a terminal");
     duration(sub, "--delay", answer.delay, "let it ring for D before answering");
@@ -77,11 +77,11 @@ void Parser::send_command() {
     auto &sub =
         command("send", "send one request and print the responses", "TARGET",
                 "  offhook send sip:pbx.example.com\n"
-                "  offhook send --method PUBLISH --header 'Event: presence' --header 'Content-Type: "
-                "application/pidf+xml' \\\n      --body @state.xml --expect 2xx sip:alice@example.com\n"
-                "  offhook send --dry-run --method MESSAGE --body hello sip:bob@192.0.2.7 > "
-                "message.sip\n"
-                "  offhook send --raw message.sip --expect 400 'sip:192.0.2.7;transport=tcp'\n");
+                "  offhook send --method PUBLISH --header 'Event: presence' \\\n"
+                "      --header 'Content-Type: application/pidf+xml' \\\n"
+                "      --body @state.xml --expect 2xx sip:alice@example.com\n"
+                "  offhook send --dry-run --method MESSAGE --body hello sip:192.0.2.7 > m.sip\n"
+                "  offhook send --raw m.sip --expect 400 'sip:192.0.2.7;transport=tcp'\n");
     sub.add_option("TARGET", send.target, "SIP URI, tel:, number or user, host, or contact");
     value(sub, "--method", send.method, parse_method_token, "METHOD", "method of the request (OPTIONS)");
     repeated(sub, "--header", send.headers, parse_any_header, "'NAME: VALUE'",
@@ -174,7 +174,7 @@ void Parser::bridge_command() {
     auto &sub =
         command("wss-bridge", "join browsers (SIP over WebSocket, WebRTC) and SIP phones", "",
                 "  offhook wss-bridge -c house.toml\n"
-                "  offhook wss-bridge --listen wss://0.0.0.0:8443 --sip udp:0.0.0.0:5060 -c house.toml\n"
+                "  offhook wss-bridge -c house.toml --listen wss://0.0.0.0:8443\n"
                 "  offhook wss-bridge --status\n");
     text_option(sub, "--domain", bridge.domain, "NAME", "the domain whose users register here");
     repeated(sub, "--sip", bridge.sip, parse_sip_socket_text, "TRANSPORT:ADDRESS:PORT",
@@ -215,7 +215,7 @@ void Parser::small_commands() {
         command("config", "check the configuration, or import another phone's", "check | import PHONE PATH",
                 "  offhook config check -c offhook.toml\n"
                 "  offhook config import baresip ~/.baresip\n"
-                "  offhook config import linphone ~/.config/linphone/linphonerc --output offhook.toml\n");
+                "  offhook config import linphone ~/.config/linphone --output offhook.toml\n");
     config_sub.add_option("VERB", config.verb, "check or import");
     config_sub.add_option("PHONE", config.phone, "baresip, pjsua, linphone or twinkle");
     config_sub.add_option("PATH", config.path, "its directory or file");
