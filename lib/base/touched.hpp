@@ -17,6 +17,7 @@ public:
         const auto first = reinterpret_cast<std::uintptr_t>(start) / line;
         const auto last = (reinterpret_cast<std::uintptr_t>(start) + size - 1) / line;
         for (auto at = first; start != nullptr && at <= last && count_ < most; ++at)
+            // NOLINTNEXTLINE(performance-no-int-to-ptr): nothing is read through it
             lines_[count_++] = reinterpret_cast<const char *>(at * line);
     }
     static void prefetch(const void *start, std::size_t size) noexcept {

@@ -169,7 +169,8 @@ void AnchorSession::offer_tcp(Leg &leg, unsigned id) {
     leg.gate->add({leg.own.ufrag, leg.own.password},
                   [worker = place_.worker, relay = std::weak_ptr(relay_),
                    id](Fd socket, const Address &remote, std::vector<std::uint8_t> bytes) {
-                      worker->post([relay, id, fd = std::make_shared<Fd>(std::move(socket)), remote, bytes] {
+                      worker->post([relay, id, fd = std::make_shared<Fd>(std::move(socket)), remote,
+                                    bytes = std::move(bytes)] {
                           if (const auto known = relay.lock())
                               known->add_stream(id, std::move(*fd), remote, bytes);
                       });

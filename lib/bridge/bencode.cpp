@@ -20,6 +20,8 @@ public:
 
 private:
     static Failure broken() { return fail(Errc::parse, "malformed bencoding"); }
+    Result<Bencode> list(int depth);
+    Result<Bencode> dict(int depth);
     bool take(char c) {
         if (text_.empty() || text_.front() != c) return false;
         text_.remove_prefix(1);
@@ -50,29 +52,33 @@ Result<Bencode> Reader::value(int depth) {
         if (!out) return tl::unexpected(out.error());
         return Bencode(*out);
     }
-    if (take('l')) {
-        Bencode::List list;
-        while (!take('e')) {
-            auto item = value(depth + 1);
-            if (!item) return item;
-            list.push_back(std::move(*item));
-        }
-        return Bencode(std::move(list));
-    }
-    if (take('d')) {
-        Bencode::Dict dict;
-        while (!take('e')) {
-            auto key = string();
-            if (!key) return tl::unexpected(key.error());
-            auto item = value(depth + 1);
-            if (!item) return item;
-            dict.insert_or_assign(std::move(*key), std::move(*item));
-        }
-        return Bencode(std::move(dict));
-    }
+    if (take('l')) return list(depth + 1);
+    if (take('d')) return dict(depth + 1);
     auto out = string();
     if (!out) return tl::unexpected(out.error());
     return Bencode(std::move(*out));
+}
+
+Result<Bencode> Reader::list(int depth) {
+    Bencode::List out;
+    while (!take('e')) {
+        auto item = value(depth);
+        if (!item) return item;
+        out.push_back(std::move(*item));
+    }
+    return Bencode(std::move(out));
+}
+
+Result<Bencode> Reader::dict(int depth) {
+    Bencode::Dict out;
+    while (!take('e')) {
+        auto key = string();
+        if (!key) return tl::unexpected(key.error());
+        auto item = value(depth);
+        if (!item) return item;
+        out.insert_or_assign(std::move(*key), std::move(*item));
+    }
+    return Bencode(std::move(out));
 }
 
 void put(std::string &out, const std::string &text) {

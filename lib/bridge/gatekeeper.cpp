@@ -169,7 +169,7 @@ sip::Draft Gatekeeper::challenge(const sip::Message &request, bool proxy, std::s
     const DigestOffer offer = known != nullptr ? known->digest : DigestOffer::both;
     const bool md5_only = known != nullptr && !known->ha1.empty();
     const std::string start = "Digest realm=" + sip::grammar::quote(realm_) + ", nonce=\"" + make_nonce(now) +
-                              "\", qop=\"auth\"" + (stale ? ", stale=true" : "") + ", algorithm=";
+                              R"(", qop="auth")" + (stale ? ", stale=true" : "") + ", algorithm=";
     const char *header = proxy ? "Proxy-Authenticate" : "WWW-Authenticate";
     if (offer != DigestOffer::md5 && !md5_only) draft.add(header, start + "SHA-256");
     if (offer != DigestOffer::sha256 || md5_only) draft.add(header, start + "MD5");

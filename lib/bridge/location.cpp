@@ -48,6 +48,21 @@ std::string contact_text(const Binding &binding, TimePoint now) {
     return text + ";expires=" + std::to_string(std::max<long long>(left, 0));
 }
 
+Binding binding_of(const sip::Message &request, const sip::NameAddr &contact) {
+    Binding binding;
+    binding.uri = contact.uri;
+    binding.instance = without_brackets(contact.params.get("+sip.instance"));
+    const auto reg_id = sip::parse_number(contact.params.get("reg-id"));
+    binding.reg_id = reg_id && !binding.instance.empty() ? static_cast<unsigned>(*reg_id) : 0;
+    binding.q = q_of(contact);
+    binding.call_id = request.call_id();
+    binding.cseq = request.cseq().value_or(sip::CSeq{}).number;
+    binding.user_agent = request.value(sip::HeaderId::user_agent);
+    for (const auto hop : request.list(sip::HeaderId::path))
+        binding.path.emplace_back(hop);
+    return binding;
+}
+
 } // namespace
 
 bool is_web(sip::TransportKind kind) noexcept {
@@ -106,23 +121,24 @@ Location::read_contacts(const sip::Message &request, const sip::Flow &flow, cons
         if (proof)
             want.expires_s =
                 static_cast<std::uint32_t>(std::min<std::int64_t>(want.expires_s, proof->count()));
-        Binding &binding = want.binding;
-        binding.user = user.name;
-        binding.contact = raw_uri(element);
-        binding.uri = contact->uri;
-        binding.instance = without_brackets(contact->params.get("+sip.instance"));
-        const auto reg_id = sip::parse_number(contact->params.get("reg-id"));
-        binding.reg_id = reg_id && !binding.instance.empty() ? static_cast<unsigned>(*reg_id) : 0;
-        binding.q = q_of(*contact);
-        binding.flow = flow;
-        binding.device = device_of(binding);
-        binding.call_id = request.call_id();
-        binding.cseq = request.cseq().value_or(sip::CSeq{}).number;
-        binding.user_agent = request.value(sip::HeaderId::user_agent);
-        for (const auto hop : request.list(sip::HeaderId::path))
-            binding.path.emplace_back(hop);
+        want.binding = binding_of(request, *contact);
+        want.binding.contact = raw_uri(element);
+        want.binding.user = user.name;
+        want.binding.flow = flow;
+        want.binding.device = device_of(want.binding);
         out.push_back(std::move(want));
     }
+    return out;
+}
+
+// What Contact: * asks for (§10.2.2): an end for each binding.
+tl::expected<std::vector<Location::Wanted>, sip::Draft> Location::without_any(const sip::Message &request,
+                                                                              const Bindings &bindings) {
+    if (sip::parse_delta_seconds(request.value(sip::HeaderId::expires)) != 0U)
+        return tl::unexpected(refuse(request, 400, "Contact: * needs Expires: 0"));
+    std::vector<Wanted> out;
+    for (const auto &binding : bindings)
+        out.push_back({binding, 0});
     return out;
 }
 
@@ -166,27 +182,17 @@ Location::Answer Location::process(const sip::Message &request, const sip::Flow 
     const auto cseq = request.cseq();
     if (!cseq) return {refuse(request, 400, "CSeq is malformed"), {}};
     const auto elements = request.list(sip::HeaderId::contact);
+    const bool all = elements.size() == 1 && elements[0] == "*";
     Bindings bindings = users_[user.name]; // a copy: all or nothing
-    std::vector<Change> changes;
+    auto wanted = all ? without_any(request, bindings) : read_contacts(request, flow, user, proof);
+    if (!wanted) return {wanted.error(), {}};
     // §10.3 step 7: an older request of the same client changes nothing.
-    const auto outdated = [&](const Binding &b) {
-        return b.call_id == request.call_id() && b.cseq >= cseq->number;
+    const auto outdated = [&](const Wanted &want) {
+        const Binding *known = find(bindings, want.binding);
+        return known != nullptr && known->call_id == request.call_id() && known->cseq >= cseq->number;
     };
-    if (elements.size() == 1 && elements[0] == "*") {
-        const auto expires = sip::parse_delta_seconds(request.value(sip::HeaderId::expires));
-        if (!expires || *expires != 0) return {refuse(request, 400, "Contact: * needs Expires: 0"), {}};
-        if (std::ranges::any_of(bindings, outdated))
-            return {refuse(request, 500, "CSeq is out of order"), {}};
-        for (auto &binding : std::exchange(bindings, {}))
-            changes.push_back({Change::Kind::removed, std::move(binding)});
-    } else {
-        auto wanted = read_contacts(request, flow, user, proof);
-        if (!wanted) return {wanted.error(), {}};
-        for (const auto &want : *wanted)
-            if (const Binding *known = find(bindings, want.binding); known != nullptr && outdated(*known))
-                return {refuse(request, 500, "CSeq is out of order"), {}};
-        changes = apply(bindings, std::move(*wanted), now);
-    }
+    if (std::ranges::any_of(*wanted, outdated)) return {refuse(request, 500, "CSeq is out of order"), {}};
+    auto changes = apply(bindings, std::move(*wanted), now);
     if (bindings.size() > user.devices) {
         // A page that was reloaded without saying goodbye must not lock its user out.
         std::erase_if(bindings, [&](const Binding &b) { return !b.reachable; });

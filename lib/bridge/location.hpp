@@ -70,6 +70,8 @@ private:
     [[nodiscard]] tl::expected<std::vector<Wanted>, sip::Draft>
     read_contacts(const sip::Message &request, const sip::Flow &flow, const UserSettings &user,
                   std::optional<std::chrono::seconds> proof) const;
+    static tl::expected<std::vector<Wanted>, sip::Draft> without_any(const sip::Message &request,
+                                                                     const Bindings &bindings);
     static Binding *find(Bindings &bindings, const Binding &like);
     std::vector<Change> apply(Bindings &bindings, std::vector<Wanted> wanted, TimePoint now) const;
     [[nodiscard]] sip::Draft listing(const sip::Message &request, const Bindings &bindings,

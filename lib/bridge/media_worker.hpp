@@ -73,19 +73,19 @@ private:
     static constexpr Duration idle_tick{250};
 
     struct Watch {
-        int fd;
-        unsigned port;
-        Sink *sink; // null: a stream
+        int fd = -1;
+        unsigned port = 0;
+        Sink *sink = nullptr; // null: a stream
         Stream *stream = nullptr;
         Traffic traffic = Traffic::light;
         bool dead = false;
         Touched touched{};
     };
-    struct Outgoing {
+    struct Outgoing { // NOLINT(cppcoreguidelines-pro-type-member-init): nobody reads beyond `size`
         int fd = -1;
         Address to;
         std::size_t size = 0;
-        std::array<std::uint8_t, 1536> bytes; // `size` of them count  NOLINT(*-member-init)
+        std::array<std::uint8_t, 1536> bytes;
     };
 
     MediaWorker() = default;

@@ -89,7 +89,7 @@ public:
     };
     struct Question {
         std::string datagram;
-        std::size_t node;
+        std::size_t node = 0;
         int left = attempts;
         Answer answer;
         std::unique_ptr<Timer> timer;

@@ -74,6 +74,7 @@ sip::Draft backward(const sip::Message &response) {
     auto vias = response.list(HeaderId::via);
     if (!vias.empty()) vias.erase(vias.begin());
     std::vector<std::pair<std::string, std::string>> headers;
+    headers.reserve(vias.size());
     for (const auto via : vias)
         headers.emplace_back("Via", via);
     draft.erase("Via");

@@ -18,7 +18,7 @@ namespace {
 
 constexpr int patience_ms = 3'000;
 constexpr const char *system_path = "/run/offhook/bridge";
-constexpr std::size_t largest_answer = 16 * 1024 * 1024;
+constexpr std::size_t largest_answer = std::size_t{16} * 1024 * 1024;
 
 Result<Fd> connect_to(const std::string &path) {
     const auto address = unix_address(path);

@@ -17,7 +17,7 @@ namespace offhook::bridge {
 
 namespace {
 
-constexpr std::uintmax_t largest_file = 16 * 1024 * 1024;
+constexpr std::uintmax_t largest_file = std::uintmax_t{16} * 1024 * 1024;
 
 constexpr std::array<std::pair<std::string_view, std::string_view>, 12> types{{
     {".html", "text/html; charset=utf-8"},

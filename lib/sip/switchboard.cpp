@@ -375,7 +375,7 @@ void Transports::Self::received(std::string bytes, const Flow &flow) {
 }
 
 void Transports::Self::refuse(const Message &request, const Flow &flow, unsigned status,
-                              const std::string &reason) {
+                              const std::string &reason) const {
     if (!request.is_request() || request.method() == Method::ack) return;
     (void)send(flow, Draft::response(request, status, reason, stateless_tag(request)).encode());
 }

@@ -68,7 +68,7 @@ private:
     [[nodiscard]] UdpSocket *socket_towards(const Address &remote) const;
     Result<Flow> remember(std::shared_ptr<StreamConnection> connection, const Hop &hop);
     void received(std::string bytes, const Flow &flow);
-    void refuse(const Message &request, const Flow &flow, unsigned status, const std::string &reason);
+    void refuse(const Message &request, const Flow &flow, unsigned status, const std::string &reason) const;
     void keep_alive_failed(const Flow &flow) const;
 
     std::unordered_map<std::string, std::uint64_t> reusable_; // "tls 192.0.2.1:5061 pbx.example.com"

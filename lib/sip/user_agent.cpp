@@ -145,7 +145,7 @@ void UserAgent::in_dialog(const Message &request, const Flow &flow, const Server
     const DialogId id{std::string(request.call_id()), std::string(request.to()->tag()),
                       std::string(request.from() ? request.from()->tag() : std::string_view{})};
     if (const auto found = usages_.find(id); found != usages_.end()) {
-        if (request.method() != Method::ack && refuse(request, flow, transaction)) return;
+        if (request.method() != Method::ack && refuse(request, transaction)) return;
         if (request.method() == Method::message) return listener_.on_message(request, flow, transaction);
         found->second->on_request(request, flow, transaction);
         return;
@@ -154,7 +154,7 @@ void UserAgent::in_dialog(const Message &request, const Flow &flow, const Server
     // The NOTIFY that makes the dialog of a subscription of ours (RFC 6665 §4.4.1): its tag is news.
     const auto expected = usages_.find({id.call_id, id.local_tag, ""});
     if (request.method() == Method::notify && expected != usages_.end()) {
-        if (!refuse(request, flow, transaction)) expected->second->on_request(request, flow, transaction);
+        if (!refuse(request, transaction)) expected->second->on_request(request, flow, transaction);
         return;
     }
     if (request.method() == Method::options) { // RFC 3261 §11.2: answered as outside a dialog
@@ -168,7 +168,7 @@ void UserAgent::out_of_dialog(const Message &request, const Flow &flow,
                               const ServerTransaction &transaction) {
     if (request.method() == Method::ack) return;
     if (merged(request)) return transaction.respond(482);
-    if (refuse(request, flow, transaction)) return;
+    if (refuse(request, transaction)) return;
     const auto uri = request.uri();
     if (!uri || !listener_.serves(*uri, request, flow)) return transaction.respond(404);
     switch (request.method()) {
@@ -194,7 +194,7 @@ void UserAgent::out_of_dialog(const Message &request, const Flow &flow,
 }
 
 // What RFC 3261 §8.2.1–8.2.3 refuses before anybody looks at the request. True when it was answered.
-bool UserAgent::refuse(const Message &request, const Flow &, const ServerTransaction &transaction) {
+bool UserAgent::refuse(const Message &request, const ServerTransaction &transaction) const {
     const auto answer = [&](unsigned status, std::string_view name, std::string_view value) {
         Draft draft = Draft::response(request, status, {}, random_token());
         add_capabilities(draft);

@@ -106,7 +106,7 @@ private:
 
     void in_dialog(const Message &request, const Flow &flow, const ServerTransaction &transaction);
     void out_of_dialog(const Message &request, const Flow &flow, const ServerTransaction &transaction);
-    bool refuse(const Message &request, const Flow &flow, const ServerTransaction &transaction);
+    bool refuse(const Message &request, const ServerTransaction &transaction) const;
     void answer_options(const ServerTransaction &transaction) const;
     bool merged(const Message &request);
     bool accepted(const Flow &flow);
