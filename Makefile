@@ -204,9 +204,18 @@ bench:  ## measure against the peers that are installed: BENCHFLAGS='-k call --j
 bench-parse: build/bench/parse_bench  ## time the message parser against libre's
 	build/bench/parse_bench
 
+# A file that was clean is looked at again when it, a header of it or .clang-tidy has changed: build/tidy/FILE.ok.
 TIDY = $(src) $(cmd_src)
-tidy:  ## clang-tidy over the library and commands; TIDY='lib/sip/uri.cpp cmd/ping.cpp' for some
-	printf '%s\n' $(TIDY) | xargs -P $(jobs) -I FILE clang-tidy --quiet FILE -- $(cppflags) -std=c++20
+tidy:  ## clang-tidy over the library and commands, fails on a finding; TIDY='lib/sip/uri.cpp cmd/ping.cpp' for some
+	+@$(MAKE) --no-print-directory -k -j$(jobs) $(TIDY:%.cpp=build/tidy/%.ok)
+
+build/tidy/%.ok: %.cpp .clang-tidy
+	@mkdir -p $(@D) && $(CXX) $(cppflags) -std=c++20 -MM -MP -MT $@ -MF $(@:.ok=.d) $<
+	@echo '  TIDY $<'; found=$$(clang-tidy --quiet $< -- $(cppflags) -std=c++20 2>&1) || { echo "$$found"; exit 1; }
+	@touch $@
+ifneq ($(filter tidy build/tidy/%,$(MAKECMDGOALS)),)
+-include $(TIDY:%.cpp=build/tidy/%.d)
+endif
 
 format:  ## clang-format in place
 	clang-format -i $(shell git ls-files --cached --others --exclude-standard '*.cpp' '*.hpp')
