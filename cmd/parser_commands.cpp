@@ -4,23 +4,21 @@
 namespace offhook::cmd {
 
 void Parser::call_command() {
-    auto &sub =
-        command("call", "place a call", "TARGET [TARGET…]",
-                "  offhook call sip:bob@192.0.2.7\n"
-                "  offhook call --play hello.wav --record '{date}-{peer}.wav' sip:bob@example.com\n"
-                "  offhook call --do 'wait answer; dtmf 1234#; wait 2s; hangup' +49301234\n"
-                "  offhook call --expect-audio --min-mos 3.5 --nagios sip:echo@pbx.lan\n");
+    auto &sub = command("call", "place a call", "TARGET [TARGET…]",
+                        "  offhook call sip:bob@192.0.2.7\n"
+                        "  offhook call --play hello.wav --record '{date}-{peer}.wav' sip:bob@example.com\n"
+                        "  offhook call --do 'wait answer; dtmf 1234#; wait 2s; hangup' +49301234\n"
+                        "  offhook call --expect-audio --min-mos 3.5 --nagios sip:echo@pbx.lan\n");
     sub.add_option("TARGET", call.targets, "SIP URI, tel:, number or user, host, or contact");
     talks(sub);
     sub.add_flag("--nagios", call.nagios, "one line for Nagios, exit 0 to 3");
 }
 
 void Parser::answer_command() {
-    auto &sub =
-        command("answer", "wait for a call and answer it", "",
-                "  offhook answer --auto --echo --count 10\n"
-                "  offhook answer --auto --play menu.wav --listen udp:0.0.0.0:5060\n"
-                "  offhook answer --code 486\n");
+    auto &sub = command("answer", "wait for a call and answer it", "",
+                        "  offhook answer --auto --echo --count 10\n"
+                        "  offhook answer --auto --play menu.wav --listen udp:0.0.0.0:5060\n"
+                        "  offhook answer --code 486\n");
     sub.add_flag("--auto", answer.automatic, "answer by itself even on a terminal");
     duration(sub, "--delay", answer.delay, "let it ring for D before answering");
     value(sub, "--code", answer.code, parse_status, "STATUS",
@@ -74,14 +72,13 @@ void Parser::ping_command() {
 }
 
 void Parser::send_command() {
-    auto &sub =
-        command("send", "send one request and print the responses", "TARGET",
-                "  offhook send sip:pbx.example.com\n"
-                "  offhook send --method PUBLISH --header 'Event: presence' \\\n"
-                "      --header 'Content-Type: application/pidf+xml' \\\n"
-                "      --body @state.xml --expect 2xx sip:alice@example.com\n"
-                "  offhook send --dry-run --method MESSAGE --body hello sip:192.0.2.7 > m.sip\n"
-                "  offhook send --raw m.sip --expect 400 'sip:192.0.2.7;transport=tcp'\n");
+    auto &sub = command("send", "send one request and print the responses", "TARGET",
+                        "  offhook send sip:pbx.example.com\n"
+                        "  offhook send --method PUBLISH --header 'Event: presence' \\\n"
+                        "      --header 'Content-Type: application/pidf+xml' \\\n"
+                        "      --body @state.xml --expect 2xx sip:alice@example.com\n"
+                        "  offhook send --dry-run --method MESSAGE --body hello sip:192.0.2.7 > m.sip\n"
+                        "  offhook send --raw m.sip --expect 400 'sip:192.0.2.7;transport=tcp'\n");
     sub.add_option("TARGET", send.target, "SIP URI, tel:, number or user, host, or contact");
     value(sub, "--method", send.method, parse_method_token, "METHOD", "method of the request (OPTIONS)");
     repeated(sub, "--header", send.headers, parse_any_header, "'NAME: VALUE'",
@@ -171,11 +168,10 @@ void Parser::watch_command() {
 }
 
 void Parser::bridge_command() {
-    auto &sub =
-        command("wss-bridge", "join browsers (SIP over WebSocket, WebRTC) and SIP phones", "",
-                "  offhook wss-bridge -c house.toml\n"
-                "  offhook wss-bridge -c house.toml --listen wss://0.0.0.0:8443\n"
-                "  offhook wss-bridge --status\n");
+    auto &sub = command("wss-bridge", "join browsers (SIP over WebSocket, WebRTC) and SIP phones", "",
+                        "  offhook wss-bridge -c house.toml\n"
+                        "  offhook wss-bridge -c house.toml --listen wss://0.0.0.0:8443\n"
+                        "  offhook wss-bridge --status\n");
     text_option(sub, "--domain", bridge.domain, "NAME", "the domain whose users register here");
     repeated(sub, "--sip", bridge.sip, parse_sip_socket_text, "TRANSPORT:ADDRESS:PORT",
              "where phones reach it: udp, tcp or tls; repeatable");
