@@ -221,11 +221,13 @@ private:
             media_ = std::move(*anchor);
             return {};
         }
-        auto ng =
-            bridge::NgPlane::open(loop_, settings_.rtpengines, [this](std::string_view node, bool alive) {
-                output_.event("bridge.rtpengine", Json::object().add("node", node).add("alive", alive),
+        auto ng = bridge::NgPlane::open(
+            loop_, settings_, [this](std::string_view node, bool alive, std::string_view reason) {
+                auto event = Json::object().add("node", node).add("alive", alive);
+                if (!alive) event.add("reason", reason);
+                output_.event("bridge.rtpengine", event,
                               "rtpengine " + std::string(node) +
-                                  (alive ? " answers again" : " does not answer"));
+                                  (alive ? " is used again" : " gets no calls: " + std::string(reason)));
             });
         if (ng) media_ = std::move(*ng);
         return ng ? Result<>() : tl::unexpected(ng.error());

@@ -15,18 +15,22 @@ namespace offhook::bridge {
 namespace {
 
 constexpr std::size_t most_lines = 8;
+constexpr std::uint32_t udp_priority = 2130706431; // RFC 8445 §5.1.2.1: a host candidate
+constexpr std::uint32_t tcp_priority = 2124414975; // RFC 6544 §4.2: a passive one, behind UDP
 
 // One end of a call: what its descriptions say about us, and where its sockets are.
 struct Leg {
     Leg() = default;
     ~Leg() {
-        if (gate) gate->remove(own.ufrag);
+        if (gate) gate->remove(ufrag);
     }
     Leg(const Leg &) = delete;
     Leg &operator=(const Leg &) = delete;
 
     OwnEnd own;
     Address bind, signalling;
+    std::string ufrag, password; // of browsers
+    std::uint16_t tcp_port = 0;  // of a passive TCP candidate (RFC 6544); 0: none
     std::vector<std::uint16_t> ports;
     std::shared_ptr<IceGate> gate; // where it is known for TCP
 };
@@ -77,6 +81,7 @@ private:
 
     std::unique_ptr<Leg> make_leg(unsigned id, bool web, const Address &remote);
     void offer_tcp(Leg &leg, unsigned id);
+    Result<OwnPlace> place_of(Leg &leg, unsigned id, std::size_t line);
     Result<std::uint16_t> port_of(Leg &leg, unsigned id, std::size_t line);
     Result<std::uint16_t> web_port(Leg &leg, unsigned id);
     void in_worker(std::function<void(Relay &)> task) const {
@@ -141,32 +146,29 @@ std::unique_ptr<Leg> AnchorSession::make_leg(unsigned id, bool web, const Addres
     leg->bind = (local ? *local : Address::any(AF_INET)).with_port(0);
     leg->signalling = remote;
     leg->own.web = web;
-    leg->own.ip = leg->bind.ip();
-    leg->own.ipv6 = leg->bind.family() == AF_INET6;
+    leg->own.connection = {leg->bind.ip(), leg->bind.family() == AF_INET6};
     if (!settings.public_address.empty()) {
         const auto shown = Address::parse(settings.public_address);
-        leg->own.ip = settings.public_address;
-        leg->own.ipv6 = shown && shown->family() == AF_INET6;
-        leg->bind = Address::any(leg->own.ipv6 ? AF_INET6 : AF_INET);
+        leg->own.connection = {settings.public_address, shown && shown->family() == AF_INET6};
+        leg->bind = Address::any(leg->own.connection.ipv6 ? AF_INET6 : AF_INET);
     }
     leg->own.srtp = settings.srtp;
     leg->own.session_id = std::to_string(random_u64() >> 2);
     for (std::size_t i = 0; i < most_lines; ++i)
         leg->own.ssrcs.push_back(random_u32());
-    leg->own.port = [this, id, raw = leg.get()](std::size_t line) { return port_of(*raw, id, line); };
+    leg->own.place = [this, id, raw = leg.get()](std::size_t line) { return place_of(*raw, id, line); };
     if (!web) return leg;
-    leg->own.ufrag = sip::random_token(8); // on a shared port and by TCP it is also the leg's name
-    leg->own.password = sip::random_token(16);
-    leg->own.fingerprint = place_.identity->fingerprint().encode();
+    leg->ufrag = sip::random_token(8); // on a shared port and by TCP it is also the leg's name
+    leg->password = sip::random_token(16);
     offer_tcp(*leg, id);
     return leg;
 }
 
 void AnchorSession::offer_tcp(Leg &leg, unsigned id) {
-    leg.own.tcp_port = place_.gate->port_for(leg.bind);
-    if (leg.own.tcp_port == 0) return;
+    leg.tcp_port = place_.gate->port_for(leg.bind);
+    if (leg.tcp_port == 0) return;
     leg.gate = place_.gate;
-    leg.gate->add({leg.own.ufrag, leg.own.password},
+    leg.gate->add({leg.ufrag, leg.password},
                   [worker = place_.worker, relay = std::weak_ptr(relay_),
                    id](Fd socket, const Address &remote, std::vector<std::uint8_t> bytes) {
                       worker->post([relay, id, fd = std::make_shared<Fd>(std::move(socket)), remote,
@@ -192,13 +194,32 @@ Result<std::uint16_t> AnchorSession::web_port(Leg &leg, unsigned id) {
         *own = std::move(*opened);
     }
     in_worker([shared, own, id, worker = place_.worker.get(),
-               shown = Address::parse(leg.own.ip, own->port).value_or(leg.bind),
-               secrets = Relay::WebSecrets{leg.own.ufrag, leg.own.password, place_.identity},
+               shown = Address::parse(leg.own.connection.address, own->port).value_or(leg.bind),
+               secrets = Relay::WebSecrets{leg.ufrag, leg.password, place_.identity},
                ssrcs = leg.own.ssrcs](Relay &relay) {
         relay.add_web(id, shared ? shared->path(secrets.ufrag) : own_path(*worker, std::move(own->rtp)),
                       shown, secrets, ssrcs);
     });
     return own->port;
+}
+
+Result<OwnPlace> AnchorSession::place_of(Leg &leg, unsigned id, std::size_t line) {
+    auto port = port_of(leg, id, line);
+    if (!port) return tl::unexpected(port.error());
+    OwnPlace place;
+    place.connection = leg.own.connection;
+    place.port = *port;
+    if (!leg.own.web) return place;
+    place.ufrag = leg.ufrag;
+    place.password = leg.password;
+    place.fingerprint = place_.identity->fingerprint().encode();
+    const std::string &ip = place.connection.address;
+    place.candidates.push_back("1 1 udp " + std::to_string(udp_priority) + " " + ip + " " +
+                               std::to_string(*port) + " typ host");
+    if (leg.tcp_port != 0)
+        place.candidates.push_back("2 1 tcp " + std::to_string(tcp_priority) + " " + ip + " " +
+                                   std::to_string(leg.tcp_port) + " typ host tcptype passive");
+    return place;
 }
 
 Result<std::uint16_t> AnchorSession::port_of(Leg &leg, unsigned id, std::size_t line) {
@@ -214,7 +235,7 @@ Result<std::uint16_t> AnchorSession::port_of(Leg &leg, unsigned id, std::size_t 
     if (!opened) return tl::unexpected(Error{Errc::network, opened.error().what, 503});
     leg.ports[slot] = opened->port;
     const auto port = std::make_shared<media::MediaPort>(std::move(*opened));
-    const Address shown = Address::parse(leg.own.ip, port->port).value_or(leg.bind);
+    const Address shown = Address::parse(leg.own.connection.address, port->port).value_or(leg.bind);
     in_worker([port, shown, id, line, ssrc = leg.own.ssrcs[line]](Relay &relay) {
         relay.add_line(id, line, std::move(port->rtp), std::move(port->rtcp), shown, ssrc);
     });
@@ -258,7 +279,7 @@ void AnchorSession::offer(End from, unsigned branch, const std::string &sdp, Don
     const auto &lines = known->interwork->lines();
     for (std::size_t i = 0; out && i < lines.size(); ++i)
         if (!lines[i].at(from).rejected)
-            if (auto port = own.own.port(i); !port) out = tl::unexpected(port.error());
+            if (auto place = own.own.place(i); !place) out = tl::unexpected(place.error());
     if (out) {
         tell_fingerprints(branch);
     } else {

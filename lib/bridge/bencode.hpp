@@ -29,6 +29,7 @@ struct Bencode {
     static Result<Bencode> parse(std::string_view text);
     [[nodiscard]] std::string text(const std::string &key) const;    // of a dict; "" when absent
     [[nodiscard]] const Bencode *find(const std::string &key) const; // of a dict; null when absent
+    [[nodiscard]] const std::string *string() const noexcept { return std::get_if<std::string>(&value); }
     [[nodiscard]] const List *list() const noexcept { return std::get_if<List>(&value); }
 };
 

@@ -16,9 +16,8 @@ using media::Sdp;
 using media::SdpMedia;
 
 constexpr std::size_t most_lines = 8;
-constexpr std::uint8_t usual_event_number = 101;   // what old phones expect
-constexpr std::uint8_t opus_number = 111;          // what browsers take
-constexpr std::uint32_t tcp_priority = 2124414975; // RFC 6544 §4.2: a passive one, behind UDP
+constexpr std::uint8_t usual_event_number = 101; // what old phones expect
+constexpr std::uint8_t opus_number = 111;        // what browsers take
 
 std::set<unsigned> clocks_of(const std::vector<Format> &formats) {
     std::set<unsigned> out;
@@ -94,6 +93,14 @@ void Interwork::keep_numbers(Line &line, End to) {
     }
 }
 
+// Packets cross as they are: each end is told the numbers of the other.
+void Interwork::pass_numbers(Line &line, End from) const {
+    auto &used = line.at(other(from)).used;
+    used.clear();
+    for (const auto &format : line.at(from).formats)
+        used[format.key()] = format.number;
+}
+
 Result<std::string> Interwork::offer(End from, std::string_view text) {
     auto sdp = Sdp::parse(text);
     if (!sdp) return fail(Errc::parse, sdp.error().what, 400);
@@ -124,7 +131,7 @@ Result<std::string> Interwork::offer(End from, std::string_view text) {
         return no_codec();
     }
     for (auto &line : lines_)
-        keep_numbers(line, other(from));
+        options_.same_numbers ? pass_numbers(line, from) : keep_numbers(line, other(from));
     return write(other(from), false);
 }
 
@@ -166,6 +173,7 @@ Result<std::string> Interwork::answer(End from, std::string_view text) {
             return !common(f) && !(line.transcoded && f.codec() != nullptr);
         });
         if (i < kept_.size()) follow(line, from, kept_[i]);
+        if (options_.same_numbers) pass_numbers(line, from);
         const bool real = std::ranges::any_of(formats, [](const Format &f) { return !f.is_event(); });
         if (!real || asked.rejected) line.at(from).rejected = true;
         if (auto keys = read_keys(line, i, from, sdp->media[i], true); !keys) {
@@ -237,25 +245,23 @@ void Interwork::add_formats(SdpMedia &media, const Line &line, End to, bool answ
     }
 }
 
-void Interwork::add_web_lines(SdpMedia &media, const Line &line, std::size_t index, End to, bool answering) {
+void Interwork::add_web_lines(SdpMedia &media, const OwnPlace &place, const Line &line, std::size_t index,
+                              End to, bool answering) {
     const OwnEnd &mine = own(to);
     auto &lines = media.attributes;
     lines.push_back({"mid", line.at(to).mid});
-    lines.push_back({"ice-ufrag", mine.ufrag});
-    lines.push_back({"ice-pwd", mine.password});
-    lines.push_back({"fingerprint", mine.fingerprint});
+    lines.push_back({"ice-ufrag", place.ufrag});
+    lines.push_back({"ice-pwd", place.password});
+    lines.push_back({"fingerprint", place.fingerprint});
     // Browsers keep the role of the first exchange: theirs is active, whoever offers.
     const bool settled = !fingerprints_[static_cast<std::size_t>(to)].empty();
     lines.push_back({"setup", answering || settled ? "passive" : "actpass"});
     lines.push_back({"rtcp-mux", ""});
-    const std::string ssrc = std::to_string(index < mine.ssrcs.size() ? mine.ssrcs[index] : 0);
     lines.push_back({"msid", "offhook offhook" + std::to_string(index)});
-    lines.push_back({"ssrc", ssrc + " cname:offhook"});
-    lines.push_back(
-        {"candidate", "1 1 udp 2130706431 " + mine.ip + " " + std::to_string(media.port) + " typ host"});
-    if (mine.tcp_port != 0)
-        lines.push_back({"candidate", "2 1 tcp " + std::to_string(tcp_priority) + " " + mine.ip + " " +
-                                          std::to_string(mine.tcp_port) + " typ host tcptype passive"});
+    if (index < mine.ssrcs.size())
+        lines.push_back({"ssrc", std::to_string(mine.ssrcs[index]) + " cname:offhook"});
+    for (const auto &candidate : place.candidates)
+        lines.push_back({"candidate", candidate});
     lines.push_back({"end-of-candidates", ""});
 }
 
@@ -302,7 +308,11 @@ std::vector<Format> Interwork::formats_for(const Line &line, End to, bool answer
     std::vector<Format> events;
     std::ranges::copy_if(theirs.formats, std::back_inserter(events), &Format::is_event);
     if (events.empty()) return out;
-    if (own_[static_cast<std::size_t>(to)]->web) {
+    if (options_.same_numbers && answering) { // only what it answered has a number
+        std::erase_if(events, [&](const Format &f) {
+            return std::ranges::find(there.formats, f.key(), &Format::key) == there.formats.end();
+        });
+    } else if (own_[static_cast<std::size_t>(to)]->web) {
         events.clear();
         const unsigned spoken = answering || out.empty() ? line.spoken_clock(to) : out.front().clock;
         for (const unsigned clock : {spoken, 8000U})
@@ -326,25 +336,29 @@ Result<SdpMedia> Interwork::describe(const Line &line, std::size_t index, End to
     SdpMedia media;
     media.type = line.type;
     media.protocol = web ? "UDP/TLS/RTP/SAVPF" : answering ? there.profile : "RTP/AVP";
-    if (theirs.rejected || (answering && there.rejected)) {
+    OwnPlace place;
+    if (!theirs.rejected && !(answering && there.rejected)) {
+        auto found = own(to).place(index);
+        if (!found) return tl::unexpected(found.error());
+        place = std::move(*found);
+    }
+    if (place.port == 0) {
         media.protocol = there.profile.empty() ? media.protocol : there.profile;
         media.formats = {"0"};
         if (media.type == "application") media.formats = {"webrtc-datachannel"};
         if (web && !there.mid.empty()) media.attributes.push_back({"mid", there.mid});
         return media;
     }
-    auto port = own(to).port(index);
-    if (!port) return tl::unexpected(port.error());
-    media.port = *port;
-    media.connection = {own(to).ip, own(to).ipv6};
+    media.port = place.port;
+    media.connection = place.connection;
     add_formats(media, line, to, answering);
     auto direction = theirs.direction;
     if (answering) direction = legal_answer(direction, there.direction);
-    if (web) add_web_lines(media, line, index, to, answering);
+    if (web) add_web_lines(media, place, line, index, to, answering);
     if (line.type == "audio" && !(web && theirs.ptime == 0))
         media.attributes.push_back({"ptime", web ? std::to_string(theirs.ptime) : "20"});
-    if (!web) add_keys(media, line, index, to, answering);
-    if (!web && answering && there.rtcp_mux) media.attributes.push_back({"rtcp-mux", ""});
+    if (!web) add_keys(media, place, line, index, to, answering);
+    if (!web && answering && there.rtcp_mux && place.rtcp_mux) media.attributes.push_back({"rtcp-mux", ""});
     media.attributes.push_back({std::string(name(direction)), ""});
     return media;
 }
@@ -353,7 +367,7 @@ Result<std::string> Interwork::write(End to, bool answering) {
     OwnEnd &mine = own(to);
     Sdp out;
     out.session_id = mine.session_id;
-    out.origin = out.connection = {mine.ip, mine.ipv6};
+    out.origin = out.connection = mine.connection;
     std::string bundle;
     const std::size_t count = answering ? std::min(asked_, lines_.size()) : lines_.size();
     for (std::size_t i = 0; i < count; ++i) {
@@ -365,8 +379,8 @@ Result<std::string> Interwork::write(End to, bool answering) {
         out.media.push_back(std::move(*media));
     }
     if (mine.web) {
-        out.attributes.push_back({"ice-lite", ""});
-        if (!bundle.empty()) out.attributes.push_back({"group", "BUNDLE" + bundle});
+        if (mine.lite) out.attributes.push_back({"ice-lite", ""});
+        if (mine.bundles && !bundle.empty()) out.attributes.push_back({"group", "BUNDLE" + bundle});
         out.attributes.push_back({"msid-semantic", " WMS offhook"});
     }
     out.version = mine.version;

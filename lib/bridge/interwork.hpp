@@ -20,20 +20,32 @@
 
 namespace offhook::bridge {
 
+// Where an end reaches us with one media line.
+struct OwnPlace {
+    media::SdpConnection connection; // the public address where one is set
+    std::uint16_t port = 0;          // 0: the line is refused
+    // Browsers only; constant as long as the leg lives.
+    std::string ufrag, password, fingerprint; // "sha-256 AB:CD…"
+    std::vector<std::string> candidates;      // values of a=candidate
+    // Phones only.
+    bool rtcp_mux = true;            // possible
+    std::vector<std::string> crypto; // values of a=crypto, where the keys are made elsewhere
+};
+
 // Our side towards one end. Shared by all branches of a call for the caller's end: browsers must see the same
 // transport in every description (one ICE and DTLS session for all forks).
 struct OwnEnd {
     bool web = false;
-    std::string ip; // what the end is told: the public address where one is set
-    bool ipv6 = false;
-    // Port of media line `line`; one for all when web. Errors: Errc::network (none free).
-    std::function<Result<std::uint16_t>(std::size_t line)> port;
-    // Browsers only; constant as long as the leg lives.
-    std::uint16_t tcp_port = 0;               // of a passive TCP candidate (RFC 6544); 0: none
-    std::string ufrag, password, fingerprint; // "sha-256 AB:CD…"
-    std::vector<std::uint32_t> ssrcs;         // of each line
+    media::SdpConnection connection; // of the whole description
+    // Of media line `line`; the same for all when web, unless it does not bundle. Errors: Errc::network.
+    std::function<Result<OwnPlace>(std::size_t line)> place;
+    // Browsers only.
+    bool lite = true;                 // ICE-lite
+    bool bundles = true;              // all lines by one transport (RFC 8843)
+    std::vector<std::uint32_t> ssrcs; // of each line; not announced where there is none
     // Phones only: SDES (RFC 4568). Whoever offers it gets it; this says what we offer.
     PlainSrtp srtp = PlainSrtp::off;
+    bool keys_elsewhere = false;                // who makes them speaks for us: OwnPlace::crypto
     std::map<std::size_t, media::SrtpKey> keys; // by line; the same for all forks and repeated offers
     std::string session_id;
     std::uint64_t version = 0;
@@ -115,6 +127,7 @@ public:
     struct Options {
         std::vector<std::string> codecs; // lower-case names that may pass, besides telephone-event
         bool transcode = false;          // audio codecs that are not in common are made to meet
+        bool same_numbers = false;       // nobody changes the payload numbers of packets on their way
     };
     Interwork(OwnEnd &caller, OwnEnd &callee, Options options)
         : own_{&caller, &callee}, options_(std::move(options)) {}
@@ -147,8 +160,10 @@ private:
     void read_line(Line &line, End from, const media::Sdp &sdp, const media::SdpMedia &media);
     [[nodiscard]] bool allowed(const Format &format, bool web) const;
     void keep_numbers(Line &line, End to);
+    void pass_numbers(Line &line, End from) const;
     Result<> read_keys(Line &line, std::size_t index, End from, const media::SdpMedia &media, bool answer);
-    void add_keys(media::SdpMedia &media, const Line &line, std::size_t index, End to, bool answering);
+    void add_keys(media::SdpMedia &media, const OwnPlace &place, const Line &line, std::size_t index, End to,
+                  bool answering);
     const media::SrtpKey &own_key(End end, std::size_t line, media::SrtpSuite suite);
     [[nodiscard]] bool number_taken(End to, const Line &line, std::uint8_t number,
                                     const std::string &key) const;
@@ -159,7 +174,8 @@ private:
     [[nodiscard]] std::vector<Format> with_more(const Line &line, std::vector<Format> formats) const;
     [[nodiscard]] std::vector<Format> audio_for(const Line &line, End to, bool answering) const;
     [[nodiscard]] std::vector<Format> formats_for(const Line &line, End to, bool answering) const;
-    void add_web_lines(media::SdpMedia &media, const Line &line, std::size_t index, End to, bool answering);
+    void add_web_lines(media::SdpMedia &media, const OwnPlace &place, const Line &line, std::size_t index,
+                       End to, bool answering);
     void add_formats(media::SdpMedia &media, const Line &line, End to, bool answering) const;
 
     std::array<OwnEnd *, 2> own_;

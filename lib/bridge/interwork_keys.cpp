@@ -7,6 +7,14 @@ namespace offhook::bridge {
 
 using media::SdpMedia;
 
+namespace {
+
+Failure no_key() {
+    return fail(Errc::media, "no SRTP key that can be used", 488);
+}
+
+} // namespace
+
 const media::SrtpKey &Interwork::own_key(End end, std::size_t line, media::SrtpSuite suite) {
     auto &keys = own(end).keys;
     const auto known = keys.find(line);
@@ -21,6 +29,11 @@ Result<> Interwork::read_keys(Line &line, std::size_t index, End from, const Sdp
     end.crypto.reset();
     const bool secure = media.protocol.find("SAVP") != std::string::npos;
     const bool wanted = secure || own(from).srtp != PlainSrtp::off;
+    const bool must = secure || own(from).srtp == PlainSrtp::require;
+    if (own(from).keys_elsewhere) {
+        if (must && media::crypto_lines(media).empty()) return no_key();
+        return {};
+    }
     if (wanted)
         for (const auto &crypto : media::crypto_lines(media)) {
             // An answer chooses from what we offered, which is one suite.
@@ -30,13 +43,19 @@ Result<> Interwork::read_keys(Line &line, std::size_t index, End from, const Sdp
             end.crypto = crypto;
             break;
         }
-    if (!end.crypto && (secure || own(from).srtp == PlainSrtp::require))
-        return fail(Errc::media, "no SRTP key that can be used", 488);
+    if (!end.crypto && must) return no_key();
     if (end.crypto) own_key(from, index, end.crypto->key.suite());
     return {};
 }
 
-void Interwork::add_keys(SdpMedia &media, const Line &line, std::size_t index, End to, bool answering) {
+void Interwork::add_keys(SdpMedia &media, const OwnPlace &place, const Line &line, std::size_t index, End to,
+                         bool answering) {
+    if (own(to).keys_elsewhere) {
+        for (const auto &crypto : place.crypto)
+            media.attributes.push_back({"crypto", crypto});
+        if (own(to).srtp == PlainSrtp::require && !answering) media.protocol = "RTP/SAVP";
+        return;
+    }
     const auto &theirs = line.at(to).crypto;
     if (answering) {
         if (!theirs) return;

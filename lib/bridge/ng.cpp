@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "base/log.hpp"
+#include "bridge/ng_descriptions.hpp"
 #include "sip/digest.hpp"
 #include "sip/headers.hpp"
 #include "sip/socket_address.hpp"
@@ -20,44 +21,7 @@ constexpr int attempts = 3;
 // A browser whose connection is gone and that sends nothing for so long, not even RTCP, is gone as well.
 constexpr Duration gone{15'000}, look_every{3'000};
 
-Bencode::List words(std::initializer_list<const char *> items) {
-    return {items.begin(), items.end()};
-}
-
 } // namespace
-
-Bencode::Dict ng_offer(bool, bool to_web) {
-    if (to_web)
-        return {{"ICE", "force"},
-                {"ICE-lite", "forward"},
-                {"DTLS", "passive"},
-                {"SDES", words({"off"})},
-                {"rtcp-mux", words({"offer", "require"})},
-                {"transport-protocol", "UDP/TLS/RTP/SAVPF"},
-                {"replace", words({"origin", "session-connection"})},
-                {"flags", words({"generate-mid"})}};
-    return {{"ICE", "remove"},
-            {"DTLS", "off"},
-            {"SDES", words({"off"})},
-            {"rtcp-mux", words({"demux"})},
-            {"transport-protocol", "RTP/AVP"},
-            {"replace", words({"origin", "session-connection"})},
-            {"flags", words({"no-rtcp-attribute"})}};
-}
-
-Bencode::Dict ng_answer(bool, bool to_web) {
-    if (to_web)
-        return {{"ICE", "force"},
-                {"DTLS", "passive"},
-                {"rtcp-mux", words({"require"})},
-                {"transport-protocol", "UDP/TLS/RTP/SAVPF"},
-                {"replace", words({"origin", "session-connection"})},
-                {"flags", words({"generate-mid", "SDES-off"})}};
-    return {{"ICE", "remove"},
-            {"rtcp-mux", words({"demux"})},
-            {"transport-protocol", "RTP/AVP"},
-            {"replace", words({"origin", "session-connection"})}};
-}
 
 std::int64_t ng_packets(const Bencode &answer, const std::string &tag) {
     const Bencode *tags = answer.find("tags");
@@ -95,7 +59,8 @@ public:
         std::unique_ptr<Timer> timer;
     };
 
-    Impl(Loop &loop, Told told) : loop_(loop), told_(std::move(told)), ping_(loop) {}
+    Impl(Loop &loop, NgDescriptions::Options options, Told told)
+        : loop_(loop), options_(std::move(options)), told_(std::move(told)), ping_(loop) {}
 
     Result<> start(const std::vector<std::string> &nodes) {
         for (const auto &text : nodes) {
@@ -113,7 +78,10 @@ public:
     }
 
     [[nodiscard]] Loop &loop() const noexcept { return loop_; }
+    [[nodiscard]] const NgDescriptions::Options &options() const noexcept { return options_; }
+    [[nodiscard]] const std::string &name(std::size_t node) const { return nodes_[node].name; }
 
+    [[nodiscard]] bool alive(std::size_t node) const { return nodes_[node].alive; }
     // A living node by the Call-ID, so that retries of a call meet the same one.
     [[nodiscard]] std::size_t node_for(const std::string &call_id) const {
         const std::size_t start = std::hash<std::string>{}(call_id) % nodes_.size();
@@ -143,7 +111,7 @@ private:
             if (questions_.at(cookie).left > 0) return send(cookie);
             auto lost = std::move(questions_.at(cookie));
             questions_.erase(cookie);
-            set_alive(lost.node, false);
+            set_alive(lost.node, false, "it does not answer");
             lost.answer(fail(Errc::network, "rtpengine " + nodes_[lost.node].name + " does not answer", 503));
         });
     }
@@ -166,16 +134,16 @@ private:
             questions_.erase(found);
             asked.timer->cancel();
             auto parsed = Bencode::parse(text.substr(space + 1));
-            if (!parsed) log_warning("rtpengine " + nodes_[asked.node].name + ": " + parsed.error().what);
-            set_alive(asked.node, parsed.has_value());
+            if (parsed && parsed->text("result").empty())
+                parsed = fail(Errc::parse, "no result in its answer");
+            set_alive(asked.node, parsed.has_value(),
+                      parsed ? std::string() : "its answer makes no sense: " + parsed.error().what);
             asked.answer(std::move(parsed));
         }
     }
 
-    void set_alive(std::size_t node, bool alive) {
-        if (nodes_[node].alive == alive) return;
-        nodes_[node].alive = alive;
-        told_(nodes_[node].name, alive);
+    void set_alive(std::size_t node, bool alive, const std::string &reason) {
+        if (std::exchange(nodes_[node].alive, alive) != alive) told_(nodes_[node].name, alive, reason);
     }
 
     void ping() {
@@ -185,6 +153,7 @@ private:
     }
 
     Loop &loop_;
+    NgDescriptions::Options options_;
     Told told_;
     Fd fd_;
     FdWatch watch_;
@@ -193,48 +162,71 @@ private:
     std::unordered_map<std::string, Question> questions_;
 };
 
-// Each fork is a call of its own there: its tags are ours, "caller" and "callee".
+// The forks of a browser's call are branches of one call there: they share the browser's transport. rtpengine
+// 10.5 cannot release a branch alone: its ports go with the call, and it is silenced instead. A browser plays
+// one stream, so that of several early ones it gets the one whose description it has. A phone takes another
+// address from each fork: there each is a call of its own. Tags are ours.
 class NgSession final : public MediaSession, public std::enable_shared_from_this<NgSession> {
 public:
     NgSession(std::shared_ptr<NgPlane::Impl> plane, const std::string &call_id, bool caller_web,
-              MediaPlane::Listener &listener)
+              const Address &caller, MediaPlane::Listener &listener)
         : plane_(std::move(plane)), listener_(listener), call_id_(call_id + sip::random_token(4)),
-          node_(plane_->node_for(call_id)), caller_web_(caller_web), alive_(std::make_shared<bool>(true)) {}
+          node_(plane_->node_for(call_id)),
+          caller_(caller_web, caller, plane_->options().srtp),
+          alive_(std::make_shared<bool>(true)) {}
     ~NgSession() override {
         *alive_ = false;
+        const bool offered = std::ranges::any_of(branches_, &Branch::offered);
+        if (shared() && offered) forget(0);
         for (unsigned branch = 0; branch < branches_.size(); ++branch)
             drop(branch);
     }
     NgSession(const NgSession &) = delete;
     NgSession &operator=(const NgSession &) = delete;
 
-    void add_branch(unsigned branch, bool web, const Address &) override {
+    void add_branch(unsigned branch, bool web, const Address &remote) override {
         if (branches_.size() <= branch) branches_.resize(branch + 1);
-        branches_[branch] = {web, false};
+        branches_[branch].descriptions =
+            std::make_unique<NgDescriptions>(caller_, web, remote, plane_->options());
     }
     void offer(End from, unsigned branch, const std::string &sdp, Done done) override {
-        auto question = ng_offer(web(from, branch), web(other(from), branch));
+        Branch &known = branches_[branch];
+        if (!plane_->alive(node_)) move(branch);
+        auto question = known.descriptions->offer_flags(other(from));
         question["command"] = "offer";
-        question["from-tag"] = tag(from);
-        if (branches_[branch].offered) question["to-tag"] = tag(other(from));
-        branches_[branch].offered = true;
-        offerer_ = from;
-        ask(branch, std::move(question), sdp, std::move(done));
+        question["from-tag"] = tag(from, branch);
+        if (known.offered)
+            question["to-tag"] = tag(other(from), branch);
+        else if (shared() && from == End::caller)
+            question["via-branch"] = via(branch);
+        known.offered = true;
+        ask(branch, std::move(question), from, sdp, std::move(done));
     }
     void answer(End from, unsigned branch, const std::string &sdp, Done done) override {
-        auto question = ng_answer(web(from, branch), web(other(from), branch));
+        auto question = branches_[branch].descriptions->answer_flags(other(from));
         question["command"] = "answer";
-        question["from-tag"] = tag(other(from));
-        question["to-tag"] = tag(from);
-        ask(branch, std::move(question), sdp, std::move(done));
+        question["from-tag"] = tag(other(from), branch);
+        question["to-tag"] = tag(from, branch);
+        if (shared() && from == End::callee) question["via-branch"] = via(branch);
+        ask(branch, std::move(question), from, sdp, std::move(done));
     }
-    // Each fork has ports and keys of its own there.
-    void keep_answer(unsigned branch, bool) override { kept_ = branch; }
-    [[nodiscard]] bool answer_holds(unsigned branch) const override { return !kept_ || *kept_ == branch; }
+    void keep_answer(unsigned branch, bool) override {
+        kept_ = branches_[branch].descriptions->told(End::caller);
+        for (auto &known : branches_)
+            if (known.descriptions) known.descriptions->keep(kept_);
+        heard_ = branch;
+    }
+    [[nodiscard]] bool answer_holds(unsigned branch) const override {
+        return kept_.empty() || still_holds(kept_, branches_[branch].descriptions->told(End::caller));
+    }
     std::optional<std::string> restart(End, unsigned, const std::string &) override { return {}; }
-    void roll_back(unsigned) override {}
+    void roll_back(unsigned branch) override { branches_[branch].descriptions->roll_back(); }
     void settle(unsigned branch) override {
         settled_ = branch;
+        kept_.clear();
+        branches_[branch].descriptions->keep({});
+        heard_ = branch;
+        silence();
         for (unsigned i = 0; i < branches_.size(); ++i)
             if (i != branch) drop(i);
     }
@@ -252,7 +244,8 @@ public:
 
 private:
     struct Branch {
-        bool web = false, offered = false;
+        std::unique_ptr<NgDescriptions> descriptions;
+        bool offered = false, answered = false, silent = false;
     };
     struct Watch { // over a browser whose connection is gone
         explicit Watch(Loop &loop) : timer(loop), since(loop.now()) {}
@@ -269,62 +262,111 @@ private:
     void looked(End end, const Result<Bencode> &reply) {
         Watch &watch = *watches_[index(end)];
         const auto now = plane_->loop().now();
-        const auto packets = reply ? ng_packets(*reply, tag(end)) : watch.packets;
+        const auto packets = reply ? ng_packets(*reply, tag(end, settled_)) : watch.packets;
         if (std::exchange(watch.packets, packets) != packets) watch.since = now;
         if (now - watch.since > gone)
             return listener_.on_media_lost(end, "nothing comes from the browser any more");
         watch.timer.start(look_every, [this, end] { look(end); });
     }
-    static const char *tag(End end) { return end == End::caller ? "caller" : "callee"; }
-    [[nodiscard]] bool web(End end, unsigned branch) const {
-        return end == End::caller ? caller_web_ : branches_[branch].web;
+    [[nodiscard]] bool shared() const noexcept { return caller_.own.web; }
+    static std::string tag(End end, unsigned branch) {
+        return end == End::caller ? "caller" : "callee" + std::to_string(branch);
     }
-    [[nodiscard]] std::string id(unsigned branch) const { return call_id_ + "-" + std::to_string(branch); }
+    static std::string via(unsigned branch) { return "branch" + std::to_string(branch); }
+    [[nodiscard]] std::string id(unsigned branch) const {
+        return shared() ? call_id_ : call_id_ + "-" + std::to_string(branch);
+    }
 
-    void ask(unsigned branch, Bencode::Dict question, const std::string &sdp, Done done) {
+    void ask(unsigned branch, Bencode::Dict question, End from, const std::string &sdp, Done done) {
+        const bool answering = *question["command"].string() == "answer";
+        auto text = branches_[branch].descriptions->question(from, sdp, answering);
+        if (!text) return done(std::move(text));
         question["call-id"] = id(branch);
-        question["sdp"] = sdp;
+        question["sdp"] = std::move(*text);
         plane_->ask(node_, std::move(question),
-                    [alive = alive_, done = std::move(done)](const Result<Bencode> &reply) {
-                        if (!*alive) return;
-                        if (!reply) return done(fail(reply.error().code, reply.error().what, 503));
-                        const std::string text = reply->text("sdp");
-                        if (reply->text("result") != "ok" || text.empty())
-                            return done(fail(Errc::media, "rtpengine: " + reply->text("error-reason"), 488));
-                        done(text);
+                    [this, alive = alive_, branch, from, sdp, answering,
+                     done = std::move(done)](const Result<Bencode> &reply) {
+                        if (*alive) done(told(branch, from, sdp, answering, reply));
                     });
     }
-    void drop(unsigned branch) {
-        if (!branches_[branch].offered) return;
+    // What the other end is told.
+    Result<std::string> told(unsigned branch, End from, const std::string &sdp, bool answering,
+                             const Result<Bencode> &reply) {
+        NgDescriptions &descriptions = *branches_[branch].descriptions;
+        auto out = engine_text(reply);
+        if (out) out = answering ? descriptions.answer(from, sdp, *out) : descriptions.offer(from, sdp, *out);
+        if (!out) {
+            if (!answering) descriptions.roll_back();
+            log_warning("bridge: call " + call_id_ + " on " + plane_->name(node_) + ": " + out.error().what);
+        }
+        branches_[branch].answered |= out && answering && from == End::callee;
+        silence();
+        return out;
+    }
+    // Of all branches that answered the caller hears one.
+    void silence() {
+        if (!shared() || !heard_) return;
+        for (unsigned branch = 0; branch < branches_.size(); ++branch) {
+            const bool silent = branches_[branch].answered && branch != *heard_;
+            if (std::exchange(branches_[branch].silent, silent) == silent) continue;
+            plane_->ask(node_,
+                        {{"command", silent ? "block media" : "unblock media"},
+                         {"call-id", id(branch)},
+                         {"from-tag", tag(End::callee, branch)}},
+                        [](const Result<Bencode> &) {});
+        }
+    }
+    // Where the call began nobody answers any more: it goes on elsewhere, by transports that both ends are
+    // told with this offer and its answer.
+    void move(unsigned branch) {
+        const auto living = plane_->node_for(call_id_);
+        if (!branches_[branch].offered || !plane_->alive(living)) return;
+        log_info("bridge: call " + call_id_ + " moves from rtpengine " + plane_->name(node_) + " to " +
+                 plane_->name(living));
+        node_ = living;
         branches_[branch].offered = false;
-        plane_->ask(node_, {{"command", "delete"}, {"call-id", id(branch)}, {"from-tag", "caller"}},
-                    [](const Result<Bencode> &) {});
+    }
+    static Result<std::string> engine_text(const Result<Bencode> &reply) {
+        if (!reply) return fail(reply.error().code, reply.error().what, 503);
+        auto text = reply->text("sdp");
+        if (reply->text("result") == "ok" && !text.empty()) return text;
+        const std::string why = reply->text("error-reason");
+        return fail(Errc::media, "rtpengine: " + (why.empty() ? "no description in its answer" : why), 488);
+    }
+    void drop(unsigned branch) {
+        if (shared() || !std::exchange(branches_[branch].offered, false)) return;
+        forget(branch);
+    }
+    void forget(unsigned branch) {
+        plane_->ask(node_, {{"command", "delete"}, {"call-id", id(branch)}}, [](const Result<Bencode> &) {});
     }
 
     std::shared_ptr<NgPlane::Impl> plane_;
     MediaPlane::Listener &listener_;
     std::string call_id_;
     std::size_t node_;
-    bool caller_web_;
-    End offerer_ = End::caller;
+    NgSide caller_;
     std::vector<Branch> branches_;
     unsigned settled_ = 0;
-    std::optional<unsigned> kept_;                  // the branch whose answer the caller has
+    std::vector<KeptLine> kept_;                    // what the caller was told first, while forks may answer
+    std::optional<unsigned> heard_;                 // whose sound it gets
     std::array<std::unique_ptr<Watch>, 2> watches_; // by End
     std::shared_ptr<bool> alive_;
 };
 
-Result<std::unique_ptr<NgPlane>> NgPlane::open(Loop &loop, const std::vector<std::string> &nodes, Told told) {
-    auto impl = std::make_shared<Impl>(loop, std::move(told));
-    if (auto started = impl->start(nodes); !started) return tl::unexpected(started.error());
+Result<std::unique_ptr<NgPlane>> NgPlane::open(Loop &loop, const Settings &settings, Told told) {
+    auto impl = std::make_shared<Impl>(
+        loop, NgDescriptions::Options{settings.codecs, settings.srtp}, std::move(told));
+    if (auto started = impl->start(settings.rtpengines); !started) return tl::unexpected(started.error());
     return std::unique_ptr<NgPlane>(new NgPlane(std::move(impl)));
 }
 
 NgPlane::~NgPlane() = default;
 
 Result<std::unique_ptr<MediaSession>> NgPlane::open(const std::string &call_id, bool caller_web,
-                                                    const Address &, Listener &listener) {
-    return std::unique_ptr<MediaSession>(std::make_unique<NgSession>(impl_, call_id, caller_web, listener));
+                                                    const Address &caller, Listener &listener) {
+    return std::unique_ptr<MediaSession>(
+        std::make_unique<NgSession>(impl_, call_id, caller_web, caller, listener));
 }
 
 } // namespace offhook::bridge

@@ -1,6 +1,7 @@
 // The media plane on external rtpengine daemons, by their ng protocol: one bencoded dictionary for each
 // datagram, a cookie in front, answers from a cache when a question is repeated. Calls stay with the daemon
-// they started on; one that does not answer gets no new ones.
+// they started on; one that does not answer, or not sensibly, gets no new ones, and its calls move to another
+// one with their next offer.
 #pragma once
 
 #include <cstdint>
@@ -15,16 +16,17 @@
 #include "base/loop.hpp"
 #include "bridge/bencode.hpp"
 #include "bridge/media_plane.hpp"
+#include "bridge/settings.hpp"
 
 namespace offhook::bridge {
 
 class NgPlane final : public MediaPlane {
 public:
-    using Told = std::function<void(std::string_view node, bool alive)>;
+    // `reason`: why it is not used.
+    using Told = std::function<void(std::string_view node, bool alive, std::string_view reason)>;
 
-    // `nodes`: "HOST:PORT" with numeric hosts. Errors: Errc::network.
-    static Result<std::unique_ptr<NgPlane>> open(Loop &loop, const std::vector<std::string> &nodes,
-                                                 Told told);
+    // On settings.rtpengines, with numeric hosts. Errors: Errc::network, Errc::config.
+    static Result<std::unique_ptr<NgPlane>> open(Loop &loop, const Settings &settings, Told told);
     NgPlane(const NgPlane &) = delete;
     NgPlane &operator=(const NgPlane &) = delete;
     ~NgPlane() override;
@@ -39,9 +41,6 @@ private:
     std::shared_ptr<Impl> impl_;
 };
 
-// The commands for a description, as a dictionary without the command's name. Pure.
-Bencode::Dict ng_offer(bool from_web, bool to_web);
-Bencode::Dict ng_answer(bool from_web, bool to_web);
 // How many packets `tag` has sent, in the answer to a "query".
 std::int64_t ng_packets(const Bencode &answer, const std::string &tag);
 

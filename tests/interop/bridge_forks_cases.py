@@ -2,37 +2,10 @@
 
 import re
 
-from bridge import LEVEL, USERS, Bridge, answering, configuration, let_answer, ringing
-from browser import Chromium, Pages, WebPhone
+from bridge import LEVEL, Bridge, answering, let_answer, ringing
+from browser import Chromium, Pages
+from forks import At, devices, rings, sipjs_page, tone
 from harness import Offhook, case, expect, expect_equal, expect_tone, wait_until, workdir, write_tone
-from tone import g711_tone
-
-
-def tone(hz, law="pcmu"):
-    path = workdir() / f"{hz}.{law}"
-    path.write_bytes(g711_tone(hz, 8000, law))
-    return path
-
-
-def devices(**phones):
-    """[[bridge.device]] for each phone; those of one list have one name."""
-    out = []
-    for name, listed in phones.items():
-        out += [[f'name = "{name}"', f'uri = "sip:{name}@127.0.0.1:{phone.port}"']
-                for phone in (listed if isinstance(listed, list) else [listed])]
-    return configuration(devices=out)
-
-
-def sipjs_page(browser, pages, bridge, user="anna"):
-    return WebPhone(browser, pages, bridge.web, user, USERS[user], page="sipjs.html", hz=700).registered()
-
-
-def rings(page, target, hz=660):
-    """The page calls with early media and hears the phone that rings."""
-    call = page.call(target, earlyMedia=True)
-    page.event("progress", {"index": call})
-    page.hears(hz)
-    return call
 
 
 @case("bridge: SIP.js with early media ends a call that another phone answers, unless forks are hidden", timeout=120)
@@ -95,11 +68,6 @@ def desk(name, *args):
                     "udp:127.0.0.1:0", *args, name=name)
     phone.recording = recording
     return phone
-
-
-class At:
-    def __init__(self, port):
-        self.port = port
 
 
 @case("bridge: who answers has no codec of the early media: a re-INVITE to SIP.js, or transcoding", timeout=150)

@@ -1,68 +1,12 @@
 """What wss-bridge makes of peers and disks that do not do as they should: it says so, and calls go on."""
 
 import json
-import socket
-import threading
 import urllib.request
 
-from bridge import USERS, Bridge, answering, configuration, web_phone
+from bridge import USERS, Bridge, configuration
 from browser import Chromium, Pages, WebPhone
 from harness import Offhook, case, expect, expect_equal, wait_until, workdir
 from processes import free_port
-from rtpengine import Rtpengine
-
-
-class NgRelay:
-    """Between the bridge and rtpengine. answer: what the bridge is told instead (bytes behind the cookie)."""
-
-    def __init__(self, engine):
-        host, port = engine.split(":")
-        self.engine, self.answer = (host, int(port)), None
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(("127.0.0.1", 0))
-        self.address = "127.0.0.1:%d" % self.socket.getsockname()[1]
-        threading.Thread(target=self.run, daemon=True).start()
-
-    def run(self):
-        bridge = None
-        while True:
-            data, source = self.socket.recvfrom(65536)
-            if source == self.engine:
-                self.socket.sendto(data, bridge)
-                continue
-            bridge = source
-            if self.answer is None:
-                self.socket.sendto(data, self.engine)
-            else:
-                self.socket.sendto(data.split(b" ")[0] + b" " + self.answer, bridge)
-
-
-NONSENSE = [b"", b"d2:", b"i5e", b"le", b"de", b"99999999999:x", b"\xff" * 100, b"d6:result2:oke", b"d6:resultle3:sdpi1ee",
-            b"d6:result5:error12:error-reason4:whate", b"d6:result2:ok3:sdp7:nothinge"]
-
-
-@case("bridge: rtpengine answers nonsense, and the call that is up goes on", timeout=120)
-def nonsense():
-    pages, browser, engine = Pages(), Chromium(), Rtpengine()
-    relay = NgRelay(engine.address)
-    bridge = Bridge("--media", f"rtpengine:{relay.address}")
-    phone = answering(bridge, "ben")
-    page = web_phone(browser, pages, bridge, "anna", hz=700)
-    up = page.call("sip:ben@house.test")
-    page.event("confirmed", {"index": up})
-    page.hears(440)
-    for answer in NONSENSE:
-        relay.answer = answer
-        page.event("failed", {"index": page.call("sip:ben@house.test")})
-    bridge.wait_event("bridge.rtpengine", {"node": relay.address, "alive": False})
-    page.hears(440)
-    relay.answer = None
-    bridge.wait_event("bridge.rtpengine", {"node": relay.address, "alive": True}, timeout=20)
-    page.hears(440)
-    page.do(up, "terminate()")
-    phone.ends(0)
-    browser.quit()
-    bridge.stop()
 
 
 @case("bridge: an upstream whose name is nowhere: it is said, and browsers are refused", timeout=60)

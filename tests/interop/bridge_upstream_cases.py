@@ -3,7 +3,6 @@
 from bridge import USERS, Bridge, answering, edge, secret, web_phone
 from browser import Chromium, Pages, WebPhone
 from harness import Kamailio, Offhook, case, expect, expect_equal, wait_until, workdir, write_tone
-from rtpengine import Rtpengine
 
 LEVEL = -15.0
 
@@ -147,32 +146,3 @@ def kamailio_upstream():
         bridge.stop()
         registrar.stop()
     browser.quit()
-
-
-@case("bridge: the media on rtpengine, on the second one when the first is gone, and a page that is gone", timeout=120)
-def rtpengine():
-    pages, browser = Pages(), Chromium()
-    first, second = Rtpengine(), Rtpengine()
-    bridge = Bridge("--media", f"rtpengine:{first.address},{second.address}")
-    phone = answering(bridge, "ben", "--count", "3")
-    page = web_phone(browser, pages, bridge, "anna", hz=700)
-    for round_ in range(2):
-        call = page.call("sip:ben@house.test")
-        page.event("confirmed", {"index": call})
-        page.hears(440)
-        page.do(call, "terminate()")
-        wait_until(lambda: len(phone.events_named("call.ended")) > round_, "the phone's call ends")
-        if round_ == 0:
-            first.popen.terminate()
-            bridge.wait_event("bridge.rtpengine", {"alive": False}, timeout=20)
-    # The page is closed without a word: rtpengine tells that nothing comes from it, and the phone is told.
-    call = page.call("sip:ben@house.test")
-    page.event("confirmed", {"index": call})
-    page.hears(440)
-    page.window.close()
-    bridge.wait_event("bridge.ended", {"reason": "the caller's media is gone"}, timeout=30)
-    wait_until(lambda: len(phone.events_named("call.ended")) == 3, "the phone's third call ends")
-    phone.ends(0)
-    second.popen.terminate()
-    browser.quit()
-    bridge.stop()

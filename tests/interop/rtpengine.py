@@ -1,6 +1,8 @@
 """rtpengine in user space on the loopback."""
 
 import os
+import socket
+import threading
 
 from processes import Process, free_port, need, workdir
 
@@ -21,3 +23,33 @@ class Rtpengine(Process):
                           "--config-file=none", f"--listen-cli=127.0.0.1:{free_port()}", "--foreground", "--log-stderr",
                           "--log-level=4", "--dtls-passive", f"--port-min={low}", f"--port-max={low + 99}",
                           f"--pidfile={workdir()}/rtpengine{number}.pid"], f"rtpengine{number}")
+
+
+class NgRelay:
+    """Between the bridge and rtpengine. answer: what the bridge is told instead (bytes behind the cookie)."""
+
+    def __init__(self, engine):
+        self.answer, self.offers = None, 0
+        self.point_at(engine)
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.address = "127.0.0.1:%d" % self.socket.getsockname()[1]
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def point_at(self, engine):
+        host, port = engine.split(":")
+        self.engine = (host, int(port))
+
+    def run(self):
+        bridge = None
+        while True:
+            data, source = self.socket.recvfrom(65536)
+            if source == self.engine:
+                self.socket.sendto(data, bridge)
+                continue
+            bridge = source
+            self.offers += b"7:command5:offer" in data
+            if self.answer is None:
+                self.socket.sendto(data, self.engine)
+            else:
+                self.socket.sendto(data.split(b" ")[0] + b" " + self.answer, bridge)

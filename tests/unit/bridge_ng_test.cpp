@@ -2,6 +2,7 @@
 
 #include "bridge/bencode.hpp"
 #include "bridge/ng.hpp"
+#include "bridge/ng_descriptions.hpp"
 
 using namespace offhook::bridge;
 
@@ -26,13 +27,35 @@ TEST_SUITE("bridge ng") {
     }
 
     TEST_CASE("browsers are asked for as browsers, phones as phones") {
-        const auto page = ng_offer(false, true), phone = ng_offer(true, false);
-        CHECK(Bencode(page).text("transport-protocol") == "UDP/TLS/RTP/SAVPF");
-        CHECK(Bencode(page).text("DTLS") == "passive");
-        CHECK(Bencode(phone).text("transport-protocol") == "RTP/AVP");
-        CHECK(Bencode(phone).text("ICE") == "remove");
-        CHECK(Bencode(ng_answer(false, true)).text("ICE") == "force");
-        CHECK(Bencode(ng_answer(true, false)).text("ICE") == "remove");
+        const auto flags = [](PlainSrtp srtp, bool offer, End to) {
+            NgSide caller(true, {}, srtp);
+            const NgDescriptions calls(caller, false, {}, {{"pcmu"}, srtp});
+            return Bencode(offer ? calls.offer_flags(to) : calls.answer_flags(to));
+        };
+        const auto page = flags(PlainSrtp::off, true, End::caller),
+                   phone = flags(PlainSrtp::off, true, End::callee);
+        CHECK(page.text("transport-protocol") == "UDP/TLS/RTP/SAVPF");
+        CHECK(page.text("DTLS") == "passive");
+        CHECK(phone.text("transport-protocol") == "RTP/AVP");
+        CHECK(phone.text("ICE") == "remove");
+        CHECK(phone.find("SDES")->encode() == "l3:offe");
+        CHECK(phone.text("ICE-lite") == "backward");
+        CHECK(page.text("ICE-lite") == "forward");
+        CHECK(flags(PlainSrtp::off, false, End::caller).text("ICE") == "force");
+        CHECK(flags(PlainSrtp::off, false, End::callee).text("ICE") == "remove");
+        // An answer has the protocol of the offer.
+        CHECK(flags(PlainSrtp::off, false, End::callee).text("transport-protocol").empty());
+    }
+
+    TEST_CASE("SDES towards phones is rtpengine's") {
+        const auto flags = [](PlainSrtp srtp) {
+            NgSide caller(true, {}, srtp);
+            return Bencode(NgDescriptions(caller, false, {}, {{"pcmu"}, srtp}).offer_flags(End::callee));
+        };
+        CHECK(flags(PlainSrtp::require).text("transport-protocol") == "RTP/SAVP");
+        CHECK(flags(PlainSrtp::require).find("SDES") == nullptr);
+        CHECK(flags(PlainSrtp::offer).text("transport-protocol") == "RTP/AVP");
+        CHECK(flags(PlainSrtp::offer).find("flags")->encode() == "l17:no-rtcp-attribute11:OSRTP-offere");
     }
 
     TEST_CASE("the packets of one tag, over all its media") {
