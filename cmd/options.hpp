@@ -127,7 +127,8 @@ struct WssBridgeOptions {
     std::string domain, www, upstream, upstream_mode, media, rtp_ports, state_file, cluster_key_file,
         door_code;
     std::vector<std::string> sip, origins, proxies;
-    bool allow_native = false, allow_ws = false, hide_forks = false, ice_tcp = false, status = false;
+    bool allow_native = false, allow_ws = false, hide_forks = false, ice_tcp = false, avpf = false,
+         status = false;
 };
 
 struct ConfigOptions {

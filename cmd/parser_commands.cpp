@@ -198,6 +198,7 @@ void Parser::bridge_command() {
     value(
         sub, "--transcode", bridge.transcode, [](const std::string &t) { return parse_int(t, 0, 10'000); },
         "CALLS", "let so many calls at once go on between different codecs");
+    sub.add_flag("--avpf", bridge.avpf, "offer video to phones with feedback: RTP/AVPF");
     sub.add_flag("--hide-forks", bridge.hide_forks,
                  "browsers see one To-tag whoever answers (SIP.js with earlyMedia)");
     text_option(sub, "--state-file", bridge.state_file, "FILE", "keep registrations here over a restart");

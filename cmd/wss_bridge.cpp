@@ -81,6 +81,7 @@ Result<> apply(const GlobalOptions &global, const WssBridgeOptions &options, bri
     settings.tls.insecure |= global.tls_insecure;
     settings.allow_native |= options.allow_native;
     settings.hide_forks |= options.hide_forks;
+    settings.avpf |= options.avpf;
     settings.allow_ws |= options.allow_ws;
     if (auto fits = check_flags(global, options, settings); !fits) return fits;
     if (global.srtp == "dtls") return fail(Errc::not_supported, "wss-bridge: --srtp dtls: phones get SDES");

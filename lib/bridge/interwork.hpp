@@ -1,6 +1,13 @@
 // Session descriptions between a browser and a phone, pure: the tables T1 to T4 of the bridge. Each end sees
 // a session of its own with us: its ports, its ICE and DTLS values, its payload numbers. No attribute crosses
-// unless it is listed here.
+// unless it is listed here; b= does (but for RTCP, RFC 3556, which ends here), and a=X-… of phones.
+//
+// What differs from what other gateways do, and why:
+// - comfort noise (13) is not offered: its packets would not be passed on, and silence is not sent for it;
+// - telephone-event/48000 goes to phones beside Opus, and browsers get the one event of their codec's clock:
+//   Chromium ends digits of the other one early;
+// - of H.264 phones are offered the packetization modes that the browser has, not one of our own;
+// - a phone is offered again the profile that it answered with, AVPF or AVP.
 #pragma once
 
 #include <array>
@@ -17,6 +24,7 @@
 #include "media/codec.hpp"
 #include "media/sdes.hpp"
 #include "media/sdp.hpp"
+#include "media/sdp_bandwidth.hpp"
 
 namespace offhook::bridge {
 
@@ -45,6 +53,7 @@ struct OwnEnd {
     std::vector<std::uint32_t> ssrcs; // of each line; not announced where there is none
     // Phones only: SDES (RFC 4568). Whoever offers it gets it; this says what we offer.
     PlainSrtp srtp = PlainSrtp::off;
+    bool avpf = false;                          // video is offered with feedback (RFC 4585)
     bool keys_elsewhere = false;                // who makes them speaks for us: OwnPlace::crypto
     std::map<std::size_t, media::SrtpKey> keys; // by line; the same for all forks and repeated offers
     std::string session_id;
@@ -74,6 +83,7 @@ struct LineEnd {
     unsigned ptime = 0;    // of phones: milliseconds in a packet that it wants, up to 60; 0: any
     std::string profile, mid, ufrag, setup;
     std::optional<media::CryptoLine> crypto;  // the peer's line that was chosen
+    std::vector<std::string> extras;          // of phones: a=X-… as written
     std::vector<Format> formats;              // it can receive these, by its own numbers
     std::map<std::string, std::uint8_t> used; // our numbers in descriptions for it: it sends these
 };
@@ -157,6 +167,8 @@ public:
 
 private:
     [[nodiscard]] OwnEnd &own(End end) { return *own_[static_cast<std::size_t>(end)]; }
+    void read_session(End from, std::string_view text, const media::Sdp &sdp);
+    [[nodiscard]] std::string protocol_for(const Line &line, End to, bool answering) const;
     void read_line(Line &line, End from, const media::Sdp &sdp, const media::SdpMedia &media);
     [[nodiscard]] bool allowed(const Format &format, bool web) const;
     void keep_numbers(Line &line, End to);
@@ -184,6 +196,8 @@ private:
     std::optional<std::vector<Line>> before_; // while an offer is open
     std::size_t asked_ = 0;                   // how many lines it has: its answer has no more
     std::array<std::string, 2> fingerprints_;
+    std::array<media::SdpBandwidths, 2> bandwidths_; // by the End that wrote them last
+    std::array<std::vector<std::string>, 2> extras_; // of its session, as of its lines
     std::vector<KeptLine> kept_;
     bool kept_by_transcoding_ = false;
 };

@@ -13,6 +13,10 @@ Failure no_key() {
     return fail(Errc::media, "no SRTP key that can be used", 488);
 }
 
+std::string secured(std::string_view protocol) {
+    return protocol.ends_with("AVPF") ? "RTP/SAVPF" : "RTP/SAVP";
+}
+
 } // namespace
 
 const media::SrtpKey &Interwork::own_key(End end, std::size_t line, media::SrtpSuite suite) {
@@ -53,7 +57,7 @@ void Interwork::add_keys(SdpMedia &media, const OwnPlace &place, const Line &lin
     if (own(to).keys_elsewhere) {
         for (const auto &crypto : place.crypto)
             media.attributes.push_back({"crypto", crypto});
-        if (own(to).srtp == PlainSrtp::require && !answering) media.protocol = "RTP/SAVP";
+        if (own(to).srtp == PlainSrtp::require && !answering) media.protocol = secured(media.protocol);
         return;
     }
     const auto &theirs = line.at(to).crypto;
@@ -66,7 +70,7 @@ void Interwork::add_keys(SdpMedia &media, const OwnPlace &place, const Line &lin
     }
     if (own(to).srtp == PlainSrtp::off && !theirs) return;
     const auto suite = theirs ? theirs->key.suite() : media::SrtpSuite::aes128_cm_sha1_80;
-    if (own(to).srtp == PlainSrtp::require || theirs) media.protocol = "RTP/SAVP";
+    if (own(to).srtp == PlainSrtp::require || theirs) media.protocol = secured(media.protocol);
     const media::CryptoLine mine{1, std::string(info(suite).sdes_name), own_key(to, index, suite)};
     media.attributes.push_back({"crypto", encode(mine)});
 }

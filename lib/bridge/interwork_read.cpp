@@ -111,6 +111,18 @@ unsigned read_ptime(const SdpMedia &media) {
     return number && *number <= longest_ptime ? static_cast<unsigned>(*number) : 0;
 }
 
+// What is nobody's but the phone's: it may pass (T2).
+std::vector<std::string> read_extras(const std::vector<media::SdpAttribute> &attributes) {
+    constexpr std::size_t most = 16, longest = 256;
+    std::vector<std::string> out;
+    for (const auto &[name, value] : attributes) {
+        const bool extra = name.size() > 2 && sip::iequals(std::string_view(name).substr(0, 2), "X-");
+        if (extra && out.size() < most && name.size() + value.size() < longest)
+            out.push_back(value.empty() ? name : name + ":" + value);
+    }
+    return out;
+}
+
 // Constrained baseline, as browsers call it.
 bool is_plainest(const Format &format) {
     const std::string profile = fmtp_parameter(format.fmtp, "profile-level-id");
@@ -134,7 +146,15 @@ bool Interwork::allowed(const Format &format, bool web) const {
         return std::ranges::find(options_.codecs, codec) != options_.codecs.end();
     };
     if (format.is_event()) return format.clock == 8000 || (format.clock == 48000 && lists("opus"));
-    if (name == "opus" && (format.clock != 48000 || format.channels != 2)) return false;
+    // Only as it is registered: what passes here is remembered as long as the call lasts.
+    const bool video = name == "h264" || name == "vp8";
+    const auto *audio = media::find_codec(name);
+    if (!video &&
+        (audio == nullptr || audio->clock_rate != format.clock || audio->channels != format.channels))
+        return false;
+    if (video && format.clock != 90'000) return false;
+    const std::string mode = fmtp_parameter(format.fmtp, "packetization-mode");
+    if (name == "h264" && !mode.empty() && mode != "0" && mode != "1" && mode != "2") return false;
     // Browsers list half a dozen profiles and all have this one. A phone often knows one profile, whatever it
     // was offered.
     if (name == "h264" && web) {
@@ -142,6 +162,11 @@ bool Interwork::allowed(const Format &format, bool web) const {
         if (!profile.empty() && !profile.starts_with("42")) return false;
     }
     return lists(name);
+}
+
+void Interwork::read_session(End from, std::string_view text, const Sdp &sdp) {
+    bandwidths_[index(from)] = media::SdpBandwidths::read(text);
+    if (!own(from).web) extras_[index(from)] = read_extras(sdp.attributes);
 }
 
 void Interwork::read_line(Line &line, End from, const Sdp &sdp, const SdpMedia &media) {
@@ -164,6 +189,7 @@ void Interwork::read_line(Line &line, End from, const Sdp &sdp, const SdpMedia &
             end.direction = without_receiving(end.direction);
     }
     end.ptime = web ? 0 : read_ptime(media);
+    if (!web) end.extras = read_extras(media.attributes);
     end.formats.clear();
     for (const auto &text : media.formats) {
         auto format = read_format(media, text);

@@ -172,7 +172,7 @@ public:
               const Address &caller, MediaPlane::Listener &listener)
         : plane_(std::move(plane)), listener_(listener), call_id_(call_id + sip::random_token(4)),
           node_(plane_->node_for(call_id)),
-          caller_(caller_web, caller, plane_->options().srtp),
+          caller_(caller_web, caller, plane_->options().srtp, plane_->options().avpf),
           alive_(std::make_shared<bool>(true)) {}
     ~NgSession() override {
         *alive_ = false;
@@ -356,7 +356,7 @@ private:
 
 Result<std::unique_ptr<NgPlane>> NgPlane::open(Loop &loop, const Settings &settings, Told told) {
     auto impl = std::make_shared<Impl>(
-        loop, NgDescriptions::Options{settings.codecs, settings.srtp}, std::move(told));
+        loop, NgDescriptions::Options{settings.codecs, settings.srtp, settings.avpf}, std::move(told));
     if (auto started = impl->start(settings.rtpengines); !started) return tl::unexpected(started.error());
     return std::unique_ptr<NgPlane>(new NgPlane(std::move(impl)));
 }

@@ -76,11 +76,12 @@ Failure unusable(const std::string &why) {
 
 } // namespace
 
-NgSide::NgSide(bool web, const Address &from, PlainSrtp srtp) : signalling(from) {
+NgSide::NgSide(bool web, const Address &from, PlainSrtp srtp, bool avpf) : signalling(from) {
     own.web = web;
     own.bundles = false;
     own.keys_elsewhere = true;
     own.srtp = srtp;
+    own.avpf = avpf;
     own.session_id = std::to_string(random_u64() >> 2);
     own.place = [this](std::size_t line) -> Result<OwnPlace> {
         return line < places.size() ? places[line] : OwnPlace{};
@@ -88,7 +89,7 @@ NgSide::NgSide(bool web, const Address &from, PlainSrtp srtp) : signalling(from)
 }
 
 NgDescriptions::NgDescriptions(NgSide &caller, bool callee_web, const Address &callee, const Options &options)
-    : caller_(caller), callee_(callee_web, callee, options.srtp),
+    : caller_(caller), callee_(callee_web, callee, options.srtp, options.avpf),
       work_(caller_.own, callee_.own, {options.codecs, false, true}) {}
 
 Bencode::Dict NgDescriptions::offer_flags(End to) const {
@@ -104,11 +105,13 @@ Bencode::Dict NgDescriptions::offer_flags(End to) const {
     const PlainSrtp srtp = side(to).own.srtp;
     Bencode::List flags = words({"no-rtcp-attribute"});
     if (srtp == PlainSrtp::offer) flags.emplace_back("OSRTP-offer");
-    Bencode::Dict out{{"ICE", "remove"},
-                      {"DTLS", "off"},
-                      {"rtcp-mux", words({"demux"})},
-                      {"transport-protocol", srtp == PlainSrtp::require ? "RTP/SAVP" : "RTP/AVP"},
-                      {"flags", std::move(flags)}};
+    Bencode::Dict out{
+        {"ICE", "remove"},
+        {"DTLS", "off"},
+        {"rtcp-mux", words({"demux"})},
+        {"transport-protocol", std::string(srtp == PlainSrtp::require ? "RTP/SAVP" : "RTP/AVP") +
+                                   (side(to).own.avpf ? "F" : "")}, // else it would drop the feedback
+        {"flags", std::move(flags)}};
     if (srtp == PlainSrtp::off) out["SDES"] = words({"off"});
     if (from_web) out["ICE-lite"] = "backward"; // and never the one that begins, in its answers too
     return common_flags(std::move(out));

@@ -21,8 +21,8 @@ namespace offhook::bridge {
 
 // rtpengine's side towards one end: of the caller the same for all forks.
 struct NgSide {
-    // `signalling`: where the end's comes from. `srtp`: offered to a phone.
-    NgSide(bool web, const Address &signalling, PlainSrtp srtp);
+    // `signalling`: where the end's comes from. `srtp`, `avpf`: offered to a phone.
+    NgSide(bool web, const Address &signalling, PlainSrtp srtp, bool avpf = false);
     NgSide(const NgSide &) = delete;
     NgSide &operator=(const NgSide &) = delete;
 
@@ -36,6 +36,7 @@ public:
     struct Options {
         std::vector<std::string> codecs; // as of Interwork
         PlainSrtp srtp = PlainSrtp::off; // offered to phones
+        bool avpf = false;               // as of OwnEnd
     };
     // `caller` outlives it.
     NgDescriptions(NgSide &caller, bool callee_web, const Address &callee, const Options &options);

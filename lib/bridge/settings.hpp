@@ -82,6 +82,7 @@ struct Settings {
     bool ice_tcp = false;       // media by TCP to the web sockets' port, where UDP does not pass
     std::string public_address;
     PlainSrtp srtp = PlainSrtp::off;
+    bool avpf = false; // video is offered to phones with feedback (RFC 4585)
     std::vector<std::string> codecs{"opus", "g722", "pcma", "pcmu", "h264", "vp8"};
     unsigned media_workers = 1;
     unsigned transcode = 0;  // calls at once whose codecs are made to meet; 0: none

@@ -286,6 +286,7 @@ SettingsReport Reader::read() {
              {"public_address", text(s.public_address)},
              {"codecs", each(s.codecs, parse_bridge_codec)},
              {"srtp", text(srtp)},
+             {"avpf", flag(s.avpf)},
              {"certificate", text(s.tls.certificate)},
              {"certificate_key", text(s.tls.key)},
              {"door_code", parsed(s.door_code, parse_door_code)},

@@ -74,6 +74,14 @@ class Stream:
             self.wait(20)
         return self
 
+    def picture_losses(self, times, every_ms=500):
+        """RTCP that asks for a key frame: an empty report and a PLI (RFC 4585 §6.3.1)."""
+        for _ in range(times):
+            self.wait(every_ms)
+            self.packets.append((self.at_ms, struct.pack("!BBHI", 0x80, 201, 1, 1) +
+                                 struct.pack("!BBHII", 0x81, 206, 2, 1, 2)))
+        return self
+
     def write(self, path):
         """Ethernet, IPv4 and UDP around it: addresses are the player's business."""
         with open(path, "wb") as out:

@@ -6,8 +6,9 @@ import re
 from baresip import MODULES
 from bridge import Bridge, configuration, web_phone
 from browser import Chromium, Pages
-from harness import Baresip, Sipp, Skip, case, expect, expect_equal, wait_until
+from harness import Baresip, Sipp, Skip, case, expect, expect_equal, wait_until, workdir
 from relay import MediaRelay
+from rtp_pcap import Stream
 
 # Moving bars by libx264 (baresip-ffmpeg). Its key frames come every ten seconds, or when they are asked for.
 H264 = """module avcodec.so
@@ -62,6 +63,24 @@ def h264():
     sees(page, call, "videoOut", pli=encoded["pli"] + 1, key=encoded["key"] + 1)
     page.do(call, "terminate()")
     peer.wait_event("CALL_CLOSED")
+    browser.quit()
+    bridge.stop()
+
+
+@case("bridge: --avpf offers a door station video with feedback: no INFO, and its PLI reaches the page", timeout=60)
+def avpf():
+    requests = Stream().picture_losses(8).write(workdir() / "pli.pcap")
+    phone = Sipp("video_avpf", keys={"requests": requests})
+    bridge = Bridge("--avpf", config=configuration(devices=[device("door", phone.port)]))
+    pages, browser = Pages(), Chromium()
+    page = web_phone(browser, pages, bridge, "anna", hz=700, video=True)
+    call = page.call("sip:door@house.test")
+    page.event("confirmed", {"index": call})
+    started = sees(page, call, "videoOut", sent=5, key=1)
+    sees(page, call, "videoOut", pli=started["pli"] + 2, key=started["key"] + 1)
+    page.do(call, "terminate()")
+    phone.succeeds()
+    expect(not phone.received("INFO"), "no INFO where feedback is spoken")
     browser.quit()
     bridge.stop()
 

@@ -77,4 +77,24 @@ TEST_SUITE("bridge interwork media") {
         answered(agreed.work, End::callee, phone("0", line));
         CHECK(agreed.work.keys(End::callee, 0));
     }
+
+    TEST_CASE("formats that are nobody's are not remembered, however often they are offered") {
+        Pair pair(false, true);
+        for (int round = 0; round < 3; ++round) {
+            std::string numbers = "0", lines;
+            for (int number = 35; number < 127; ++number) {
+                const std::string text = std::to_string(number);
+                numbers += " " + text;
+                lines += "a=rtpmap:" + text +
+                         (number % 2 == 0 ? " PCMA/" + std::to_string(8001 + 100 * round + number)
+                                          : " H264/90000") +
+                         "\r\na=fmtp:" + text + " packetization-mode=" + std::to_string(10 + round) + text +
+                         "\r\n";
+            }
+            offered(pair.work, End::caller, phone(numbers, lines));
+            const auto &line = pair.work.lines()[0];
+            CHECK(line.at(End::caller).used.size() == 1);
+            CHECK(line.at(End::callee).used.size() == 1);
+        }
+    }
 }
