@@ -3,37 +3,15 @@
 #include <algorithm>
 
 #include "base/log.hpp"
-#include "base/random.hpp"
+#include "bridge/anchor_leg.hpp"
 #include "bridge/interwork.hpp"
 #include "bridge/relay.hpp"
 #include "bridge/relay_plan.hpp"
 #include "media/media_ports.hpp"
-#include "sip/digest.hpp"
 
 namespace offhook::bridge {
 
 namespace {
-
-constexpr std::size_t most_lines = 8;
-constexpr std::uint32_t udp_priority = 2130706431; // RFC 8445 §5.1.2.1: a host candidate
-constexpr std::uint32_t tcp_priority = 2124414975; // RFC 6544 §4.2: a passive one, behind UDP
-
-// One end of a call: what its descriptions say about us, and where its sockets are.
-struct Leg {
-    Leg() = default;
-    ~Leg() {
-        if (gate) gate->remove(ufrag);
-    }
-    Leg(const Leg &) = delete;
-    Leg &operator=(const Leg &) = delete;
-
-    OwnEnd own;
-    Address bind, signalling;
-    std::string ufrag, password; // of browsers
-    std::uint16_t tcp_port = 0;  // of a passive TCP candidate (RFC 6544); 0: none
-    std::vector<std::uint16_t> ports;
-    std::shared_ptr<IceGate> gate; // where it is known for TCP
-};
 
 class AnchorSession final : public MediaSession, public std::enable_shared_from_this<AnchorSession> {
 public:
@@ -69,7 +47,7 @@ public:
 
 private:
     struct Branch {
-        std::unique_ptr<Leg> leg;
+        std::unique_ptr<AnchorLeg> leg;
         std::unique_ptr<Interwork> interwork;
     };
     // What worker callbacks may still reach after the session is gone.
@@ -79,11 +57,7 @@ private:
         bool up = false;
     };
 
-    std::unique_ptr<Leg> make_leg(unsigned id, bool web, const Address &remote);
-    void offer_tcp(Leg &leg, unsigned id);
-    Result<OwnPlace> place_of(Leg &leg, unsigned id, std::size_t line);
-    Result<std::uint16_t> port_of(Leg &leg, unsigned id, std::size_t line);
-    Result<std::uint16_t> web_port(Leg &leg, unsigned id);
+    [[nodiscard]] std::unique_ptr<AnchorLeg> make_leg(unsigned id, bool web, const Address &remote) const;
     void in_worker(std::function<void(Relay &)> task) const {
         place_.worker->post([relay = relay_, task = std::move(task)] { task(*relay); });
     }
@@ -96,7 +70,7 @@ private:
     std::shared_ptr<Link> link_;
     std::shared_ptr<RelayCounters> counters_ = std::make_shared<RelayCounters>();
     std::shared_ptr<Relay> relay_;
-    std::unique_ptr<Leg> caller_;
+    std::unique_ptr<AnchorLeg> caller_;
     std::vector<Branch> branches_;
     std::vector<KeptLine> kept_; // what the caller was told first, while forks may answer
     unsigned settled_ = 0;
@@ -135,111 +109,15 @@ AnchorSession::AnchorSession(Place place, bool caller_web, const Address &caller
 AnchorSession::~AnchorSession() {
     if (transcodes_) place_.transcoding->give_back();
     link_->listener = nullptr;
+    caller_.reset(); // the relay ends in its worker
+    branches_.clear();
     place_.worker->post([relay = std::move(relay_)] { relay->close(); });
 }
 
-std::unique_ptr<Leg> AnchorSession::make_leg(unsigned id, bool web, const Address &remote) {
-    auto leg = std::make_unique<Leg>();
-    const auto &settings = *place_.settings;
-    const Address anywhere = Address::parse("192.0.2.1").value(); // whatever the route, it tells our address
-    const auto local = local_address_towards((remote.is_set() ? remote : anywhere).with_port(9));
-    leg->bind = (local ? *local : Address::any(AF_INET)).with_port(0);
-    leg->signalling = remote;
-    leg->own.web = web;
-    leg->own.connection = {leg->bind.ip(), leg->bind.family() == AF_INET6};
-    if (!settings.public_address.empty()) {
-        const auto shown = Address::parse(settings.public_address);
-        leg->own.connection = {settings.public_address, shown && shown->family() == AF_INET6};
-        leg->bind = Address::any(leg->own.connection.ipv6 ? AF_INET6 : AF_INET);
-    }
-    leg->own.srtp = settings.srtp;
-    leg->own.session_id = std::to_string(random_u64() >> 2);
-    for (std::size_t i = 0; i < most_lines; ++i)
-        leg->own.ssrcs.push_back(random_u32());
-    leg->own.place = [this, id, raw = leg.get()](std::size_t line) { return place_of(*raw, id, line); };
-    if (!web) return leg;
-    leg->ufrag = sip::random_token(8); // on a shared port and by TCP it is also the leg's name
-    leg->password = sip::random_token(16);
-    offer_tcp(*leg, id);
-    return leg;
-}
-
-void AnchorSession::offer_tcp(Leg &leg, unsigned id) {
-    leg.tcp_port = place_.gate->port_for(leg.bind);
-    if (leg.tcp_port == 0) return;
-    leg.gate = place_.gate;
-    leg.gate->add({leg.ufrag, leg.password},
-                  [worker = place_.worker, relay = std::weak_ptr(relay_),
-                   id](Fd socket, const Address &remote, std::vector<std::uint8_t> bytes) {
-                      worker->post([relay, id, fd = std::make_shared<Fd>(std::move(socket)), remote,
-                                    bytes = std::move(bytes)] {
-                          if (const auto known = relay.lock())
-                              known->add_stream(id, std::move(*fd), remote, bytes);
-                      });
-                  });
-}
-
-Result<std::uint16_t> AnchorSession::web_port(Leg &leg, unsigned id) {
-    std::shared_ptr<IcePort> shared;
-    const auto own = std::make_shared<media::MediaPort>();
-    if (place_.ports) {
-        auto opened = place_.ports->on(leg.bind);
-        if (!opened) return tl::unexpected(Error{Errc::network, opened.error().what, 503});
-        shared = std::move(*opened);
-        own->port = shared->address().port();
-    } else {
-        auto opened =
-            media::open_media_port(leg.bind, place_.settings->rtp_min, place_.settings->rtp_max, false);
-        if (!opened) return tl::unexpected(Error{Errc::network, opened.error().what, 503});
-        *own = std::move(*opened);
-    }
-    in_worker([shared, own, id, worker = place_.worker.get(),
-               shown = Address::parse(leg.own.connection.address, own->port).value_or(leg.bind),
-               secrets = Relay::WebSecrets{leg.ufrag, leg.password, place_.identity},
-               ssrcs = leg.own.ssrcs](Relay &relay) {
-        relay.add_web(id, shared ? shared->path(secrets.ufrag) : own_path(*worker, std::move(own->rtp)),
-                      shown, secrets, ssrcs);
-    });
-    return own->port;
-}
-
-Result<OwnPlace> AnchorSession::place_of(Leg &leg, unsigned id, std::size_t line) {
-    auto port = port_of(leg, id, line);
-    if (!port) return tl::unexpected(port.error());
-    OwnPlace place;
-    place.connection = leg.own.connection;
-    place.port = *port;
-    if (!leg.own.web) return place;
-    place.ufrag = leg.ufrag;
-    place.password = leg.password;
-    place.fingerprint = place_.identity->fingerprint().encode();
-    const std::string &ip = place.connection.address;
-    place.candidates.push_back("1 1 udp " + std::to_string(udp_priority) + " " + ip + " " +
-                               std::to_string(*port) + " typ host");
-    if (leg.tcp_port != 0)
-        place.candidates.push_back("2 1 tcp " + std::to_string(tcp_priority) + " " + ip + " " +
-                                   std::to_string(leg.tcp_port) + " typ host tcptype passive");
-    return place;
-}
-
-Result<std::uint16_t> AnchorSession::port_of(Leg &leg, unsigned id, std::size_t line) {
-    const std::size_t slot = leg.own.web ? 0 : line;
-    if (slot < leg.ports.size() && leg.ports[slot] != 0) return leg.ports[slot];
-    if (leg.ports.size() <= slot) leg.ports.resize(slot + 1);
-    if (leg.own.web) {
-        auto port = web_port(leg, id);
-        if (port) leg.ports[slot] = *port;
-        return port;
-    }
-    auto opened = media::open_media_port(leg.bind, place_.settings->rtp_min, place_.settings->rtp_max, true);
-    if (!opened) return tl::unexpected(Error{Errc::network, opened.error().what, 503});
-    leg.ports[slot] = opened->port;
-    const auto port = std::make_shared<media::MediaPort>(std::move(*opened));
-    const Address shown = Address::parse(leg.own.connection.address, port->port).value_or(leg.bind);
-    in_worker([port, shown, id, line, ssrc = leg.own.ssrcs[line]](Relay &relay) {
-        relay.add_line(id, line, std::move(port->rtp), std::move(port->rtcp), shown, ssrc);
-    });
-    return leg.ports[slot];
+std::unique_ptr<AnchorLeg> AnchorSession::make_leg(unsigned id, bool web, const Address &remote) const {
+    return std::make_unique<AnchorLeg>(
+        AnchorLeg::Ground{place_.settings, place_.identity, place_.worker, place_.ports, place_.gate, relay_},
+        id, web, remote);
 }
 
 void AnchorSession::add_branch(unsigned branch, bool web, const Address &remote) {
@@ -275,7 +153,7 @@ void AnchorSession::offer(End from, unsigned branch, const std::string &sdp, Don
     if (known == nullptr) return done(fail(Errc::internal, "no such branch", 500));
     auto out = known->interwork->offer(from, sdp);
     // A port for the answer, too: known now, and not when somebody has answered.
-    Leg &own = from == End::caller ? *caller_ : *known->leg;
+    AnchorLeg &own = from == End::caller ? *caller_ : *known->leg;
     const auto &lines = known->interwork->lines();
     for (std::size_t i = 0; out && i < lines.size(); ++i)
         if (!lines[i].at(from).rejected)

@@ -1,6 +1,7 @@
 #include "bridge/relay.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <utility>
 
 #include "base/random.hpp"
@@ -14,7 +15,19 @@ constexpr Duration relatch_after{2'000}; // of silence
 constexpr Duration report_every{5'000};
 constexpr std::size_t most_earlier = 16; // forks of one branch
 
+bool is_group(const Address &address) {
+    const std::string ip = address.ip();
+    if (address.family() == AF_INET6) return ip.starts_with("ff");
+    const auto first = std::strtoul(ip.c_str(), nullptr, 10);
+    return first >= 224; // multicast, reserved, broadcast
+}
+
 } // namespace
+
+bool fit_for_media(const Address &described, const Address &signalling) {
+    if (!described.is_set() || described.is_any() || is_group(described)) return false;
+    return !described.is_loopback() || !signalling.is_set() || signalling.is_loopback();
+}
 
 Relay::Relay(MediaWorker &worker, std::shared_ptr<RelayCounters> counters, Events events,
              std::shared_ptr<PacketLog> log)
@@ -97,7 +110,9 @@ void Relay::configure(unsigned branch, std::vector<LinePlan> plan, const Address
             to.out[i].event_clock = caller ? line.caller_event_clock : line.callee_event_clock;
             if (to.web || i >= to.lines.size()) continue;
             Plain &plain = to.lines[i];
-            const Address &remote = caller ? line.caller_remote : line.callee_remote;
+            const Address told = caller ? line.caller_remote : line.callee_remote;
+            const bool fit = fit_for_media(told, signalling);
+            const Address remote = fit ? told : Address{};
             if (!settled_ && plain.described.is_set() && !(plain.described == remote) &&
                 plain.earlier.size() < most_earlier)
                 plain.earlier.push_back(plain.described);
@@ -106,7 +121,7 @@ void Relay::configure(unsigned branch, std::vector<LinePlan> plan, const Address
             plain.mux = caller ? line.caller_mux : line.callee_mux;
             if (!plain.latched || !plain.remote.same_ip(remote)) {
                 plain.remote = remote;
-                plain.remote_rtcp = caller ? line.caller_rtcp : line.callee_rtcp;
+                plain.remote_rtcp = fit ? (caller ? line.caller_rtcp : line.callee_rtcp) : Address{};
             }
             plain.latched = false; // it may have moved
             if (const auto &keys = caller ? line.caller_keys : line.callee_keys)

@@ -33,6 +33,10 @@ struct RelayCounters {
     std::array<Side, 2> ends; // by End
 };
 
+// May media be sent where a phone's description says, when its signalling comes from `signalling`? Not to
+// groups, and not to services of this host unless the phone is here.
+bool fit_for_media(const Address &described, const Address &signalling);
+
 // A telephone-event (RFC 4733 §2.3) whose duration is to count in another clock.
 void scale_event(std::span<std::uint8_t> payload, std::uint32_t from, std::uint32_t to);
 
@@ -90,7 +94,8 @@ public:
     void close();
     // `end` 0 is the caller, 1 + branch a callee. The sources of a phone's media: its description's address,
     // or `signalling`.
-    // `local`: the address of the (RTP) socket as the end sees it.
+    // `local`: the address of the (RTP) socket as the end sees it. A browser may have several UDP paths; the
+    // first call counts for the rest.
     void add_web(unsigned end, std::unique_ptr<WebPath> path, const Address &local, WebSecrets secrets,
                  std::vector<std::uint32_t> ssrcs);
     // A TCP connection of the browser at `end`, from which `bytes` were read: one more way for its media.
@@ -117,7 +122,7 @@ private:
         std::optional<media::DtmfSender> digits;
         std::uint8_t event_number = no_number;
         unsigned event_clock = 8000;
-        TimePoint digits_until{};
+        TimePoint digits_until{}, digits_end{}; // digits_end: of all that are queued
         bool sending = false;                   // a digit of ours, in place of sound
         std::optional<std::uint32_t> renewed;   // timestamp of the event that our last digit stands for
         std::optional<std::uint32_t> passing;   // timestamp of the event that went through last
@@ -142,10 +147,11 @@ private:
         bool web = false, present = false;
         std::vector<Out> out;
         std::vector<Plain> lines;                           // phones
-        std::map<unsigned, std::unique_ptr<WebPath>> paths; // browsers: by UDP (0), by TCP
+        std::map<unsigned, std::unique_ptr<WebPath>> paths; // browsers: by UDP, then by TCP
         WebPath *path = nullptr;                            // of the selected pair
-        unsigned last_path = 0;
-        Address local;
+        unsigned last_stream = 0;
+        std::vector<Address> locals; // of the UDP paths
+        Address local;               // of the selected pair
         std::optional<media::IceLite> ice;
         std::shared_ptr<const media::DtlsIdentity> identity;
         std::unique_ptr<media::DtlsSession> dtls;     // once the fingerprint is known

@@ -15,6 +15,8 @@ constexpr unsigned most_packets = 250; // a second and direction: nobody sends l
 constexpr std::size_t largest_payload = 1400;
 constexpr Duration event_gap{150};   // between two packets of one event, at most
 constexpr Duration whole_digit{120}; // what phones and door stations hear as one
+constexpr Duration gap{80};
+constexpr Duration most_digits{10'000}; // that wait to be sent, whoever sends them and how
 
 } // namespace
 
@@ -85,11 +87,16 @@ void Relay::renew_event(EndPoint &to, std::size_t line, const media::RtpPacket &
 }
 
 void Relay::queue_digit(Out &out, char digit, Duration length) {
+    const auto now = std::chrono::steady_clock::now();
+    const Duration tone = std::clamp(length, Duration{80}, Duration{2'000});
+    out.digits_end = std::max(out.digits_end, now);
+    if (out.digits_end - now > most_digits) return;
+    out.digits_end += tone + gap;
     if (!out.digits || !out.digits->busy()) {
         media::DtmfSender::Options options;
         options.clock_rate = out.event_clock;
-        options.tone = std::clamp(length, Duration{80}, Duration{2'000});
-        options.gap = Duration{80};
+        options.tone = tone;
+        options.gap = gap;
         out.digits.emplace(options);
     }
     static_cast<void>(out.digits->send(std::string(1, digit)));

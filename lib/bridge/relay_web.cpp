@@ -17,36 +17,43 @@ constexpr Duration gone{6'000};         // nothing at all from a browser whose c
 constexpr Duration goodbye{2'000};      // between the end of DTLS and the BYE
 constexpr std::size_t most_early = 4;   // datagrams
 constexpr std::size_t most_streams = 4; // TCP connections of a browser
+constexpr unsigned first_stream = 8;    // their paths' numbers; those before are of UDP
 
 } // namespace
 
 void Relay::add_web(unsigned id, std::unique_ptr<WebPath> path, const Address &local, WebSecrets secrets,
                     std::vector<std::uint32_t> ssrcs) {
     EndPoint &added = end(id);
-    added.web = added.present = true;
-    added.created = std::chrono::steady_clock::now();
-    added.local = local;
-    added.ice.emplace(media::IceCredentials{secrets.ufrag, secrets.password});
-    added.identity = std::move(secrets.identity);
-    added.channel.close_until_keyed();
-    added.out.resize(std::max(added.out.size(), ssrcs.size()));
-    for (std::size_t i = 0; i < ssrcs.size(); ++i)
-        added.out[i].stream.emplace(ssrcs[i], static_cast<std::uint16_t>(random_u32() & 0x7fff),
-                                    random_u32());
-    added.paths[0] = std::move(path);
-    added.paths[0]->open(*this, port_of(id, 0, false));
+    const auto number = static_cast<unsigned>(added.locals.size());
+    if (number == first_stream) return;
+    if (number == 0) {
+        added.web = added.present = true;
+        added.created = std::chrono::steady_clock::now();
+        added.local = local;
+        added.ice.emplace(media::IceCredentials{secrets.ufrag, secrets.password});
+        added.identity = std::move(secrets.identity);
+        added.channel.close_until_keyed();
+        added.out.resize(std::max(added.out.size(), ssrcs.size()));
+        for (std::size_t i = 0; i < ssrcs.size(); ++i)
+            added.out[i].stream.emplace(ssrcs[i], static_cast<std::uint16_t>(random_u32() & 0x7fff),
+                                        random_u32());
+    }
+    added.locals.push_back(local);
+    added.paths[number] = std::move(path);
+    added.paths[number]->open(*this, port_of(id, number, false));
 }
 
 void Relay::add_stream(unsigned id, Fd socket, const Address &remote, std::vector<std::uint8_t> bytes) {
     EndPoint &of = end(id);
     if (!of.web || !of.present || closed_) return;
-    if (of.paths.size() > most_streams) // the oldest that carries nothing makes way
-        of.paths.erase(std::ranges::find_if(
-            of.paths, [&](const auto &one) { return one.first != 0 && one.second.get() != of.path; }));
+    if (of.paths.size() >= of.locals.size() + most_streams) // the oldest that carries nothing makes way
+        of.paths.erase(std::ranges::find_if(of.paths, [&](const auto &one) {
+            return one.first >= first_stream && one.second.get() != of.path;
+        }));
     do
-        of.last_path = of.last_path % (lines_of_end - 1) + 1;
-    while (of.paths.contains(of.last_path));
-    const unsigned number = of.last_path;
+        of.last_stream = (of.last_stream + 1) % (lines_of_end - first_stream);
+    while (of.paths.contains(first_stream + of.last_stream));
+    const unsigned number = first_stream + of.last_stream;
     auto closed = [this, weak = weak_from_this(), id, number] {
         worker_.post([weak, id, number] {
             if (const auto self = weak.lock()) self->lose_path(id, number);
@@ -91,6 +98,7 @@ void Relay::checked(EndPoint &from, unsigned path, std::span<const std::uint8_t>
     if (outcome.accepted) from.checked = now;
     if (outcome.accepted && from.ice->is_selected(source, path)) {
         from.path = &way;
+        from.local = from.locals[path < from.locals.size() ? path : 0];
         way.nominated(source, now);
     }
     if (!outcome.reply.empty()) way.send(source, outcome.reply);

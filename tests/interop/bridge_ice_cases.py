@@ -212,3 +212,42 @@ def tcp_strangers():
     page.hears(440)
     browser.quit()
     bridge.stop()
+
+
+def reached(page, index):
+    """The address of the bridge in the pair that is used."""
+    return page.window.run(f"""(async () => {{
+        const reports = await phone.connection({index}).getStats();
+        for (const r of reports.values()) if (r.type === "transport" && r.selectedCandidatePairId && r.dtlsState === "connected")
+            return reports.get(reports.get(r.selectedCandidatePairId).remoteCandidateId).address;
+        return null;
+    }})()""")
+
+
+@case("bridge: a browser reaches a leg by the public address, by a local one and by IPv6", timeout=120)
+def addresses():
+    bridge, pages, browser = Bridge("--listen", "ws://[::1]:0", "--public-address", "127.0.0.9"), Pages(), Chromium()
+    answering(bridge, "ben", "--count", "3")
+    for address in ("127.0.0.9", "127.0.0.1", "::1"):
+        page = web_phone(browser, pages, bridge, "anna", hz=700)
+        steer(page, f"a=candidate:(?!.* {address} ).*\\r\\n", "")
+        call = page.call("sip:ben@house.test")
+        page.event("confirmed", {"index": call})
+        page.hears(440)
+        expect_equal(wait_until(lambda: reached(page, call), "the pair"), address, "the address that is used")
+        page.do(call, "terminate()")
+        page.event("ended", {"index": call})
+    bridge.stop()
+    # Nothing comes back from a public address that no NAT here turns around: the local one does.
+    bridge = Bridge("--public-address", "203.0.113.9", name="hairpin")
+    answering(bridge, "ben")
+    page = web_phone(browser, pages, bridge, "anna", hz=700)
+    call = page.call("sip:ben@house.test")
+    page.event("confirmed", {"index": call})
+    wait_until(lambda: bridge.events_named("bridge.media"), "media is up")
+    sdp = page.window.run(f"phone.connection({call}).remoteDescription.sdp")
+    expect(re.search(r"^a=candidate:\S+ 1 udp 2130706431 203\.0\.113\.9 ", sdp, re.M), f"the public address first: {sdp}")
+    used = reached(page, call)
+    expect(used != "203.0.113.9" and f" {used} " in sdp, f"the address that is used: {used}")
+    browser.quit()
+    bridge.stop()
