@@ -21,7 +21,8 @@ public:
     StatusSocket(const StatusSocket &) = delete;
     StatusSocket &operator=(const StatusSocket &) = delete;
 
-    // In the runtime directory (base/directories.hpp), or /run/offhook/bridge, or one below /tmp for this user.
+    // In the runtime directory (base/directories.hpp), or /run/offhook/bridge, or one below /tmp for this
+    // user.
     static std::string usual_path();
     // What a running bridge says. Errors: Errc::network (none runs).
     static Result<std::string> ask(const std::string &path);

@@ -3,6 +3,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <span>
 
 #include <linux/errqueue.h>
 #include <linux/icmpv6.h>
