@@ -7,6 +7,7 @@ import urllib.request
 from bridge import USERS, Bridge
 from browser import Chromium, Pages, WebPhone
 from harness import Offhook, case, expect, expect_equal, workdir
+from web_client import WebClient, register, upgrade_request
 
 
 def refusals(bridge):
@@ -70,4 +71,38 @@ def attacks():
     counted = refusals(bridge)
     for kind, least in (("policy", 2), ("guessing", 1), ("origin", 1), ("rate", 500)):
         expect(counted[kind] >= least, f"refusals: {counted}")
+    bridge.stop()
+
+
+def close_code(client, frame):
+    """What the bridge says when it ends the connection that sent this; and it does end it."""
+    client.socket.sendall(frame)
+    got = client.buffer
+    while more := client.socket.recv(4096):
+        got += more
+    expect_equal(got[0], 0x88, "a Close frame")
+    return int.from_bytes(got[2:4], "big")
+
+
+@case("bridge: handshakes and frames that break the rules end their own connection, and nobody else's")
+def broken_frames():
+    bridge = Bridge("--allow-native")
+    address = bridge.sockets["ws"]
+    client = WebClient(address)
+    expect_equal(register(client, "anna", USERS["anna"]), 200, "anna's REGISTER")
+    host, port = address.rsplit(":", 1)
+    for header in (b"Sec-WebSocket-Protocol: sip\r\n", b"Sec-WebSocket-Version: 13\r\n"):
+        with socket.create_connection((host, int(port)), 10) as link:
+            link.sendall(upgrade_request(address).replace(header, b""))
+            expect(link.recv(4096).startswith(b"HTTP/1.1 4"), f"an upgrade without {header}")
+    masked = bytes(4)
+    for what, frame, code in (("not masked", b"\x81\x04\r\n\r\n", 1002),
+                              ("with a reserved bit", b"\xc1\x84" + masked + b"\r\n\r\n", 1002),
+                              ("of an unknown kind", b"\x83\x84" + masked + b"\r\n\r\n", 1002),
+                              ("a PING in parts", b"\x09\x80" + masked, 1002),
+                              ("of 2^64-1 bytes", b"\x81\xff" + b"\xff" * 8 + masked, 1002),
+                              ("of 2^63-1 bytes", b"\x81\xff\x7f" + b"\xff" * 7 + masked, 1009),
+                              ("of 65,537 bytes", b"\x81\xff" + (65537).to_bytes(8, "big") + masked, 1009)):
+        expect_equal(close_code(WebClient(address), frame), code, f"a frame {what}")
+    expect_equal(register(client, "anna", USERS["anna"]), 200, "her next one")
     bridge.stop()
