@@ -94,9 +94,7 @@ Result<> AnchorLeg::open_web() {
     if (!sockets_.empty()) return {};
     std::vector<OwnAddress> open;
     for (const auto &address : addresses_) {
-        const auto known = std::ranges::find_if(
-            sockets_, [&](const Socket &socket) { return socket.bind.same_ip(address.bind); });
-        if (known == sockets_.end()) {
+        if (socket_on(address.bind) == nullptr) {
             auto port = open_path(address);
             if (!port && open.empty()) return tl::unexpected(port.error());
             if (!port) {
@@ -109,6 +107,12 @@ Result<> AnchorLeg::open_web() {
     }
     addresses_ = std::move(open);
     return {};
+}
+
+const AnchorLeg::Socket *AnchorLeg::socket_on(const Address &bind) const {
+    const auto known =
+        std::ranges::find_if(sockets_, [&](const Socket &one) { return one.bind.same_ip(bind); });
+    return known == sockets_.end() ? nullptr : &*known;
 }
 
 Result<std::uint16_t> AnchorLeg::open_path(const OwnAddress &address) {
@@ -155,11 +159,9 @@ std::vector<std::string> AnchorLeg::candidates() const {
     std::vector<std::string> out;
     std::uint32_t rank = 0;
     for (const auto &address : addresses_) {
-        const auto socket =
-            std::ranges::find_if(sockets_, [&](const Socket &one) { return one.bind.same_ip(address.bind); });
         const std::string ip = " " + address.shown.ip() + " ";
         out.push_back(std::to_string(2 * rank + 1) + " 1 udp " + std::to_string(udp_priority - (rank << 8U)) +
-                      ip + std::to_string(socket->port) + " typ host");
+                      ip + std::to_string(socket_on(address.bind)->port) + " typ host");
         if (const auto port = ground_.gate->port_for(address.bind); port != 0)
             out.push_back(std::to_string(2 * rank + 2) + " 1 tcp " +
                           std::to_string(tcp_priority - (rank << 8U)) + ip + std::to_string(port) +

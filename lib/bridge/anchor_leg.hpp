@@ -44,6 +44,7 @@ private:
     Result<OwnPlace> place(std::size_t line);
     Result<std::uint16_t> phone_port(std::size_t line);
     Result<> open_web();
+    [[nodiscard]] const Socket *socket_on(const Address &bind) const; // null: not open
     Result<std::uint16_t> open_path(const OwnAddress &address);
     void offer_tcp();
     [[nodiscard]] std::vector<std::string> candidates() const;

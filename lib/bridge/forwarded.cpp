@@ -1,7 +1,6 @@
 #include "bridge/forwarded.hpp"
 
 #include <algorithm>
-#include <charconv>
 
 #include "sip/headers.hpp"
 
@@ -17,13 +16,6 @@ Failure bad(std::string_view header) {
     return tl::unexpected(error);
 }
 
-std::optional<std::uint16_t> port_of(std::string_view text) {
-    std::uint16_t port = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-    if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-    return port;
-}
-
 // "192.0.2.1", "192.0.2.1:4711", "2001:db8::1", "[2001:db8::1]:4711".
 std::optional<Address> node(std::string_view text) {
     std::string_view host = text, port;
@@ -35,11 +27,12 @@ std::optional<Address> node(std::string_view text) {
         host = text.substr(0, text.find(':'));
         port = text.substr(host.size());
     }
-    const auto number = port.empty()            ? std::optional<std::uint16_t>(0)
-                        : port.starts_with(':') ? port_of(port.substr(1))
+    const auto number = port.empty()            ? std::optional<std::uint64_t>(0)
+                        : port.starts_with(':') ? sip::parse_number(port.substr(1))
                                                 : std::nullopt;
-    if (!number || host.find_first_of("[]%") != std::string_view::npos) return std::nullopt;
-    const auto address = Address::parse(host, *number);
+    if (!number || *number > UINT16_MAX || host.find_first_of("[]%") != std::string_view::npos)
+        return std::nullopt;
+    const auto address = Address::parse(host, static_cast<std::uint16_t>(*number));
     return address ? std::optional(*address) : std::nullopt;
 }
 
