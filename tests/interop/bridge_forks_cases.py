@@ -4,7 +4,7 @@ import re
 
 from bridge import LEVEL, Bridge, answering, let_answer, ringing
 from browser import Chromium, Pages
-from forks import At, devices, rings, sipjs_page, tone
+from forks import At, devices, other_answers, rings, sipjs_page, tone
 from harness import Offhook, case, expect, expect_equal, expect_tone, wait_until, workdir, write_tone
 
 
@@ -45,17 +45,7 @@ def two_phones():
     pages, browser = Pages("sipjs-bundle.js"), Chromium()
     bridge = Bridge("--hide-forks", config=devices(ring=[first, second]))
     page = sipjs_page(browser, pages, bridge)
-    call = page.call("sip:ring@house.test", earlyMedia=True)
-    page.window.wait('phone.events.filter((e) => e.name === "progress").length === 2', "both ring")
-    heard = page.window.wait("(() => { const h = phone.heard(); return h.db > -60 && h.hz; })()", "early media")
-    loud, other = (first, second) if abs(heard - 660) < 15 else (second, first)
-    let_answer(other, 0)
-    page.event("confirmed", {"index": call})
-    page.hears(1000 if loud is first else 660)
-    wait_until(lambda: loud.received("CANCEL"), "the other one is called off")
-    page.do(call, "bye()")
-    other.succeeds()
-    loud.succeeds()
+    other_answers(page, first, second, 660, 1000)
     browser.quit()
     bridge.stop()
 

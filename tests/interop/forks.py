@@ -1,8 +1,8 @@
 """Phones of one name that ring with sound, and a page of SIP.js that hears it."""
 
-from bridge import USERS, configuration
+from bridge import USERS, configuration, let_answer
 from browser import WebPhone
-from harness import workdir
+from harness import wait_until, workdir
 from tone import g711_tone
 
 
@@ -31,6 +31,21 @@ def rings(page, target, hz=660):
     page.event("progress", {"index": call})
     page.hears(hz)
     return call
+
+
+def other_answers(page, one, other, hz, other_hz):
+    """The page calls two phones that sing so, with early media; the one that it does not hear answers, both are done with."""
+    call = page.call("sip:ring@house.test", earlyMedia=True)
+    page.window.wait('phone.events.filter((e) => e.name === "progress").length === 2', "both ring")
+    heard = page.window.wait("(() => { const h = phone.heard(); return h.db > -60 && h.hz; })()", "early media")
+    loud, silent = (one, other) if abs(heard - hz) < 15 else (other, one)
+    let_answer(silent, 0)
+    page.event("confirmed", {"index": call})
+    page.hears(other_hz if loud is one else hz)
+    wait_until(lambda: loud.received("CANCEL"), "the other one is called off")
+    page.do(call, "bye()")
+    silent.succeeds()
+    loud.succeeds()
 
 
 class At:

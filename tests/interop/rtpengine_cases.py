@@ -2,9 +2,9 @@
 
 import re
 
-from bridge import LEVEL, Bridge, answering, let_answer, ringing, web_phone
+from bridge import LEVEL, Bridge, answering, ringing, web_phone
 from browser import Chromium, Pages
-from forks import At, devices, sipjs_page, tone
+from forks import At, devices, other_answers, sipjs_page, tone
 from harness import Offhook, case, expect, expect_equal, expect_tone, wait_until, workdir, write_tone
 from rtpengine import NgRelay, Rtpengine
 
@@ -85,20 +85,10 @@ def both_ways():
       timeout=150)
 def hidden_forks():
     pages, browser, engine = Pages("sipjs-bundle.js"), Chromium(), Rtpengine()
-    loud, other = ringing(tone(660), 1, rings="one"), ringing(tone(1000, "pcma"), 1, rings="none", codec="PCMA")
-    bridge = Bridge("--hide-forks", "--media", f"rtpengine:{engine.address}", config=devices(ring=[loud, other]))
+    first, second = ringing(tone(660), 1, rings="one"), ringing(tone(1000, "pcma"), 1, rings="none", codec="PCMA")
+    bridge = Bridge("--hide-forks", "--media", f"rtpengine:{engine.address}", config=devices(ring=[first, second]))
     page = sipjs_page(browser, pages, bridge)
-    call = page.call("sip:ring@house.test", earlyMedia=True)
-    page.window.wait('phone.events.filter((e) => e.name === "progress").length === 2', "both ring")
-    heard = page.window.wait("(() => { const h = phone.heard(); return h.db > -60 && h.hz; })()", "early media")
-    first, second = (loud, other) if abs(heard - 660) < 15 else (other, loud)
-    let_answer(second, 0)
-    page.event("confirmed", {"index": call})
-    page.hears(1000 if first is loud else 660)
-    wait_until(lambda: first.received("CANCEL"), "the other one is called off")
-    page.do(call, "bye()")
-    second.succeeds()
-    first.succeeds()
+    other_answers(page, first, second, 660, 1000)
     browser.quit()
     bridge.stop()
     engine.stop()
