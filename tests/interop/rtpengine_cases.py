@@ -4,7 +4,7 @@ import re
 
 from bridge import LEVEL, Bridge, answering, ringing, web_phone
 from browser import Chromium, Pages
-from forks import At, devices, other_answers, sipjs_page, tone
+from forks import At, devices, other_answers, sipjs_page, spend_call, tone
 from harness import Offhook, case, expect, expect_equal, expect_tone, wait_until, workdir, write_tone
 from rtpengine import NgRelay, Rtpengine
 
@@ -85,7 +85,8 @@ def both_ways():
       timeout=150)
 def hidden_forks():
     pages, browser, engine = Pages("sipjs-bundle.js"), Chromium(), Rtpengine()
-    first, second = ringing(tone(660), 1, rings="one"), ringing(tone(1000, "pcma"), 1, rings="none", codec="PCMA")
+    first, second = ringing(tone(660), 1, rings="one"), ringing(tone(1000, "pcma"), 2, rings="none", codec="PCMA")
+    spend_call(second)
     bridge = Bridge("--hide-forks", "--media", f"rtpengine:{engine.address}", config=devices(ring=[first, second]))
     page = sipjs_page(browser, pages, bridge)
     other_answers(page, first, second, 660, 1000)
